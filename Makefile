@@ -1,0 +1,47 @@
+# Two commands: `make demo` shows what the library does, `make test` checks it. Each sets itself up.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test lint types floors pytest coverage docs clean
+
+help:
+	@echo "make demo      fuse the built-in pair, print scores, write demo/side_by_side.png"
+	@echo "make test      ruff, mypy, import-linter, pytest"
+	@echo "make coverage  pytest with a coverage report"
+	@echo "make docs      build the site into site/"
+
+demo: $(READY)
+	$(BIN)/imfuse demo -o demo
+
+test: lint types floors pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+floors: $(READY)
+	$(BIN)/lint-imports --no-logo
+
+pytest: $(READY)
+	$(BIN)/pytest -n auto
+
+coverage: $(READY)
+	$(BIN)/pytest -n auto --cov=imfuse --cov-report=term-missing:skip-covered
+
+docs: $(READY)
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf $(VENV) demo site build dist
+
+# Made again only when the requirements change.
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,docs]"
+	touch $(READY)

@@ -1,0 +1,80 @@
+"""imfuse: one image that shows what two show.
+
+>>> import imfuse
+>>> "auif" in imfuse.list_models()
+True
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imfuse import data, imaging, losses, metrics, models
+    from imfuse.core.errors import (
+        ImageError,
+        ImfuseError,
+        MetricError,
+        ModelError,
+        PairError,
+        RecipeError,
+        WeightsError,
+    )
+    from imfuse.core.registry import create_model, get_spec, list_models
+    from imfuse.core.spec import ModelSpec
+    from imfuse.folder import FolderReport
+    from imfuse.fuser import DEFAULT_MODEL, Fuser, fuse
+    from imfuse.models import FusionModel
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "FolderReport",
+    "Fuser",
+    "FusionModel",
+    "ImageError",
+    "ImfuseError",
+    "MetricError",
+    "ModelError",
+    "ModelSpec",
+    "PairError",
+    "RecipeError",
+    "WeightsError",
+    "__version__",
+    "create_model",
+    "data",
+    "fuse",
+    "get_spec",
+    "imaging",
+    "list_models",
+    "losses",
+    "metrics",
+    "models",
+]
+
+_MODULES = ("data", "imaging", "losses", "metrics", "models")
+_ERRORS = ("ImageError", "ImfuseError", "MetricError", "ModelError", "PairError", "RecipeError", "WeightsError")
+_HOMES = {
+    **dict.fromkeys(_ERRORS, "imfuse.core.errors"),
+    **dict.fromkeys(("create_model", "get_spec", "list_models"), "imfuse.core.registry"),
+    **dict.fromkeys(("DEFAULT_MODEL", "Fuser", "fuse"), "imfuse.fuser"),
+    "FolderReport": "imfuse.folder",
+    "FusionModel": "imfuse.models",
+    "ModelSpec": "imfuse.core.spec",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: ``import imfuse`` alone must not wait for torch."""
+    if name in _MODULES:
+        return importlib.import_module(f"imfuse.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'imfuse' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

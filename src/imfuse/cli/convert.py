@@ -1,0 +1,20 @@
+"""``imfuse convert``: an author's checkpoint to a weights file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def convert(
+    checkpoint: Annotated[list[Path], typer.Argument(help="The checkpoint's files, or the folder that holds them.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The .safetensors file to write.")],
+    model: Annotated[str | None, typer.Option(help="The method, where it shall not be recognised by its keys.")] = None,
+) -> None:
+    """Turn a published checkpoint into safetensors. Every name and shape is checked; nothing in it is executed."""
+    from imfuse.core.convert import convert as run
+
+    name = run(checkpoint, out, model)
+    typer.echo(f"{out}: {name}\nuse: imfuse fuse INFRARED VISIBLE --model {name} --weights {out}")

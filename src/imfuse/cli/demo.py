@@ -1,0 +1,67 @@
+"""``imfuse demo``: fuse the built-in night scene, so that one can see at once what fusion is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pictures.")] = Path("demo"),
+    model: Annotated[str | None, typer.Option(help="The method; without it the default one.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed renders another scene.")] = 0,
+) -> None:
+    """Render a night road scene, fuse its infrared and visible image, print scores, write pictures."""
+    import numpy as np
+    from rich.console import Console
+
+    from imfuse.data import render_scene
+    from imfuse.fuser import DEFAULT_MODEL, Fuser
+    from imfuse.imaging import write_image
+
+    scene = render_scene(seed=seed)
+    fuser = Fuser(model or DEFAULT_MODEL)
+    fused = fuser(scene.infrared, scene.visible)
+    infrared = np.repeat(scene.infrared[..., None], 3, axis=2)
+    gap = np.full((len(infrared), 8, 3), 255, np.uint8)
+    pictures = {
+        "infrared": scene.infrared,
+        "visible": scene.visible,
+        "fused": fused,
+        "side_by_side": np.concatenate([infrared, gap, scene.visible, gap, fused], axis=1),
+    }
+    for name, pixels in pictures.items():
+        write_image(out / f"{name}.png", pixels)
+    console = Console()
+    console.print(_scores(scene.infrared, scene.visible, fused, fuser.spec.title))
+    console.print(f"look at {out / 'side_by_side.png'}: infrared | visible | fused", soft_wrap=True)
+
+
+def _scores(infrared: object, visible: object, fused: object, title: str) -> object:
+    """A table of what each of the three pictures scores."""
+    import numpy as np
+    import torch
+    from rich.table import Table
+
+    from imfuse.imaging import luminance
+    from imfuse.metrics import METRICS, score_images
+
+    def gray(pixels: object) -> torch.Tensor:
+        unit = np.asarray(pixels, np.float32) / 255
+        return torch.from_numpy(np.ascontiguousarray(luminance(unit) if unit.ndim == 3 else unit))[None, None]
+
+    ir, vi, fu = gray(infrared), gray(visible), gray(fused)
+    table = Table(title="scores of the luminance; more is better")
+    table.add_column("image")
+    for spec in METRICS.values():
+        table.add_column(f"{spec.symbol}{f' ({spec.unit})' if spec.unit else ''}", justify="right")
+    for name, image in (("infrared", ir), ("visible", vi), (f"fused by {title}", fu)):
+        # What compares an image with its sources says nothing of a source itself.
+        scores = score_images(image, ir, vi)
+        alone = image is not fu
+        table.add_row(
+            name, *("-" if alone and METRICS[key].sources else f"{value.item():.3f}" for key, value in scores.items())
+        )
+    return table

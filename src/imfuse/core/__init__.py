@@ -1,0 +1,1 @@
+"""Registry, specifications, errors and weights files: light, no network code."""

@@ -1,0 +1,119 @@
+"""Authors' checkpoints to our weights files: the method is recognised from the names of the entries.
+
+A checkpoint is unpickled with ``weights_only=True`` alone, so that nothing it holds is ever executed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imfuse.core.errors import WeightsError
+from imfuse.core.registry import list_models, model_class
+from imfuse.core.weights import check_layout, file_hash, save_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_BYTES = 4 << 30
+SUFFIXES = frozenset({".pth", ".pt", ".pkl", ".model", ".ckpt", ".bin", ".safetensors"})
+# What checkpoints wrap their entries in, besides what they say of the training.
+WRAPPERS = ("weight", "state_dict", "model", "params")
+
+
+def convert(sources: Iterable[Path], target: Path, model: str | None = None) -> str:
+    """Turn the checkpoint in ``sources`` (files, or a folder of them) into ``target``; returns the method's name.
+
+    Every name and shape is checked. ``model`` asks for one method instead of recognising it. Raises ``WeightsError``.
+    """
+    files = list(_files(sources))
+    entries: dict[str, Tensor] = {}
+    for file in files:
+        for name, value in read_checkpoint(file).items():
+            if name in entries:
+                raise WeightsError(f"{file}: holds {name} again; give the files of one checkpoint only")
+            entries[name] = value
+    name = model or recognise(entries, files[0])
+    state = to_our_layout(entries, name, files[0])
+    header = {
+        "model": name,
+        "recipe": "converted from the authors' checkpoint",
+        "files": ", ".join(f"{file.name} sha256:{file_hash(file)}" for file in files),
+        "licence": "that of the checkpoint",
+    }
+    if target.suffix != ".safetensors":
+        raise WeightsError(f"{target}: the name of a weights file ends in .safetensors")
+    save_weights(target, state, header)
+    return name
+
+
+def _files(sources: Iterable[Path]) -> Iterable[Path]:
+    found = []
+    for source in sources:
+        if source.is_dir():
+            found += sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
+        elif source.is_file():
+            found.append(source)
+        else:
+            raise WeightsError(f"{source}: no such file or folder")
+    if not found:
+        raise WeightsError(f"no checkpoint found: expected files that end in {', '.join(sorted(SUFFIXES))}")
+    return found
+
+
+def read_checkpoint(file: Path) -> dict[str, Tensor]:
+    """Tensors of a checkpoint by name: unwrapped, without ``module.``, without step counters. Never executes it."""
+    import torch
+
+    if file.stat().st_size > MAX_BYTES:
+        raise WeightsError(f"{file}: {file.stat().st_size >> 20} MiB is too large for a checkpoint (4 GiB at most)")
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            content: Any = load_file(str(file))
+        else:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                # Published files are tagged for the GPU they were trained on.
+                content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise WeightsError(f"{file}: not a checkpoint of plain tensors, so it is not opened ({reason:.160})") from None
+    for key in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
+    if not isinstance(content, Mapping):
+        raise WeightsError(f"{file}: expected named tensors, found {type(content).__name__}")
+    tensors = {
+        str(name).removeprefix("module."): value for name, value in content.items() if isinstance(value, torch.Tensor)
+    }
+    if not tensors:
+        raise WeightsError(f"{file}: holds no named tensors")
+    return {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
+
+
+def recognise(entries: Mapping[str, Tensor], origin: Path) -> str:
+    """Name of the method whose published layout shares most names with ``entries``."""
+    layouts = {name: model_class(name).published_layout() for name in list_models()}
+    overlap = {name: len(layout.keys() & entries.keys()) / max(len(layout), 1) for name, layout in layouts.items()}
+    best = max(overlap, key=lambda name: overlap[name])
+    if overlap[best] < 0.5:
+        known = ", ".join(name for name, layout in layouts.items() if layout)
+        some = ", ".join(list(entries)[:3])
+        raise WeightsError(f"{origin}: no known method has entries such as {some}; checkpoints are known of {known}")
+    return best
+
+
+def to_our_layout(entries: Mapping[str, Tensor], model: str, origin: Path) -> dict[str, Tensor]:
+    """Rename published entries to ours; ``WeightsError`` lists what is missing, unexpected or misshapen."""
+    network = model_class(model)()
+    layout = network.published_layout()
+    if not layout:
+        raise WeightsError(f"{model}: no checkpoint of this method was published")
+    ours = network.state_dict()
+    check_layout(origin, entries, {theirs: ours[name] for theirs, name in layout.items()})
+    return {name: entries[theirs].to(ours[name].dtype) for theirs, name in layout.items()}

@@ -1,0 +1,97 @@
+"""Finds the methods by their files: a module in ``imfuse.models`` that assigns ``SPEC`` is one; no list is kept."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import fnmatch
+import importlib
+import importlib.util
+import pkgutil
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imfuse.core import spec as spec_module
+from imfuse.core.errors import ModelError
+from imfuse.core.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from imfuse.models import FusionModel
+
+PACKAGE = "imfuse.models"
+
+
+def _read_spec(source: Path) -> ModelSpec | None:
+    """Evaluate the module's ``SPEC = ModelSpec(...)`` alone, so that listing methods does not import torch."""
+    for node in ast.parse(source.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["SPEC"]:
+            expression = compile(ast.Expression(node.value), str(source), "eval")
+            value = eval(expression, dict(vars(spec_module)))
+            return value if isinstance(value, ModelSpec) else None
+    return None
+
+
+@cache
+def _specs() -> dict[str, ModelSpec]:
+    package = importlib.util.find_spec(PACKAGE)
+    folders = list(package.submodule_search_locations or ()) if package else []
+    found = {}
+    for module in pkgutil.iter_modules(folders):
+        if not module.name.startswith("_"):
+            spec = next(filter(None, (_read_spec(Path(f) / f"{module.name}.py") for f in folders)), None)
+            if spec is not None:
+                found[spec.name] = spec
+    return found
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Names of the methods that match a shell pattern, sorted.
+
+    >>> list_models("auif*")
+    ['auif']
+    """
+    return sorted(fnmatch.filter(_specs(), pattern))
+
+
+def get_spec(name: str) -> ModelSpec:
+    """The specification of a method; ``ModelError`` names the nearest known ones.
+
+    >>> get_spec("auif").multiple
+    1
+    """
+    specs = _specs()
+    if name not in specs:
+        near = difflib.get_close_matches(name, specs, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ModelError(f"unknown model {name!r}: {hint}there are {', '.join(sorted(specs))}")
+    return specs[name]
+
+
+def model_class(name: str) -> type[FusionModel]:
+    """The network class of a method (imports torch)."""
+    spec = get_spec(name)
+    module = importlib.import_module(f"{PACKAGE}.{spec.name}")
+    for value in vars(module).values():
+        if isinstance(value, type) and vars(value).get("spec") == spec:
+            return value
+    raise ModelError(f"{PACKAGE}.{name} defines a SPEC but no network class that carries it")
+
+
+def create_model(name: str, weights: str | Path | None = "default", **options: str) -> FusionModel:
+    """Build a method in evaluation mode.
+
+    ``weights`` is the name of a shipped entry, the path of a safetensors file, or ``None`` for random values.
+    ``options`` are those of the method's specification, such as ``rule="average"``.
+    Raises ``ModelError`` or ``WeightsError``.
+
+    >>> sum(p.numel() for p in create_model("auif").parameters())
+    11631
+    """
+    from imfuse.core.weights import load_weights, resolve_weights
+
+    spec = get_spec(name)
+    model = model_class(name)(**spec.check_options(options))
+    if weights is not None:
+        model.load_state_dict(load_weights(resolve_weights(spec, weights), spec, model.state_dict()))
+    return model.eval()

@@ -1,0 +1,136 @@
+"""Weights files: safetensors with their provenance in the header. Nothing here executes what a file holds."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imfuse.core.errors import ModelError, WeightsError
+from imfuse.core.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SHIPPED = Path(__file__).resolve().parent.parent / "weights"
+
+
+def resolve_weights(spec: ModelSpec, weights: str | Path) -> Path:
+    """Path of a shipped entry (by name) or of a file (by path); ``WeightsError`` where there is neither.
+
+    >>> from imfuse.core.registry import get_spec
+    >>> resolve_weights(get_spec("auif"), "default").name
+    'auif.safetensors'
+    """
+    path = Path(weights)
+    if isinstance(weights, Path) or path.suffix or os.sep in str(weights):
+        if not path.is_file():
+            raise WeightsError(f"{path}: no such weights file; shipped entries go by name, as in --weights default")
+        if path.suffix != ".safetensors":
+            raise WeightsError(f"{path}: not a .safetensors file; turn a checkpoint into one with `imfuse convert`")
+        return path
+    try:
+        entry = spec.find_weights(weights)
+    except ModelError as error:
+        raise WeightsError(f"{error}; a file is given by its path (--weights FILE.safetensors)") from None
+    path = SHIPPED / entry.file
+    if not path.is_file():
+        raise WeightsError(f"{path}: shipped weights are missing; install imfuse again")
+    if file_hash(path) != entry.sha256:
+        raise WeightsError(f"{path}: damaged (its sha256 is not {entry.sha256[:12]}…); install imfuse again")
+    return path
+
+
+@cache
+def _hash_of_state(path: str, size: int, modified: int) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits; remembered while size and time of change stay the same."""
+    status = path.stat()
+    return _hash_of_state(str(path), status.st_size, status.st_mtime_ns)
+
+
+def read_header(path: Path) -> dict[str, str]:
+    """The provenance in a weights file: method, recipe, data, date and what else its maker wrote."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file ({_first_line(error)})") from None
+
+
+def load_weights(path: Path, spec: ModelSpec, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Read a weights file for a network whose state is ``wanted``; names and shapes must be exactly those.
+
+    Stored float16 becomes the type of the network. Raises ``WeightsError``.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    made_for = read_header(path).get("model", spec.name)
+    if made_for != spec.name:
+        raise WeightsError(f"{path}: these weights are for {made_for!r}, not for {spec.name!r}; use --model {made_for}")
+    try:
+        found = load_file(str(path))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise WeightsError(f"{path}: not a readable safetensors file ({_first_line(error)})") from None
+    optional = {name for name in wanted if name.endswith("num_batches_tracked")}
+    check_layout(path, found, {name: value for name, value in wanted.items() if name in found or name not in optional})
+    return {name: found[name].to(value.dtype) if name in found else value for name, value in wanted.items()}
+
+
+def check_layout(origin: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Raise ``WeightsError`` that lists missing, unexpected and misshapen entries, if there are any."""
+    problems = []
+    if missing := [name for name in wanted if name not in found]:
+        problems.append(f"missing {_some(missing)}")
+    if unexpected := [name for name in found if name not in wanted]:
+        problems.append(f"unexpected {_some(unexpected)}")
+    misshapen = [
+        f"{name} {tuple(found[name].shape)} instead of {tuple(value.shape)}"
+        for name, value in wanted.items()
+        if name in found and found[name].shape != value.shape
+    ]
+    if misshapen:
+        problems.append(f"wrong shape {_some(misshapen)}")
+    if problems:
+        raise WeightsError(f"{origin}: not the layout of this network: {'; '.join(problems)}")
+
+
+def save_weights(path: Path, state: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
+    """Write a weights file atomically. BatchNorm's step counters are left out: inference has no use for them."""
+    from safetensors.torch import save_file
+
+    tensors = {
+        name: value.detach().cpu().contiguous()
+        for name, value in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=".imfuse-", suffix=".tmp", dir=path.parent)
+    os.close(handle)
+    try:
+        save_file(tensors, temporary, metadata=dict(header))
+        Path(temporary).replace(path)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise WeightsError(f"{path}: cannot write ({error.strerror or error})") from None
+        raise
+
+
+def _some(names: list[str], most: int = 5) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,80 @@
+"""Crops that a training step sees, drawn from a random generator and applied alike to both images and the labels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Box = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an image: a box (top, left, height, width), resized to ``size``, mirrored and turned."""
+
+    box: Box
+    size: int
+    mirror_x: bool = False
+    mirror_y: bool = False
+    quarter_turns: int = 0
+
+    def apply(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Cut (size, size) out of an (H, W) image; bilinear where the box has another size."""
+        return self._arrange(self._cut(image, Image.Resampling.BILINEAR))
+
+    def apply_labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The same for class numbers, which are never mixed."""
+        return self._arrange(self._cut(labels, Image.Resampling.NEAREST))
+
+    def _cut(self, image: NDArray[np.generic], resampling: Image.Resampling) -> NDArray[np.generic]:
+        top, left, height, width = self.box
+        cut = image[top : top + height, left : left + width]
+        if (height, width) == (self.size, self.size):
+            return cut
+        return np.asarray(Image.fromarray(cut).resize((self.size, self.size), resampling))
+
+    def _arrange(self, cut: NDArray[np.generic]) -> NDArray:  # type: ignore[type-arg]
+        cut = cut[:, ::-1] if self.mirror_x else cut
+        cut = cut[::-1] if self.mirror_y else cut
+        return np.rot90(cut, self.quarter_turns)
+
+
+@dataclass(frozen=True)
+class CropPlan:
+    """How parts are drawn. ``random_resized``: 8 to 100 % of the area at a ratio of 3/4 to 4/3, as for classifiers."""
+
+    kind: Literal["random", "center", "random_resized"] = "random"
+    size: int = 128
+    flips: bool = False
+    rotations: bool = False
+
+    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Part:
+        """A part of an image of ``shape`` (H, W), each at least ``size``."""
+        height, width = shape[:2]
+        if self.kind == "random_resized":
+            box = _resized_box(rng, height, width)
+        elif self.kind == "center":
+            box = (round((height - self.size) / 2), round((width - self.size) / 2), self.size, self.size)
+        else:
+            top, left = rng.integers(height - self.size + 1), rng.integers(width - self.size + 1)
+            box = (int(top), int(left), self.size, self.size)
+        mirror_x, mirror_y = (bool(bit) for bit in rng.integers(2, size=2)) if self.flips else (False, False)
+        turns = int(rng.integers(4)) if self.rotations else 0
+        return Part(box, self.size, mirror_x, mirror_y, turns)
+
+
+def _resized_box(rng: np.random.Generator, height: int, width: int) -> Box:
+    for _ in range(10):
+        area = height * width * rng.uniform(0.08, 1.0)
+        ratio = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
+        h, w = round(math.sqrt(area / ratio)), round(math.sqrt(area * ratio))
+        if 0 < h <= height and 0 < w <= width:
+            return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
+    # No such box fits a very long image: take the largest central one whose ratio is allowed.
+    h, w = min(height, round(width / (3 / 4))), min(width, round(height * (4 / 3)))
+    return (height - h) // 2, (width - w) // 2, h, w

@@ -1,0 +1,183 @@
+"""Training pairs from disk: found, checked before the first epoch, cached, cropped the same way in every run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from imfuse.core.errors import ImageError, PairError
+from imfuse.data.crops import CropPlan
+from imfuse.imaging import luminance, match_folders, parse_range, read_image, to_unit
+
+FOLDERS = (("ir", "vi"), ("infrared", "visible"))
+LABELS = ("labels", "Segmentation_labels")
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class PairFiles:
+    """The files of one training pair."""
+
+    name: str
+    infrared: Path
+    visible: Path
+    labels: Path | None = None
+
+
+@dataclass(frozen=True)
+class LoadedPair:
+    """A decoded pair: (H, W) float32 in [0, 1]; labels (H, W) uint8, or None."""
+
+    infrared: Floats
+    visible: Floats
+    labels: NDArray[np.uint8] | None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, in bytes."""
+        return self.infrared.nbytes + self.visible.nbytes + (0 if self.labels is None else self.labels.nbytes)
+
+
+def find_pairs(folder: Path, visible: Path | None = None) -> list[PairFiles]:
+    """Pairs under ``folder/{ir,vi}``, ``folder/train/{ir,vi}`` (or infrared, visible), or of two given folders.
+
+    Labels are taken from ``labels`` or ``Segmentation_labels`` beside them, by the name of the visible image.
+    Raises ``PairError`` that lists the names without a partner.
+    """
+    if visible is None:
+        infrared, visible = _sides(folder)
+    else:
+        infrared = folder
+    pairing = match_folders(infrared, visible)
+    if alone := [*pairing.unmatched_infrared, *pairing.unmatched_visible]:
+        raise PairError(
+            f"{infrared} and {visible}: no partner for {', '.join(alone[:8])} ({len(alone)} in all); remove them"
+        )
+    labels = _labels(infrared.parent)
+    return [PairFiles(pair.name, pair.infrared, pair.visible, labels.get(pair.name)) for pair in pairing.pairs]
+
+
+def _sides(folder: Path) -> tuple[Path, Path]:
+    for parent in (folder, folder / "train"):
+        for infrared, visible in FOLDERS:
+            if (parent / infrared).is_dir() and (parent / visible).is_dir():
+                return parent / infrared, parent / visible
+    raise PairError(
+        f"{folder}: expected the folders ir and vi (or train/ir and train/vi) in it; "
+        "other folders are given with --infrared and --visible"
+    )
+
+
+def _labels(parent: Path) -> dict[str, Path]:
+    folder = next((parent / name for name in LABELS if (parent / name).is_dir()), None)
+    return {path.stem: path for path in folder.glob("*.png")} if folder else {}
+
+
+def split_pairs(files: Sequence[PairFiles], fraction: float) -> tuple[list[PairFiles], list[PairFiles]]:
+    """Training and validation pairs. The last ones are held out: frames of one scene have neighbouring names."""
+    held_out = round(len(files) * fraction)
+    if fraction > 0 and not 0 < held_out < len(files):
+        raise PairError(
+            f"{len(files)} pairs cannot be split by data.validation={fraction}; give more pairs or set it to 0"
+        )
+    return list(files[: len(files) - held_out]), list(files[len(files) - held_out :])
+
+
+def load_pair(files: PairFiles) -> LoadedPair:
+    """Decode one pair as luminance in [0, 1]. Raises ``ImageError`` or ``PairError``."""
+    infrared, visible = _load_gray(files.infrared, thermal=True), _load_gray(files.visible, thermal=False)
+    labels = None
+    if files.labels is not None:
+        stored = read_image(files.labels)
+        labels = stored.astype(np.uint8) if stored.ndim == 2 else None
+        if labels is None:
+            raise ImageError(f"{files.labels}: expected class numbers as a gray image, found colours")
+    for other, path in ((visible, files.visible), (labels, files.labels)):
+        if other is not None and other.shape != infrared.shape:
+            raise PairError(
+                f"{files.infrared} is {_size(infrared)} but {path} is {_size(other)}: a pair must be registered"
+            )
+    return LoadedPair(infrared, visible, labels)
+
+
+def _load_gray(path: Path, thermal: bool) -> Floats:
+    unit, _, _ = to_unit(read_image(path), parse_range("auto"), thermal=thermal)
+    return unit if unit.ndim == 2 else luminance(unit)
+
+
+def _size(pixels: NDArray[np.generic]) -> str:
+    return f"{pixels.shape[1]}x{pixels.shape[0]}"
+
+
+def check_pairs(files: Sequence[PairFiles], side: int, keep: int = 0) -> dict[str, LoadedPair]:
+    """Decode every pair once and raise one ``PairError`` that names all that cannot be used.
+
+    A pair must hold at least ``side`` x ``side`` pixels. Decoded pairs are returned while they fit into ``keep`` bytes.
+    """
+    kept: dict[str, LoadedPair] = {}
+    problems = []
+    for entry in files:
+        try:
+            pair = load_pair(entry)
+        except (ImageError, PairError) as error:
+            problems.append(str(error))
+            continue
+        if min(pair.infrared.shape) < side:
+            problems.append(f"{entry.infrared}: {_size(pair.infrared)} is smaller than the crop of {side}x{side}")
+        elif (keep := keep - pair.nbytes) >= 0:
+            kept[entry.name] = pair
+    if problems:
+        raise PairError(f"{len(problems)} of {len(files)} pairs cannot be used:\n  " + "\n  ".join(problems))
+    return kept
+
+
+class TrainingPairs(Dataset[dict[str, Tensor]]):
+    """Crops of pairs (``kind="pairs"``) or of single images (``"images"``), (1, size, size) float32 in [0, 1].
+
+    An item is asked for by (epoch, index) and depends on nothing but these two and the seed, so a resumed run sees what
+    an uninterrupted one would have seen.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[PairFiles],
+        crop: CropPlan,
+        kind: Literal["pairs", "images"] = "pairs",
+        seed: int = 0,
+        cache: dict[str, LoadedPair] | None = None,
+    ) -> None:
+        self.files, self.crop, self.kind, self.seed = list(files), crop, kind, seed
+        self.cache = cache or {}
+
+    def __len__(self) -> int:
+        return len(self.files) * (2 if self.kind == "images" else 1)
+
+    def __getitem__(self, item: tuple[int, int]) -> dict[str, Tensor]:
+        epoch, index = item
+        rng = np.random.default_rng((self.seed, epoch, index))
+        if self.kind == "images":
+            pair = self._pair(index // 2)
+            image = pair.visible if index % 2 else pair.infrared
+            return {"image": _tensor(self.crop.draw(rng, image.shape).apply(image))}
+        pair = self._pair(index)
+        part = self.crop.draw(rng, pair.infrared.shape)
+        maps = {"infrared": _tensor(part.apply(pair.infrared)), "visible": _tensor(part.apply(pair.visible))}
+        if pair.labels is not None:
+            maps["labels"] = torch.from_numpy(part.apply_labels(pair.labels).astype(np.int64))
+        return maps
+
+    def _pair(self, index: int) -> LoadedPair:
+        entry = self.files[index]
+        return self.cache[entry.name] if entry.name in self.cache else load_pair(entry)
+
+
+def _tensor(image: Floats) -> Tensor:
+    return torch.from_numpy(np.array(image))[None]

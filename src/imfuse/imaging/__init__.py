@@ -1,0 +1,29 @@
+"""Files to arrays and back: reading, writing, colour, range, pairing of names."""
+
+from imfuse.imaging.colour import is_gray, luminance, recombine, rgb_to_ycbcr, ycbcr_to_rgb
+from imfuse.imaging.pairs import EXTENSIONS, Pair, Pairing, check_same_size, match_folders
+from imfuse.imaging.range import Range, parse_range, to_unit
+from imfuse.imaging.read import image_size, read_image
+from imfuse.imaging.write import quantise, read_metadata, remove_leftovers, write_image
+
+__all__ = [
+    "EXTENSIONS",
+    "Pair",
+    "Pairing",
+    "Range",
+    "check_same_size",
+    "image_size",
+    "is_gray",
+    "luminance",
+    "match_folders",
+    "parse_range",
+    "quantise",
+    "read_image",
+    "read_metadata",
+    "recombine",
+    "remove_leftovers",
+    "rgb_to_ycbcr",
+    "to_unit",
+    "write_image",
+    "ycbcr_to_rgb",
+]

@@ -1,0 +1,206 @@
+"""Which infrared picture belongs to which visible one: pairing two folders by file name."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imfuse.core.errors import PairError
+from imfuse.imaging._support import one_line, os_reason
+
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+
+_INFRARED = ("infrared", "thermal", "lwir", "nir", "inf", "ir", "t")
+_VISIBLE = ("visible", "colour", "color", "vis", "rgb", "vi", "v")
+_MEDICAL = ("spect", "mri", "pet", "ct")
+_WORDS = "|".join((*_INFRARED, *_VISIBLE, *_MEDICAL))
+_SEPARATOR = r"[-_. ]+"
+_AT_START = re.compile(rf"({_WORDS})(?:{_SEPARATOR}|(?=[0-9])|$)")
+_AT_END = re.compile(rf"{_SEPARATOR}({_WORDS})([0-9]*)$")
+_COMPARED = 3
+_LISTED = 4
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two files that show one scene; `name` is the stem of the visible file."""
+
+    name: str
+    infrared: Path
+    visible: Path
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The pairs of two folders in natural order (2 before 10), and the file names that found no partner."""
+
+    pairs: tuple[Pair, ...]
+    unmatched_infrared: tuple[str, ...]
+    unmatched_visible: tuple[str, ...]
+
+
+def match_folders(infrared: str | os.PathLike[str], visible: str | os.PathLike[str]) -> Pairing:
+    """Pair the pictures of two folders by name.
+
+    Names match by stem (the extensions may differ), then without regard to case, then without a modality word at
+    either end: `IR1.png` and `VIS1.jpg`, `07_ir.png` and `07_vis.png`, `x-thermal.tif` and `x-rgb.png`. Hidden files,
+    subfolders and files without an image extension are ignored.
+
+    Raises:
+        PairError: a folder is missing, unreadable or without pictures; both are the same folder or hold the same
+            pictures; the folders look swapped; two files of one folder fit the same name; nothing matches.
+    """
+    folders = Path(infrared), Path(visible)
+    files = _pictures(folders[0], "infrared"), _pictures(folders[1], "visible")
+    if folders[0].samefile(folders[1]):
+        raise PairError(
+            f"{one_line(folders[0])}: the same folder is given as infrared and as visible; give two folders"
+        )
+    for side in files:
+        _refuse_duplicates(_group(side, _stem))
+    pairs, left = _match(*files)
+    if not pairs:
+        raise PairError(
+            f"no file names match between {one_line(folders[0])} ({_few(files[0])}) and {one_line(folders[1])} "
+            f"({_few(files[1])}); give both files of a pair the same name"
+        )
+    pairs.sort(key=lambda pair: _natural(pair.name))
+    _refuse_same_pictures(pairs, folders)
+    _refuse_swapped(pairs, folders)
+    return Pairing(tuple(pairs), _names(left[0]), _names(left[1]))
+
+
+def check_same_size(
+    infrared_shape: Sequence[int],
+    visible_shape: Sequence[int],
+    infrared_name: str | os.PathLike[str] = "infrared",
+    visible_name: str | os.PathLike[str] = "visible",
+) -> None:
+    """Check that two pictures, given by shape (H, W, ...), have one height and width.
+
+    Raises:
+        PairError: they differ; the message names both sizes and `--resize`.
+    """
+    if tuple(infrared_shape[:2]) == tuple(visible_shape[:2]):
+        return
+    sizes = [f"{shape[1]}x{shape[0]}" for shape in (infrared_shape, visible_shape)]
+    raise PairError(
+        f"{one_line(infrared_name)} is {sizes[0]} but {one_line(visible_name)} is {sizes[1]} (width x height); "
+        "a registered pair has one size: register the pictures first, or use --resize if they show the same view"
+    )
+
+
+def _pictures(folder: Path, side: str) -> list[Path]:
+    where = one_line(folder)
+    try:
+        found = [
+            entry
+            for entry in folder.iterdir()
+            if entry.suffix.lower() in EXTENSIONS and not entry.name.startswith(".") and entry.is_file()
+        ]
+    except NotADirectoryError as error:
+        raise PairError(f"{where}: the {side} argument is a file, a folder of pictures is expected") from error
+    except FileNotFoundError as error:
+        raise PairError(f"{where}: no such {side} folder") from error
+    except (OSError, ValueError) as error:
+        raise PairError(f"{where}: the {side} folder cannot be listed: {os_reason(error)}") from error
+    if not found:
+        kinds = " ".join(sorted(EXTENSIONS))
+        raise PairError(f"{where}: no pictures in the {side} folder; files ending in {kinds} are expected")
+    return sorted(found, key=lambda path: _natural(path.name))
+
+
+def _stem(path: Path) -> str:
+    return path.stem
+
+
+def _folded(path: Path) -> str:
+    return path.stem.casefold()
+
+
+def _split(path: Path) -> tuple[str, frozenset[str]]:
+    """Return the stem without the modality words at its ends, and these words."""
+    stem, words = path.stem.casefold(), set()
+    start = _AT_START.match(stem)
+    if start:
+        words.add(start[1])
+        stem = stem[start.end() :]
+    end = _AT_END.search(stem)
+    if end:
+        words.add(end[1])
+        stem = stem[: end.start()] + (f"_{end[2]}" if end[2] else "")
+    return stem, frozenset(words)
+
+
+def _bare(path: Path) -> str:
+    return _split(path)[0]
+
+
+def _group(files: Sequence[Path], key: Callable[[Path], str]) -> dict[str, list[Path]]:
+    groups: dict[str, list[Path]] = {}
+    for path in files:
+        groups.setdefault(key(path), []).append(path)
+    return groups
+
+
+def _match(infrared: list[Path], visible: list[Path]) -> tuple[list[Pair], tuple[list[Path], list[Path]]]:
+    """Match by the strictest key first; what it leaves over is tried with the next one."""
+    pairs: list[Pair] = []
+    for key in (_stem, _folded, _bare):
+        left, right = _group(infrared, key), _group(visible, key)
+        common = left.keys() & right.keys()
+        _refuse_duplicates({name: left[name] for name in common})
+        _refuse_duplicates({name: right[name] for name in common})
+        pairs += [Pair(right[name][0].stem, left[name][0], right[name][0]) for name in common]
+        infrared = [path for path in infrared if key(path) not in common]
+        visible = [path for path in visible if key(path) not in common]
+    return pairs, (infrared, visible)
+
+
+def _refuse_duplicates(groups: dict[str, list[Path]]) -> None:
+    for files in groups.values():
+        if len(files) > 1:
+            first, second = (one_line(path.name) for path in files[:2])
+            raise PairError(
+                f"{one_line(files[0].parent)}: {first} and {second} fit the same pair; remove or rename one of them"
+            )
+
+
+def _refuse_same_pictures(pairs: Sequence[Pair], folders: tuple[Path, Path]) -> None:
+    try:
+        same = all(filecmp.cmp(pair.infrared, pair.visible, shallow=False) for pair in pairs[:_COMPARED])
+    except OSError as error:
+        raise PairError(f"{one_line(error.filename or folders[0])}: cannot be read: {os_reason(error)}") from error
+    if same:
+        raise PairError(
+            f"{one_line(folders[0])} and {one_line(folders[1])} hold the same pictures; "
+            "one folder of infrared and one of visible pictures is expected"
+        )
+
+
+def _refuse_swapped(pairs: Sequence[Pair], folders: tuple[Path, Path]) -> None:
+    for pair in pairs:
+        infrared, visible = _split(pair.infrared)[1], _split(pair.visible)[1]
+        if infrared & set(_VISIBLE) and visible & set(_INFRARED):
+            raise PairError(
+                f"{one_line(folders[0])} and {one_line(folders[1])} look swapped: {one_line(pair.infrared.name)} is "
+                f"given as infrared and {one_line(pair.visible.name)} as visible; give the infrared folder first"
+            )
+
+
+def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
+    return [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts], name
+
+
+def _names(files: Sequence[Path]) -> tuple[str, ...]:
+    return tuple(path.name for path in sorted(files, key=lambda path: _natural(path.name)))
+
+
+def _few(files: Sequence[Path]) -> str:
+    shown = ", ".join(one_line(path.name) for path in files[:_LISTED])
+    return shown if len(files) <= _LISTED else f"{shown}, ... {len(files)} files"

@@ -1,0 +1,256 @@
+"""Arrays to image files: quantisation, formats, metadata, and writing that never leaves half a file."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import platform
+import re
+import secrets
+import zlib
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import tifffile
+from PIL import Image
+
+from imfuse.core.errors import ImageError
+from imfuse.imaging import _png, _tiff
+from imfuse.imaging._support import as_path, image_error, os_reason, quiet
+
+_MAX_METADATA = 2**20
+_TEMPORARY = re.compile(r"\.imfuse-([0-9a-f]{8})-(\d+)-[0-9a-f]+\.tmp", re.ASCII)
+_KEY = re.compile(r"[\x21-\x7e\xa1-\xff](?: ?[\x21-\x7e\xa1-\xff]){0,78}")
+_EXTENSIONS: dict[str, tuple[str, ...]] = {
+    "uint8": (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"),
+    "uint16": (".png", ".tif", ".tiff"),
+    "float32": (".tif", ".tiff"),
+}
+
+
+def quantise(unit: npt.NDArray[Any], bits: Literal[8, 16]) -> npt.NDArray[np.uint8] | npt.NDArray[np.uint16]:
+    """Map [0, 1] to whole levels: clip, scale by 255 or 65535, round half to even.
+
+    Args:
+        unit: floating array of any shape; values outside [0, 1] are clipped.
+        bits: 8 for uint8, 16 for uint16.
+
+    Raises:
+        ImageError: `bits` is neither 8 nor 16, the array is not floating, or it holds NaN.
+    """
+    if bits not in (8, 16):
+        raise ImageError(f"8 or 16 bits are expected, found {bits!r}")
+    if unit.dtype.kind != "f":
+        raise ImageError(f"a floating array in [0, 1] is expected, found {unit.dtype}")
+    top = 255 if bits == 8 else 65535
+    # float32 has 24 bits: ample for 255 levels, but 65535 levels would leave 8 bits to decide which way to round.
+    precision = np.float32 if bits == 8 and unit.dtype.itemsize <= 4 else np.float64
+    levels: npt.NDArray[np.floating[Any]] = np.multiply(unit, precision(top), dtype=precision)
+    if levels.size and np.isnan(levels.max()):
+        raise ImageError("NaN found in the picture, values in [0, 1] are expected")
+    np.clip(levels, 0, top, out=levels)
+    np.rint(levels, out=levels)
+    if bits == 8:
+        return levels.astype(np.uint8)
+    return levels.astype(np.uint16)
+
+
+def write_image(
+    path: str | os.PathLike[str], pixels: npt.NDArray[Any], *, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write one picture; the extension decides the format, and the old file stays whole until the new one is.
+
+    Missing folders are created. JPEG is written at quality 95 without chroma subsampling, WebP lossless, TIFF
+    uncompressed.
+
+    Args:
+        path: ends in .png, .jpg, .jpeg, .tif, .tiff, .bmp or .webp; uint16 needs PNG or TIFF, float32 needs TIFF.
+        pixels: (H, W) gray or (H, W, 3) RGB; uint8, uint16 or finite float32.
+        metadata: stored in PNG (text chunks; a key has 1 to 79 Latin-1 characters) and TIFF (description, as JSON),
+            at most 1 MiB; other formats do not store it.
+
+    Raises:
+        ImageError: the pixels do not fit the format, the metadata cannot be stored, or the disk refuses.
+    """
+    target = as_path(path)
+    extension = target.suffix.lower()
+    _check_pixels(target, extension, pixels)
+    entries = _checked_metadata(target, metadata or {})
+    try:
+        with quiet():
+            data = _ENCODERS[extension](np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("=")), entries)
+    except Exception as error:
+        height, width = pixels.shape[:2]
+        raise image_error(
+            target, f"{width}x{height} pixels cannot be stored as {extension} ({error}); use .png or .tif"
+        ) from error
+    _write_bytes(target, data)
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Read back what `write_image` stored, without decoding pixels; empty when there is none or it is damaged."""
+    try:
+        with Path(path).open("rb") as stream, quiet():
+            start = stream.read(8)
+            if start == _png.SIGNATURE:
+                return _png.texts(stream, _MAX_METADATA)
+            return _read_description(stream) if start[:2] in (b"II", b"MM") else {}
+    except Exception:
+        return {}
+
+
+def remove_leftovers(folder: str | os.PathLike[str]) -> int:
+    """Delete the temporary files that killed runs on this machine left in `folder`; return how many were deleted.
+
+    Files of processes that still run, and of other machines, stay. A folder that cannot be listed counts as clean.
+    """
+    removed = 0
+    try:
+        entries = list(Path(folder).iterdir())
+    except OSError:
+        return 0
+    for entry in entries:
+        match = _TEMPORARY.fullmatch(entry.name)
+        if match is None or match[1] != _machine() or _is_running(int(match[2])):
+            continue
+        with suppress(OSError):
+            entry.unlink()
+            removed += 1
+    return removed
+
+
+def _check_pixels(target: Path, extension: str, pixels: npt.NDArray[Any]) -> None:
+    allowed = _EXTENSIONS.get(pixels.dtype.name)
+    if allowed is None:
+        raise image_error(target, f"{pixels.dtype} pixels cannot be stored; use uint8, uint16 or float32")
+    if extension not in allowed:
+        found = f"the extension {extension!r}" if extension else "no extension"
+        raise image_error(target, f"{pixels.dtype.name} pixels need one of {' '.join(allowed)}, found {found}")
+    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3) or 0 in pixels.shape:
+        raise image_error(target, f"shape (H, W) or (H, W, 3) is expected, found {pixels.shape}")
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        raise image_error(target, "NaN or infinite values found, finite numbers are expected")
+
+
+def _checked_metadata(target: Path, metadata: Mapping[str, str]) -> dict[str, str]:
+    size = 0
+    for key, value in metadata.items():
+        if not _KEY.fullmatch(key) or len(key) > 79:
+            raise image_error(
+                target, f"metadata key {key!r}: 1 to 79 printable Latin-1 characters are expected, without outer spaces"
+            )
+        try:
+            size += len(key) + len(json.dumps(value)) + len(value.encode("utf-8")) + 8
+        except UnicodeEncodeError as error:
+            raise image_error(target, f"the metadata value of {key!r} is not valid Unicode") from error
+        if "\0" in value:
+            raise image_error(target, f"the metadata value of {key!r} holds a NUL character, which PNG cannot store")
+    if size > _MAX_METADATA:
+        raise image_error(target, f"the metadata need {size} bytes, at most {_MAX_METADATA} are stored; shorten them")
+    return dict(metadata)
+
+
+def _encode_png(pixels: npt.NDArray[Any], metadata: Mapping[str, str]) -> bytes:
+    # Run lengths at level 1: on a 480x640 RGB picture 15 ms and 540 kB, against 32 ms and 626 kB for Pillow at
+    # compress_level=1 (49 ms and 565 kB at its level 6).
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+    done, buffer = cv2.imencode(
+        ".png", pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options
+    )
+    if not done:
+        raise ValueError("OpenCV cannot encode it")
+    data = buffer.tobytes()
+    after_header = len(_png.SIGNATURE) + 12 + 13
+    texts = b"".join(_png.encode_text(key, value) for key, value in metadata.items())
+    return data[:after_header] + texts + data[after_header:] if texts else data
+
+
+def _encode_tiff(pixels: npt.NDArray[Any], metadata: Mapping[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    tifffile.imwrite(
+        buffer,
+        pixels,
+        photometric="minisblack" if pixels.ndim == 2 else "rgb",
+        description=json.dumps(metadata) if metadata else None,
+        metadata=None,
+        software=False,
+    )
+    return buffer.getvalue()
+
+
+def _encode_by_pillow(kind: str, **options: Any) -> Callable[[npt.NDArray[Any], Mapping[str, str]], bytes]:
+    def encode(pixels: npt.NDArray[Any], metadata: Mapping[str, str]) -> bytes:
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, kind, **options)
+        return buffer.getvalue()
+
+    return encode
+
+
+_ENCODERS: dict[str, Callable[[npt.NDArray[Any], Mapping[str, str]], bytes]] = {
+    ".png": _encode_png,
+    ".tif": _encode_tiff,
+    ".tiff": _encode_tiff,
+    ".jpg": _encode_by_pillow("JPEG", quality=95, subsampling=0),
+    ".jpeg": _encode_by_pillow("JPEG", quality=95, subsampling=0),
+    ".bmp": _encode_by_pillow("BMP"),
+    # A quarter of the time of the default effort for the same size, on a noisy 480x640 RGB picture (35 against 122 ms).
+    ".webp": _encode_by_pillow("WEBP", lossless=True, method=1, quality=20),
+}
+
+
+def _write_bytes(target: Path, data: bytes) -> None:
+    """Write beside the target and rename, so that a reader sees the old file or the new one."""
+    try:
+        if target.is_dir():
+            raise image_error(target, "this is a folder, a file name is expected")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        name = f".imfuse-{_machine()}-{os.getpid()}-{secrets.token_hex(6)}.tmp"
+        _replace(target.with_name(name), target, data)
+    except (OSError, ValueError) as error:
+        raise image_error(target, f"cannot write: {os_reason(error)}") from error
+
+
+def _replace(temporary: Path, target: Path, data: bytes) -> None:
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(target)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _machine() -> str:
+    """Return eight hex digits for this machine: a process id says nothing about a shared folder's other writers."""
+    return f"{zlib.crc32(platform.node().encode('utf-8', 'replace')):08x}"
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # signal 0 would end the process there, and an open file cannot be deleted anyway
+        return process == os.getpid()
+    try:
+        os.kill(process, 0)
+    except OSError as error:
+        return error.errno != errno.ESRCH
+    except OverflowError:
+        return False
+    return True
+
+
+def _read_description(stream: BinaryIO) -> dict[str, str]:
+    stream.seek(0)
+    entries = json.loads(_tiff.description(stream, 2 * _MAX_METADATA))
+    if isinstance(entries, dict) and all(isinstance(value, str) for value in entries.values()):
+        return entries
+    return {}

@@ -1,0 +1,39 @@
+"""Convolutions that more than one network uses."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from imfuse.layers.filters import reflect_pad
+
+
+class NarrowConv(nn.Conv2d):
+    """3x3 convolution from many channels to one, with a mirrored border.
+
+    The same numbers as ``Conv2d(channels, 1, 3, padding=1, padding_mode="reflect")``, computed as a 1x1 convolution to
+    the nine taps, of which shifted copies are added: nine maps are mirrored and moved instead of all channels.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, 1, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) to (N, 1, H, W); H, W >= 2."""
+        taps = F.conv2d(x, tap_weights(self.weight))
+        return sum_shifted(taps, self.bias)
+
+
+def tap_weights(weight: Tensor) -> Tensor:
+    """The kernel (1, C, 3, 3) as a 1x1 convolution (9, C, 1, 1)."""
+    return weight[0].flatten(1).t()[:, :, None, None]
+
+
+def sum_shifted(taps: Tensor, bias: Tensor | None) -> Tensor:
+    """Add the nine maps (N, 9, H, W), each moved by its place in the 3x3 kernel, with a mirrored border."""
+    height, width = taps.shape[2:]
+    padded = reflect_pad(taps.float().contiguous(), 1)
+    moved = [padded[:, 3 * y + x, y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    total = torch.stack(moved, 1).sum(1, keepdim=True)
+    return total if bias is None else total + bias

@@ -1,0 +1,23 @@
+"""Batch normalisation folded into the convolution before it, in float64 because published variances are large."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def norm_scale_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Scale and shift, each (C,) in float64, that a batch norm applies in evaluation mode."""
+    assert norm.running_var is not None
+    assert norm.running_mean is not None
+    scale = norm.weight.detach().double() / torch.sqrt(norm.running_var.double() + norm.eps)
+    return scale, norm.bias.detach().double() - norm.running_mean.double() * scale
+
+
+def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias, in the type of ``conv``, of one convolution that equals ``norm(conv(x))`` in evaluation mode."""
+    scale, shift = norm_scale_shift(norm)
+    weight = conv.weight.detach().double() * scale[:, None, None, None]
+    if conv.bias is not None:
+        shift = shift + conv.bias.detach().double() * scale
+    return weight.to(conv.weight.dtype), shift.to(conv.weight.dtype)

@@ -1,0 +1,28 @@
+"""Objective of AUIF-Net: rebuild a single image (IEEE TCSVT 2021, section III-D)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from imfuse.losses.common import dssim
+
+
+@dataclass(frozen=True)
+class Objective:
+    """``MSE + ssim * dssim`` with a 3x3 window. The batch holds ``image`` (N, 1, H, W): infrared or visible alike."""
+
+    ssim: float = 5.0
+
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and its named parts."""
+        return self.terms(batch["image"], model.reconstruct(batch["image"]).float())
+
+    def terms(self, image: Tensor, rebuilt: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and parts for an image and its reconstruction."""
+        parts = {"mse": F.mse_loss(rebuilt, image), "dssim": dssim(image, rebuilt, window=3)}
+        return parts["mse"] + self.ssim * parts["dssim"], parts

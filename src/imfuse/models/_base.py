@@ -1,0 +1,34 @@
+"""The contract of a fusion network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from imfuse.core.spec import ModelSpec
+
+
+class FusionModel(nn.Module):
+    """A network that fuses two registered gray images.
+
+    ``forward(infrared, visible)`` takes (N, 1, H, W) tensors in [0, 1] of the same size, with H and W multiples of
+    ``spec.multiple`` and at least ``spec.min_size``, and gives the fused image, (N, 1, H, W) in [0, 1].
+    It knows nothing of files, colour or padding: ``imfuse.Fuser`` does.
+    """
+
+    spec: ClassVar[ModelSpec]
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fused image (N, 1, H, W) in [0, 1]."""
+        raise TypeError(f"{type(self).__name__} does not define forward")
+
+    def inference_form(self) -> nn.Module:
+        """An equivalent module that is faster for inference and cannot be trained."""
+        return self.eval().requires_grad_(False)
+
+    @classmethod
+    def published_layout(cls) -> Mapping[str, str]:
+        """Name in the authors' checkpoint -> name in our state; empty where no checkpoint was published."""
+        return {}

@@ -1,0 +1,196 @@
+"""AUIF-Net: two tiny unrolled encoders (base, detail) and a one-layer decoder.
+
+Zhao et al., "Efficient and Model-Based Infrared and Visible Image Fusion via Algorithm Unrolling", IEEE TCSVT 2021.
+Trained as an auto-encoder of single images; to fuse, the base and the detail maps of the two images are added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.layers.filters import box_mean, reflect_pad
+from imfuse.layers.rules import fuse_maps
+from imfuse.models._base import FusionModel
+
+SPEC = ModelSpec(
+    name="auif",
+    title="AUIF-Net",
+    paper=Paper(
+        title="Efficient and Model-Based Infrared and Visible Image Fusion via Algorithm Unrolling",
+        venue="IEEE Transactions on Circuits and Systems for Video Technology",
+        year=2021,
+        doi="10.1109/TCSVT.2021.3075745",
+        arxiv="2005.05896",
+    ),
+    summary="algorithm unrolling: base and detail maps of 11,631 parameters, exact 5x5 form, very fast",
+    min_size=10,
+    # 9 (start filter) + 10 layers x 2 + 1 (decoder)
+    halo=30,
+    memory_per_pixel=100,
+    options=(Option("rule", ("sum", "average", "l1"), "sum", "how the maps of the two images are joined"),),
+    weights=(),
+)
+
+LAYERS = 10
+CHANNELS = 64
+Form = Literal["folded", "plain"]
+
+
+class UnrolledLayer(nn.Module):
+    """One gradient step: ``x - eta * (PReLU(BN(K'Kx)) - theta * (source - x))``, K' the adjoint of K."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel = nn.Parameter(torch.randn(CHANNELS, 1, 3, 3))
+        self.eta = nn.Parameter(0.1 + 0.03 * torch.randn(1))
+        self.theta = nn.Parameter(1e-3 + 1e-4 * torch.randn(1))
+        self.norm = nn.BatchNorm2d(1)
+        self.activation = nn.PReLU()
+
+    def forward(self, x: Tensor, source: Tensor, form: Form = "folded") -> Tensor:
+        """One step from the state ``x`` (N, 1, H, W); ``source`` is the image."""
+        response = folded_response(x, self.kernel) if form == "folded" else plain_response(x, self.kernel)
+        step = self.activation(self.norm(response))
+        stepped: Tensor = x - self.eta * (step - self.theta * (source - x))
+        return stepped
+
+
+def plain_response(x: Tensor, kernel: Tensor) -> Tensor:
+    """K'Kx as published: 64 responses and back, both with a mirrored border. The oracle of the folded form."""
+    responses = F.conv2d(reflect_pad(x, 1), kernel)
+    return F.conv2d(reflect_pad(responses, 1), kernel.flip(2, 3).transpose(0, 1))
+
+
+def folded_kernels(kernel: Tensor) -> Tensor:
+    """The nine 5x5 kernels (9, 1, 5, 5) that replace ``kernel`` (C, 1, 3, 3) and its adjoint.
+
+    Away from the border, K'K is one correlation with the summed autocorrelation of the kernels. The published network
+    mirrors the *responses*, so in the outermost frame the outer taps of the adjoint fall back on the inner row or
+    column. Order: rows first, middle, last; within each, columns first, middle, last.
+    """
+    adjoint = kernel.flip(2, 3)
+    by_row = [_onto_inner(adjoint, 2, end) for end in (0, None, 2)]
+    adjoints = torch.cat([_onto_inner(rows, 3, end) for rows in by_row for end in (0, None, 2)], dim=1)
+    # A full convolution of K with its adjoint = a correlation with the adjoint turned back.
+    return F.conv2d(F.pad(kernel.transpose(0, 1), (2, 2, 2, 2)), adjoints.flip(2, 3).transpose(0, 1)).transpose(0, 1)
+
+
+def _onto_inner(taps: Tensor, axis: int, end: int | None) -> Tensor:
+    """Move the outer taps at ``end`` (0 or 2) of an axis of three onto those of the other end, as a mirror does."""
+    if end is None:
+        return taps
+    first, middle, last = taps.unbind(axis)
+    outer_to_inner = (torch.zeros_like(first), middle, last + first)
+    return torch.stack(outer_to_inner if end == 0 else (first + last, middle, torch.zeros_like(last)), axis)
+
+
+def folded_response(x: Tensor, kernel: Tensor) -> Tensor:
+    """K'Kx of (N, 1, H, W) without a 64-channel tensor, exact to rounding; differentiable, so training uses it too.
+
+    The images of the batch lie side by side as channels: a depthwise convolution in channels-last order, with its
+    gradient, is many times faster than one of a single channel.
+    """
+    side_by_side = x.transpose(0, 1).contiguous(memory_format=torch.channels_last)
+    kernels = folded_kernels(kernel).expand(-1, len(x), -1, -1)
+    return correlate_framed(side_by_side, kernels).transpose(0, 1).contiguous()
+
+
+def correlate_framed(x: Tensor, kernels: Tensor) -> Tensor:
+    """Correlate (N, C, H, W), C groups, with the middle kernel, and the outermost frame with its own eight.
+
+    ``kernels``: (9, C, 5, 5) in the order of :func:`folded_kernels`.
+    """
+    groups = x.shape[1]
+    padded = reflect_pad(x, 2)
+    regions = [(slice(0, 5), 0), (slice(None), 1), (slice(-5, None), 2)]
+
+    def part(rows: int, columns: int) -> Tensor:
+        kernel = kernels[3 * rows + columns].unsqueeze(1)
+        return F.conv2d(padded[:, :, regions[rows][0], regions[columns][0]], kernel, groups=groups)
+
+    def row(rows: int) -> Tensor:
+        return torch.cat([part(rows, 0), part(rows, 1)[..., 1:-1], part(rows, 2)], dim=3)
+
+    return torch.cat([row(0), row(1)[:, :, 1:-1], row(2)], dim=2)
+
+
+class Encoder(nn.Module):
+    """A start value from a fixed filter, then ten unrolled layers that see the image again each time."""
+
+    def __init__(self, start: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.start = start
+        self.layers = nn.ModuleList(UnrolledLayer() for _ in range(LAYERS))
+
+    def forward(self, image: Tensor, form: Form = "folded") -> Tensor:
+        """Map (N, 1, H, W) of an image (N, 1, H, W) in [0, 1]."""
+        x = self.start(image)
+        for layer in self.layers:
+            x = layer(x, image, form)
+        return x
+
+
+def base_start(image: Tensor) -> Tensor:
+    """Start of the base branch: 11x11 mean."""
+    return box_mean(image, 11)
+
+
+def detail_start(image: Tensor) -> Tensor:
+    """Start of the detail branch: a 19x19 Laplacian of L1 norm 1 (a bright spot gives a negative value)."""
+    return (361 / 720) * (box_mean(image, 19) - image)
+
+
+class AUIF(FusionModel):
+    """AUIF-Net. ``rule`` joins the maps of the two images; ``form="plain"`` computes the layers as published."""
+
+    spec = SPEC
+
+    def __init__(self, rule: str = "sum", form: Form = "folded") -> None:
+        super().__init__()
+        self.rule, self.form = rule, form
+        self.base = Encoder(base_start)
+        self.detail = Encoder(detail_start)
+        self.decoder = nn.Conv2d(1, 1, 3, bias=False)
+        self.decoder_norm = nn.BatchNorm2d(1)
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fused image (N, 1, H, W) in [0, 1]; H, W >= 10."""
+        (base_ir, detail_ir), (base_vi, detail_vi) = self.encode(infrared), self.encode(visible)
+        return self.decode(fuse_maps(base_ir, base_vi, self.rule), fuse_maps(detail_ir, detail_vi, self.rule))
+
+    def encode(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Base and detail map of one image, each (N, 1, H, W)."""
+        return self.base(image, self.form), self.detail(image, self.form)
+
+    def decode(self, base: Tensor, detail: Tensor) -> Tensor:
+        """Image (N, 1, H, W) in [0, 1] from its base and detail maps."""
+        return torch.sigmoid(self.decoder_norm(self.decoder(reflect_pad(base + detail, 1))))
+
+    def reconstruct(self, image: Tensor) -> Tensor:
+        """The auto-encoder that training sees: encode and decode one image."""
+        return self.decode(*self.encode(image))
+
+    def inference_form(self) -> nn.Module:
+        """Norms folded, four streams side by side, OpenCV filters on the CPU: see ``_auif_inference``."""
+        from imfuse.models._auif_inference import FoldedAUIF
+
+        return FoldedAUIF(self)
+
+    @classmethod
+    def published_layout(cls) -> dict[str, str]:
+        """The three files of the authors, merged: TCSVT_Encoder_Base, TCSVT_Encoder_Detail, TCSVT_Decoder."""
+        norm = ("weight", "bias", "running_mean", "running_var")
+        names: dict[str, str] = {}
+        for theirs, ours in (("conv1", "base"), ("conv2", "detail")):
+            for i in range(LAYERS):
+                names |= {f"{theirs}.{i}.{name}": f"{ours}.layers.{i}.{name}" for name in ("kernel", "eta", "theta")}
+                names |= {f"{theirs}.{i}.rest.0.{name}": f"{ours}.layers.{i}.norm.{name}" for name in norm}
+                names[f"{theirs}.{i}.rest.1.weight"] = f"{ours}.layers.{i}.activation.weight"
+        names["decoder.1.weight"] = "decoder.weight"
+        return names | {f"decoder.2.{name}": f"decoder_norm.{name}" for name in norm}

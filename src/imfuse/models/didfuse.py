@@ -1,0 +1,135 @@
+"""DIDFuse: an encoder splits an image into background and detail maps, a decoder rebuilds it with two skips.
+
+Zhao et al., "DIDFuse: Deep Image Decomposition for Infrared and Visible Image Fusion", IJCAI 2020.
+Trained as an auto-encoder of pairs; to fuse, the four maps of the two images are added and decoded.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.layers.blocks import NarrowConv
+from imfuse.layers.rules import fuse_maps
+from imfuse.models._base import FusionModel
+
+SPEC = ModelSpec(
+    name="didfuse",
+    title="DIDFuse",
+    paper=Paper(
+        title="DIDFuse: Deep Image Decomposition for Infrared and Visible Image Fusion",
+        venue="IJCAI",
+        year=2020,
+        doi="10.24963/ijcai.2020/135",
+        arxiv="2003.09210",
+    ),
+    summary="auto-encoder with background and detail maps of 64 channels each, 260,935 parameters",
+    min_size=2,
+    # six 3x3 convolutions in a row: cov1, cov2, cov3 | cov4, cov5, cov6, cov7
+    halo=6,
+    memory_per_pixel=3200,
+    dtypes=("float32", "bfloat16"),
+    options=(Option("rule", ("sum", "average", "l1"), "sum", "how the maps of the two images are joined"),),
+    weights=(),
+)
+
+CHANNELS = 64
+
+
+class Maps(NamedTuple):
+    """What the encoder makes of an image: four sets of 64 maps, (N, 64, H, W) each."""
+
+    shallow: Tensor
+    middle: Tensor
+    background: Tensor
+    detail: Tensor
+
+
+def block(inputs: int, outputs: int, activation: nn.Module, reflect: bool = False) -> nn.Sequential:
+    """3x3 convolution, batch norm, activation. ``reflect`` mirrors the border, else zeros surround the image."""
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="reflect" if reflect else "zeros")
+    return nn.Sequential(conv, nn.BatchNorm2d(outputs), activation)
+
+
+class Encoder(nn.Module):
+    """Image (N, 1, H, W) to its four sets of maps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shallow = block(1, CHANNELS, nn.PReLU(), reflect=True)
+        self.middle = block(CHANNELS, CHANNELS, nn.PReLU())
+        self.background = block(CHANNELS, CHANNELS, nn.Tanh())
+        self.detail = block(CHANNELS, CHANNELS, nn.Tanh())
+
+    def forward(self, image: Tensor) -> Maps:
+        """The maps of an image in [0, 1]."""
+        shallow = self.shallow(image)
+        middle = self.middle(shallow)
+        return Maps(shallow, middle, self.background(middle), self.detail(middle))
+
+
+class Decoder(nn.Module):
+    """Four sets of maps to the image (N, 1, H, W) in [0, 1]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deep = block(2 * CHANNELS, CHANNELS, nn.PReLU())
+        self.merge = block(2 * CHANNELS, CHANNELS, nn.PReLU())
+        self.image = nn.Sequential(NarrowConv(2 * CHANNELS), nn.BatchNorm2d(1), nn.Sigmoid())
+
+    def forward(self, maps: Maps) -> Tensor:
+        """The image of the maps, in [0, 1]."""
+        x = self.deep(torch.cat([maps.background, maps.detail], dim=1))
+        x = self.merge(torch.cat([x, maps.middle], dim=1))
+        image: Tensor = self.image(torch.cat([x, maps.shallow], dim=1))
+        return image
+
+
+class DIDFuse(FusionModel):
+    """DIDFuse. ``rule`` joins the maps of the two images."""
+
+    spec = SPEC
+
+    def __init__(self, rule: str = "sum") -> None:
+        super().__init__()
+        self.rule = rule
+        self.encoder = Encoder()
+        self.decoder = Decoder()
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fused image (N, 1, H, W) in [0, 1]; H, W >= 2."""
+        pairs = zip(self.encoder(infrared), self.encoder(visible), strict=True)
+        fused: Tensor = self.decoder(Maps(*(fuse_maps(first, second, self.rule) for first, second in pairs)))
+        return fused
+
+    def inference_form(self) -> nn.Module:
+        """Norms folded, background and detail layer merged, both images in one batch: see ``_didfuse_inference``."""
+        from imfuse.models._didfuse_inference import FoldedDIDFuse
+
+        return FoldedDIDFuse(self)
+
+    @classmethod
+    def published_layout(cls) -> dict[str, str]:
+        """The two files of the authors, merged: Encoder_weight_IJCAI, Decoder_weight_IJCAI."""
+        blocks = {
+            "cov1": "encoder.shallow",
+            "cov2": "encoder.middle",
+            "cov3": "encoder.background",
+            "cov4": "encoder.detail",
+            "cov5": "decoder.deep",
+            "cov6": "decoder.merge",
+            "cov7": "decoder.image",
+        }
+        names: dict[str, str] = {}
+        for theirs, ours in blocks.items():
+            # Their blocks that mirror the border begin with a padding layer, which shifts the numbers by one.
+            first = 1 if theirs in ("cov1", "cov7") else 0
+            entries = {0: ("weight", "bias"), 1: ("weight", "bias", "running_mean", "running_var")}
+            if theirs in ("cov1", "cov2", "cov5", "cov6"):
+                entries[2] = ("weight",)
+            for i, parts in entries.items():
+                names |= {f"{theirs}.{theirs}.{first + i}.{part}": f"{ours}.{i}.{part}" for part in parts}
+        return names

@@ -1,0 +1,213 @@
+"""Train a method by its recipe, on Lightning: resumable at any step, several GPUs and nodes, logs, exported weights."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import warnings
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+import imfuse
+from imfuse.core.errors import RecipeError, WeightsError
+from imfuse.core.registry import get_spec
+from imfuse.core.weights import save_weights
+from imfuse.data.crops import CropPlan
+from imfuse.data.pairs import LoadedPair, PairFiles, TrainingPairs, check_pairs, load_pair, split_pairs
+from imfuse.training.batches import EpochBatches
+from imfuse.training.log import LOG, JsonLines, draw_curves
+from imfuse.training.module import FusionTraining
+from imfuse.training.recipe import Recipe, load_recipe
+
+LAST = "last.ckpt"
+RECIPE = "recipe.yaml"
+
+
+def train(
+    recipe: Recipe,
+    files: list[PairFiles],
+    out: Path,
+    *,
+    resume: bool = False,
+    accelerator: str = "auto",
+    devices: int | str = "auto",
+    nodes: int = 1,
+    data_name: str = "",
+    progress: bool = True,
+    callbacks: tuple[Callback, ...] = (),
+) -> Path:
+    """Train and return the path of the exported weights, ``out/weights.safetensors``.
+
+    ``out`` also gets the resolved recipe, the environment, ``log.jsonl``, TensorBoard events, ``curve.png`` and
+    ``last.ckpt``. With ``resume`` a run that was stopped goes on from ``last.ckpt`` with the losses that it would have
+    had. Raises ``RecipeError``, ``PairError`` or ``WeightsError``.
+    """
+    checkpoint = _prepare(recipe, out, resume)
+    train_files, validation_files = split_pairs(files, recipe.data.validation)
+    cache = check_pairs(files, recipe.data.crop.size, recipe.data.cache_mb << 20)
+    L.seed_everything(recipe.seed, workers=True, verbose=False)
+    module = FusionTraining(recipe)
+    loaders = Loaders(recipe, train_files, validation_files, cache)
+    log = JsonLines(out)
+    if checkpoint is not None:
+        log.forget_after(loaders.continue_from(checkpoint))
+    trainer = L.Trainer(
+        default_root_dir=out,
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        precision=recipe.precision,
+        max_epochs=recipe.epochs,
+        accumulate_grad_batches=recipe.accumulate,
+        gradient_clip_val=recipe.clip or None,
+        check_val_every_n_epoch=recipe.validate_every,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        log_every_n_steps=1,
+        logger=TensorBoardLogger(out, name="", version="tensorboard"),
+        callbacks=[
+            ModelCheckpoint(
+                out,
+                filename="last",
+                train_time_interval=timedelta(minutes=recipe.checkpoint_minutes),
+                enable_version_counter=False,
+            ),
+            log,
+            *([RichProgressBar()] if progress else []),
+            *callbacks,
+        ],
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+    )
+    with warnings.catch_warnings():
+        # Lightning advises more loader processes; pairs come from memory here.
+        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+        warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+        warnings.filterwarnings("ignore", message=".*Total length of `list` across ranks is zero.*")
+        trainer.fit(module, datamodule=loaders, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    trainer.save_checkpoint(out / LAST)
+    weights = out / "weights.safetensors"
+    if trainer.is_global_zero:
+        draw_curves(out / LOG, out / "curve.png")
+        save_weights(weights, module.network.state_dict(), _provenance(recipe, len(train_files), data_name, trainer))
+    return weights
+
+
+def _prepare(recipe: Recipe, out: Path, resume: bool) -> Path | None:
+    """Create the folder of a run, or find the checkpoint to go on from."""
+    checkpoint = out / LAST
+    if resume:
+        if (out / RECIPE).is_file() and load_recipe(out / RECIPE) != recipe:
+            raise RecipeError(f"{out}: --resume with another recipe than its {RECIPE}; use that one or another folder")
+        # A run that was stopped before its first checkpoint starts again.
+        return checkpoint if checkpoint.is_file() else None
+    if (out / LOG).exists() or checkpoint.exists():
+        raise RecipeError(f"{out}: holds a run already; add --resume to go on with it, or choose another folder")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
+        (out / "environment.txt").write_text(_environment(), encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(f"{out}: cannot write there ({error.strerror})") from None
+    return None
+
+
+class Loaders(L.LightningDataModule):
+    """Loaders of a run. They are made per process, so that each process gets its own share."""
+
+    def __init__(
+        self, recipe: Recipe, train: list[PairFiles], validation: list[PairFiles], cache: dict[str, LoadedPair]
+    ) -> None:
+        super().__init__()
+        data = recipe.data
+        crop = CropPlan(data.crop.kind, data.crop.size, data.crop.flips, data.crop.rotations)
+        self.recipe = recipe
+        self.pairs = TrainingPairs(train, crop, data.kind, recipe.seed, cache)
+        self.validation = validation
+        self.cache = cache
+        self.epoch, self.skip = 0, 0
+
+    def continue_from(self, checkpoint: Path) -> int:
+        """Take up where a checkpoint was written; returns its step."""
+        try:
+            state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+            batches = state["loops"]["fit_loop"]["epoch_loop.batch_progress"]
+            self.skip = 0 if batches["is_last_batch"] else int(batches["current"]["processed"])
+            return int(state["global_step"])
+        except Exception as error:
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise WeightsError(f"{checkpoint}: not a checkpoint to resume from ({reason:.200})") from None
+
+    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+        """Batches of this process."""
+        trainer = cast(L.Trainer, self.trainer)
+        batches = EpochBatches(
+            len(self.pairs),
+            self.recipe.batch_size,
+            self.recipe.data.shuffle,
+            self.recipe.seed,
+            trainer.global_rank,
+            trainer.world_size,
+        )
+        batches.skip = self.skip
+        return DataLoader(self.pairs, batch_sampler=batches, num_workers=self.recipe.data.workers)
+
+    def val_dataloader(self) -> Any:
+        """Whole validation pairs, one by one; nothing where the recipe holds out nothing."""
+        return DataLoader(WholePairs(self.validation, self.cache)) if self.validation else []
+
+
+class WholePairs(torch.utils.data.Dataset[dict[str, Tensor]]):
+    """Whole pairs for validation."""
+
+    def __init__(self, files: list[PairFiles], cache: dict[str, LoadedPair]) -> None:
+        self.files, self.cache = files, cache
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        entry = self.files[index]
+        pair = self.cache.get(entry.name) or load_pair(entry)
+        return {"infrared": torch.from_numpy(pair.infrared)[None], "visible": torch.from_numpy(pair.visible)[None]}
+
+
+def _provenance(recipe: Recipe, pairs: int, data_name: str, trainer: L.Trainer) -> dict[str, str]:
+    spec = get_spec(recipe.model)
+    return {
+        "model": recipe.model,
+        "title": spec.title,
+        "recipe": recipe.to_yaml(),
+        "data": data_name or "unnamed",
+        "pairs": str(pairs),
+        "steps": str(trainer.global_step),
+        "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+        "imfuse": imfuse.__version__,
+        "torch": torch.__version__,
+        "licence": "Apache-2.0",
+    }
+
+
+def _environment() -> str:
+    lines = {
+        "imfuse": imfuse.__version__,
+        "torch": torch.__version__,
+        "lightning": L.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "threads": str(torch.get_num_threads()),
+        "processors": str(os.cpu_count()),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+    }
+    return "".join(f"{name}: {value}\n" for name, value in lines.items())

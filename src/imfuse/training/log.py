@@ -1,0 +1,92 @@
+"""What a run leaves behind to be read: a JSON line per step and validation, and a picture of the curves."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+LOG = "log.jsonl"
+
+
+class JsonLines(Callback):
+    """Writes ``log.jsonl``: what was logged in each optimiser step, and the scores of each validation."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / LOG
+
+    def forget_after(self, step: int) -> None:
+        """Drop the lines of steps that are about to be done again."""
+        rows = [row for row in read_log(self.path) if row["step"] <= step]
+        self.path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, *_: Any) -> None:
+        """One line for the batch that ended."""
+        lr = trainer.optimizers[0].param_groups[0]["lr"]
+        self._write(trainer, {"split": "train", "lr": lr}, prefix="val_", wanted=False)
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """One line for the validation that ended."""
+        if not trainer.sanity_checking:
+            self._write(trainer, {"split": "validation"}, prefix="val_", wanted=True)
+
+    def _write(self, trainer: L.Trainer, row: dict[str, Any], prefix: str, wanted: bool) -> None:
+        if not trainer.is_global_zero:
+            return
+        values = {
+            name.removeprefix(prefix): float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith(prefix) is wanted and name != "train_loss"
+        }
+        row = {"step": trainer.global_step, "epoch": trainer.current_epoch, **row, **values}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Rows of a log; a last line that a kill cut short is left out."""
+    rows: dict[tuple[int, str], dict[str, Any]] = {}
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                row = json.loads(line)
+                # A validation that a resumed run did again stands once, and so do the batches of one accumulated step.
+                rows[row["step"], row["split"]] = row
+    return list(rows.values())
+
+
+def draw_curves(log: Path, picture: Path) -> None:
+    """Draw loss, its parts and the validation scores of a log as a PNG or SVG picture."""
+    from matplotlib.figure import Figure
+
+    rows = read_log(log)
+    train = [row for row in rows if row["split"] == "train"]
+    validation = [row for row in rows if row["split"] == "validation"]
+    meta = {"step", "epoch", "split", "lr"}
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name in sorted({key for row in train for key in row} - meta):
+        found = [(row["step"], row[name]) for row in train if name in row]
+        left.plot(*zip(*found, strict=True), label=name, linewidth=1.8 if name == "loss" else 0.9)
+    left.set(
+        xlabel="step", title="training", yscale="log" if all(row.get("loss", 0) > 0 for row in train) else "linear"
+    )
+    scores = sorted({key for row in validation for key in row} - meta)
+    for name in scores:
+        found = [(row["step"], row[name]) for row in validation if name in row]
+        right.plot(*zip(*found, strict=True), label=name, marker=".")
+    right.set(xlabel="step", title="validation" if scores else "no validation in this recipe")
+    for axes in (left, right) if scores else (left,):
+        axes.grid(alpha=0.3)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize="small")
+    if not scores:
+        rates = [(row["step"], row["lr"]) for row in train]
+        right.plot(*zip(*rates, strict=True))
+        right.set(title="learning rate", yscale="log")
+        right.grid(alpha=0.3)
+    figure.savefig(picture, dpi=120)

@@ -1,0 +1,94 @@
+"""The one LightningModule of all methods: the objective decides what is computed."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import fields
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from imfuse.core.errors import RecipeError
+from imfuse.core.registry import model_class
+from imfuse.metrics import score_images
+from imfuse.training.recipe import Optimizer, Recipe
+
+
+def build_objective(recipe: Recipe) -> Any:
+    """The objective ``imfuse.losses.<model>.Objective`` with the weights of the recipe. Raises ``RecipeError``."""
+    try:
+        objective = importlib.import_module(f"imfuse.losses.{recipe.model}").Objective
+    except ModuleNotFoundError:
+        raise RecipeError(f"model: {recipe.model!r} has no objective, it cannot be trained") from None
+    known = [field.name for field in fields(objective)]
+    if unknown := [name for name in recipe.loss if name not in known]:
+        raise RecipeError(f"loss: unknown term {unknown[0]!r}; {recipe.model} has {', '.join(known)}")
+    return objective(**recipe.loss)
+
+
+class FusionTraining(L.LightningModule):
+    """Network, objective and optimiser of a recipe."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self.objective = build_objective(recipe)
+        # oneDNN's convolutions are faster channels-last, in float32 and more so in bfloat16.
+        self.network = model_class(recipe.model)(**recipe.options)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.compile:
+            for part in self.network.children():
+                part.compile(dynamic=False)
+
+    def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
+        """Loss of a batch; its parts are logged."""
+        loss: Tensor
+        loss, parts = self.objective(self.network, batch)
+        if not torch.isfinite(loss):
+            raise RecipeError(
+                f"the loss became {loss.item()} at step {self.global_step}; "
+                f"lower optimizer.lr or set clip (now {self.recipe.clip})"
+            )
+        self.log_dict({"loss": loss, **parts}, prog_bar=False, batch_size=len(next(iter(batch.values()))))
+        self.log("train_loss", loss, prog_bar=True, logger=False)
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], _index: int) -> None:
+        """Scores of one fused pair."""
+        infrared, visible = batch["infrared"], batch["visible"]
+        fused = self.network(infrared, visible).float()
+        scores = {f"val_{name}": value.mean() for name, value in score_images(fused, infrared, visible).items()}
+        self.log_dict(scores, batch_size=len(infrared), sync_dist=True)
+
+    def configure_optimizers(self) -> Any:
+        """Optimiser and schedule of the recipe."""
+        optimizer = _optimizer(self.network, self.recipe.optimizer)
+        schedule = self.recipe.schedule
+        if schedule.name == "constant":
+            return optimizer
+        scheduler: torch.optim.lr_scheduler.LRScheduler
+        if schedule.name == "steps":
+            scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(schedule.milestones), schedule.gamma)
+        else:
+            scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.recipe.epochs)
+        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+
+def _optimizer(network: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:
+    prefixes = list(settings.groups)
+    members: dict[str, list[nn.Parameter]] = {prefix: [] for prefix in ["", *prefixes]}
+    for name, parameter in network.named_parameters():
+        members[next((prefix for prefix in prefixes if name.startswith(prefix)), "")].append(parameter)
+    if empty := [prefix for prefix in prefixes if not members[prefix]]:
+        raise RecipeError(f"optimizer.groups: no parameter of the network begins with {empty[0]!r}")
+    groups = [
+        {"params": parameters, "lr": settings.groups.get(prefix, settings.lr)}
+        for prefix, parameters in members.items()
+        if parameters
+    ]
+    if settings.name == "sgd":
+        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
+    kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
+    return kind(groups, lr=settings.lr, weight_decay=settings.weight_decay)
