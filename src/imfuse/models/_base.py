@@ -25,7 +25,10 @@ class FusionModel(nn.Module):
         raise TypeError(f"{type(self).__name__} does not define forward")
 
     def inference_form(self) -> nn.Module:
-        """An equivalent module that is faster for inference and cannot be trained."""
+        """An equivalent module that is faster for inference and cannot be trained.
+
+        It takes and gives float32 images whatever type its weights were moved to.
+        """
         return self.eval().requires_grad_(False)
 
     @classmethod

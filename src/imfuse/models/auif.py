@@ -30,8 +30,8 @@ SPEC = ModelSpec(
     ),
     summary="algorithm unrolling: base and detail maps of 11,631 parameters, exact 5x5 form, very fast",
     min_size=10,
-    # 9 (start filter) + 10 layers x 2 + 1 (decoder)
-    halo=30,
+    # 9 (start filter) + 10 layers x 2 + 1 (activity of rule l1) + 1 (decoder)
+    halo=31,
     memory_per_pixel=100,
     options=(Option("rule", ("sum", "average", "l1"), "sum", "how the maps of the two images are joined"),),
     weights=(),

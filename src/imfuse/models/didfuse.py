@@ -28,8 +28,8 @@ SPEC = ModelSpec(
     ),
     summary="auto-encoder with background and detail maps of 64 channels each, 260,935 parameters",
     min_size=2,
-    # six 3x3 convolutions in a row: cov1, cov2, cov3 | cov4, cov5, cov6, cov7
-    halo=6,
+    # six 3x3 convolutions in a row and the activity of rule l1
+    halo=7,
     memory_per_pixel=3200,
     dtypes=("float32", "bfloat16"),
     options=(Option("rule", ("sum", "average", "l1"), "sum", "how the maps of the two images are joined"),),

@@ -89,10 +89,16 @@ def train(
         enable_model_summary=False,
     )
     with warnings.catch_warnings():
-        # Lightning advises more loader processes; pairs come from memory here.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
-        warnings.filterwarnings("ignore", message=".*Total length of `list` across ranks is zero.*")
+        # Pairs come from memory, the folder holds the recipe already, a recipe may validate on nothing, and
+        # EpochBatches skips what was seen before a stop.
+        for advice in (
+            "does not have many workers",
+            "exists and is not empty",
+            "across ranks is zero",
+            "your dataloader is not resumable",
+            "is deprecated, use `isinstance",
+        ):
+            warnings.filterwarnings("ignore", message=f".*{advice}")
         trainer.fit(module, datamodule=loaders, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt

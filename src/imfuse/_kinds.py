@@ -1,0 +1,155 @@
+"""What a picture can come as (path, array, PIL image, tensor): to stored pixels, and from a result back to the kind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Union
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from imfuse.core.errors import ImageError, PairError
+from imfuse.imaging import is_gray, quantise, read_image
+
+Array = npt.NDArray[Any]
+PathLike = Union[str, "os.PathLike[str]"]
+Picture = Union[str, "os.PathLike[str]", npt.NDArray[Any], Image.Image, Tensor]
+Bits = Literal[8, 16]
+MAX_PIXELS = 100_000_000
+MAX_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class Result:
+    """A fused picture before its type is chosen: (H, W) or (H, W, 3) float32, near [0, 1]."""
+
+    unit: npt.NDArray[np.float32]
+
+    def as_type(self, bits: Bits | None) -> Array:
+        """uint8, uint16, or with ``None`` float32 clipped to [0, 1]; the only quantisation there is."""
+        if bits is not None:
+            return quantise(self.unit, bits)
+        if not np.isfinite(self.unit).all():
+            raise ImageError("the network gave NaN or infinite values; these weights cannot be used")
+        return np.clip(self.unit, 0, 1)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A picture as stored, (H, W) or (H, W, 3) uint8, uint16 or floating; ``name`` is how errors call it."""
+
+    pixels: Array
+    name: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The pictures of one argument (several for a batch of tensors), and how to give results back in its kind."""
+
+    pictures: list[Stored]
+    give_back: Callable[[list[Result], Bits | None], Any]
+
+
+def load(picture: Picture, side: str, max_pixels: int) -> Loaded:
+    """Take a picture of any kind; ``side`` ("infrared" or "visible") names it in errors. Raises ``ImageError``."""
+    if isinstance(picture, (str, os.PathLike)):
+        return Loaded([read(picture, max_pixels)], lambda results, bits: results[0].as_type(bits or 8))
+    if isinstance(picture, np.ndarray):
+        return _from_array(picture, side)
+    if isinstance(picture, Image.Image):
+        return _from_pil(picture, side)
+    if isinstance(picture, Tensor):
+        return _from_tensor(picture, side)
+    raise ImageError(
+        f"{side}: a path, a NumPy array, a PIL image or a tensor is expected, found {type(picture).__name__}"
+    )
+
+
+def read(path: PathLike, max_pixels: int) -> Stored:
+    """Read a file. A gray picture that is stored as RGB counts as gray: its result is gray as well."""
+    # Who raises the limit on pixels wants the pictures read, so the limit on bytes goes along.
+    max_bytes = MAX_BYTES * max(max_pixels, MAX_PIXELS) // MAX_PIXELS
+    pixels = read_image(path, max_pixels=max_pixels, max_bytes=max_bytes)
+    if pixels.ndim == 3 and is_gray(pixels, equal_channels=True):
+        pixels = np.ascontiguousarray(pixels[..., 0])
+    return Stored(pixels, str(Path(path)))
+
+
+def check_batches(infrared: Loaded, visible: Loaded) -> None:
+    """Raise ``PairError`` where two batches of tensors differ in length."""
+    if len(infrared.pictures) != len(visible.pictures):
+        raise PairError(
+            f"{len(infrared.pictures)} infrared and {len(visible.pictures)} visible pictures; a batch needs one each"
+        )
+
+
+def bits_of(dtype: np.dtype[Any]) -> Bits | None:
+    """Bits of an integer type of pixels; ``None`` for a floating one."""
+    return {"uint8": 8, "uint16": 16}.get(dtype.name)  # type: ignore[return-value]
+
+
+def _from_array(array: Array, side: str) -> Loaded:
+    single = array.ndim == 3 and array.shape[2] == 1
+    pixels = array[..., 0] if single else array
+    if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[2] == 3):
+        raise ImageError(f"{side}: an array (H, W), (H, W, 1) or (H, W, 3) is expected, found shape {array.shape}")
+
+    def give_back(results: list[Result], bits: Bits | None) -> Array:
+        fused = results[0].as_type(bits or bits_of(array.dtype))
+        return fused[..., None] if single else fused
+
+    return Loaded([Stored(pixels, side)], give_back)
+
+
+def _from_pil(image: Image.Image, side: str) -> Loaded:
+    pixels = _pil_pixels(image, side)
+
+    def give_back(results: list[Result], bits: Bits | None) -> Image.Image:
+        fused = results[0].as_type(bits or bits_of(pixels.dtype))
+        if fused.dtype == np.uint16 and fused.ndim == 3:
+            raise ImageError(f"{side}: PIL has no 16-bit colour; use bits=8 or gray=True, or pass an array")
+        return Image.fromarray(fused)
+
+    return Loaded([Stored(pixels, side)], give_back)
+
+
+def _pil_pixels(image: Image.Image, side: str) -> Array:
+    if image.mode in ("L", "RGB", "F") or image.mode.startswith("I;16"):
+        pixels = np.asarray(image)
+        return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+    if image.mode == "I":
+        wide = np.asarray(image)
+        if wide.min() < 0 or wide.max() > 65535:
+            raise ImageError(f"{side}: values {wide.min()}..{wide.max()} found, 0..65535 is expected of mode I")
+        return wide.astype(np.uint16)
+    if image.mode in ("1", "LA", "La"):
+        return np.asarray(image.convert("L"))
+    if image.mode in ("P", "PA", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"):
+        return np.asarray(image.convert("RGB"))
+    raise ImageError(f"{side}: PIL mode {image.mode} cannot be used; convert it to L or RGB")
+
+
+def _from_tensor(tensor: Tensor, side: str) -> Loaded:
+    """(H, W), (C, H, W) or (N, C, H, W), C 1 or 3."""
+    batch = tensor.detach()[(None,) * max(0, 4 - tensor.ndim)]
+    if batch.ndim != 4 or tensor.ndim < 2 or batch.shape[1] not in (1, 3) or batch.shape[0] == 0:
+        raise ImageError(
+            f"{side}: a tensor (H, W), (C, H, W) or (N, C, H, W) with C 1 or 3 is expected, found {tuple(tensor.shape)}"
+        )
+    # NumPy has no bfloat16, and half precision would lose levels.
+    batch = batch.float() if batch.is_floating_point() else batch
+    arrays = [item[0] if len(item) == 1 else np.moveaxis(item, 0, 2) for item in batch.numpy(force=True)]
+
+    def give_back(results: list[Result], bits: Bits | None) -> Tensor:
+        fused = [result.as_type(bits or bits_of(arrays[0].dtype)) for result in results]
+        planes = [item[None] if item.ndim == 2 else np.moveaxis(item, 2, 0) for item in fused]
+        stacked = torch.from_numpy(np.stack(planes)).to(tensor.device)
+        return stacked[0, 0] if tensor.ndim == 2 else stacked[0] if tensor.ndim == 3 else stacked
+
+    return Loaded([Stored(array, side) for array in arrays], give_back)

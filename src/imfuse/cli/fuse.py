@@ -1,0 +1,214 @@
+"""``imfuse fuse``: two files, or two folders, into one."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from imfuse.core.errors import ImageError, ImfuseError, ModelError, PairError
+from imfuse.core.registry import get_spec
+
+if TYPE_CHECKING:
+    from imfuse.folder import FolderReport, Progress
+    from imfuse.fuser import Fuser
+
+LISTED = 5
+RANGES = "auto, full, percentile, minmax or LOW,HIGH"
+
+
+def fuse(
+    infrared: Annotated[Path, typer.Argument(help="Infrared picture, or folder of them.", show_default=False)],
+    visible: Annotated[
+        Path, typer.Argument(help="Visible picture, or folder: its colours are kept.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Result. Default: NAME_fused.png here; for folders the folder fused."),
+    ] = None,
+    model: Annotated[str, typer.Option(help="Method; imfuse models lists them.")] = "auif",
+    weights: Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")] = "default",
+    option: Annotated[
+        list[str] | None,
+        typer.Option("-O", "--option", metavar="KEY=VALUE", help="Option of the method, such as rule=average."),
+    ] = None,
+    range_: Annotated[
+        str, typer.Option("--range", help=f"What of the infrared becomes black and white: {RANGES}.")
+    ] = "auto",
+    visible_range: Annotated[str, typer.Option(help="The same for the visible picture.")] = "auto",
+    bits: Annotated[int, typer.Option(metavar="8|16", help="Bits of the result.")] = 8,
+    gray: Annotated[bool, typer.Option("--gray", help="Gray results, without the colours of the visible one.")] = False,
+    resize: Annotated[
+        bool, typer.Option("--resize", help="Bring the infrared to the size of the visible one.")
+    ] = False,
+    tile: Annotated[str, typer.Option(metavar="N|auto|off", help="Side of tiles for large pictures.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Redo finished results and replace other files.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that read, and as many that write.")] = 2,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of the network. Default: all cores.")] = None,
+    max_megapixels: Annotated[float, typer.Option(min=0, help="Largest picture that is read.")] = 100.0,
+) -> None:
+    """Fuse a registered pair of pictures, or two folders of them paired by name.
+
+    A folder can be interrupted and run again: finished results are kept, others are made.
+    """
+    folders = _are_folders(infrared, visible)
+    options: dict[str, Any] = {**get_spec(model).check_options(_parse_options(option or []))}
+    parsed_tile = _parse_tile(tile)
+    # Torch takes seconds to import: what is wrong with the command line comes first.
+    if threads is not None:
+        _set_threads(threads)
+    from imfuse.fuser import Fuser
+
+    fuser = Fuser(
+        model,
+        weights,
+        device=device,
+        dtype=dtype,
+        range=range_,
+        visible_range=visible_range,
+        tile=parsed_tile,
+        gray=gray,
+        bits=_parse_bits(bits),
+        resize=resize,
+        max_pixels=round(max_megapixels * 1e6),
+        **options,
+    )
+    if folders:
+        _fuse_folders(fuser, infrared, visible, output or Path("fused"), overwrite=overwrite, workers=workers)
+    else:
+        _fuse_files(fuser, infrared, visible, output, overwrite=overwrite)
+
+
+def _fuse_files(fuser: Fuser, infrared: Path, visible: Path, output: Path | None, *, overwrite: bool) -> None:
+    name = f"{visible.stem}_fused.png"
+    out = Path(name) if output is None else output / name if output.is_dir() else output
+    if fuser.fuse_files(infrared, visible, out, overwrite=overwrite):
+        from imfuse.imaging import image_size, read_metadata
+
+        height, width = image_size(out)
+        limits = read_metadata(out).get("imfuse:infrared-range", "").replace(",", "..")
+        print(f"{out}: {width}x{height}" + (f", infrared {limits} shown as black..white" if limits else ""))
+    else:
+        print(f"{out}: finished before, nothing to do (--overwrite redoes it)")
+
+
+def _fuse_folders(fuser: Fuser, infrared: Path, visible: Path, out: Path, *, overwrite: bool, workers: int) -> None:
+    with _progress_bar() as progress:
+        report = fuser.folder(infrared, visible, out, overwrite=overwrite, progress=progress, workers=workers)
+    for side, names in (("infrared", report.unmatched_infrared), ("visible", report.unmatched_visible)):
+        if names:
+            print(f"imfuse: {_count(len(names), f'{side} picture')} without a partner: {_few(names)}", file=sys.stderr)
+    for name, message in report.failed:
+        print(" ".join(f"imfuse: failed: {name}: {message}".split()), file=sys.stderr)
+    print(_closing_line(report, out))
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _closing_line(report: FolderReport, out: Path) -> str:
+    parts = [f"{_count(len(report.written), 'pair')} fused into {out}"]
+    if report.written:
+        parts[0] += f" ({len(report.written) / report.seconds:.1f} pairs/s)"
+    if report.skipped:
+        parts.append(f"{len(report.skipped)} finished before")
+    if report.failed:
+        parts.append(f"{len(report.failed)} failed")
+    return ", ".join(parts)
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[Progress], None] | None]:
+    """A bar with pairs/s and the time left, on a terminal; nothing elsewhere."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    from rich import progress as rich
+    from rich.text import Text
+
+    class Speed(rich.ProgressColumn):
+        def render(self, task: rich.Task) -> Text:
+            return Text(f"{task.speed:.1f} pairs/s" if task.speed else "", style="progress.data.speed")
+
+    columns = (
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        Speed(),
+        rich.TimeRemainingColumn(),
+        rich.TextColumn("left"),
+    )
+    with rich.Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("fuse", total=None)
+
+        def update(step: Progress) -> None:
+            bar.update(task, completed=step.done, total=step.total)
+
+        yield update
+
+
+def _are_folders(infrared: Path, visible: Path) -> bool:
+    first, second = _is_folder(infrared), _is_folder(visible)
+    if first != second:
+        words = ["a folder" if kind else "a file" for kind in (first, second)]
+        raise PairError(f"{infrared} is {words[0]} but {visible} is {words[1]}; give two files or two folders")
+    return first
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{path}: {reason}; give two files or two folders") from error
+
+
+def _parse_options(words: list[str]) -> dict[str, str]:
+    pairs = [word.partition("=") for word in words]
+    for word, (key, equals, _) in zip(words, pairs, strict=True):
+        if not key.isidentifier() or not equals:
+            raise ModelError(f"--option {word!r}: KEY=VALUE is expected, such as rule=average")
+    return {key: value for key, _, value in pairs}
+
+
+def _parse_tile(text: str) -> Any:
+    if text in ("auto", "off"):
+        return text
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise ModelError(f"--tile {text!r}: a number of pixels, auto or off is expected")
+    return int(text)
+
+
+def _parse_bits(bits: int) -> Literal[8, 16]:
+    if bits == 8:
+        return 8
+    if bits == 16:
+        return 16
+    raise ImfuseError(f"--bits {bits}: 8 or 16 is expected")
+
+
+def _set_threads(threads: int) -> None:
+    import cv2
+    import torch
+
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _few(names: tuple[str, ...]) -> str:
+    rest = len(names) - LISTED
+    return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,102 @@
+"""The command ``imfuse``: finds the commands, and turns errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import io
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from imfuse import __version__
+from imfuse.core.errors import ImfuseError
+
+COMMANDS = {
+    "fuse": "imfuse.cli.fuse",
+    "train": "imfuse.cli.train",
+    "models": "imfuse.cli.models",
+    "convert": "imfuse.cli.convert",
+    "demo": "imfuse.cli.demo",
+}
+"""Name of a command -> module with a function of that name. These modules import neither torch nor NumPy."""
+
+PARTLY, MISUSED, INTERRUPTED = 1, 2, 130
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"imfuse {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error (with any command).")] = False,
+) -> None:
+    """Fuse registered infrared + visible (or medical) pairs into one image each."""
+
+
+def build_app() -> typer.Typer:
+    """The command line with all commands whose modules are there."""
+    app = typer.Typer(
+        add_completion=False, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
+    )
+    app.callback()(_root)
+    for name, module in COMMANDS.items():
+        if importlib.util.find_spec(module) is not None:
+            app.command(name)(getattr(importlib.import_module(module), name))
+    return app
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line (default: that of the process); gives the exit code.
+
+    0: done, 1: some pairs failed, 2: nothing could be done as asked, 130: interrupted.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in given
+    # Accepted at any place, so that a failed command line needs one more word and nothing else.
+    rest = [word for word in given if word != "--debug"] or ["--help"]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # File names may hold what the terminal's encoding lacks, or bytes that are no text at all.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = build_app()(rest, prog_name="imfuse", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _leave_closed_pipe()
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except Exception as error:
+        message = _one_line(error)
+        if debug or message is None:
+            raise
+        print(f"imfuse: error: {message}", file=sys.stderr)
+        return MISUSED
+    if code == INTERRUPTED:
+        print("imfuse: interrupted; files that were finished stay, none is half written", file=sys.stderr)
+    return code if isinstance(code, int) else 0
+
+
+def _one_line(error: Exception) -> str | None:
+    """Message of an error that the user can act on; ``None`` for a defect, whose traceback must be seen."""
+    if isinstance(error, ImfuseError):
+        return " ".join(str(error).split())
+    # Click's usage errors, known by their method: some Typers carry a Click of their own, others import it.
+    format_message = getattr(error, "format_message", None)
+    return f"{' '.join(format_message().split())} (see imfuse --help)" if callable(format_message) else None
+
+
+def _leave_closed_pipe() -> int:
+    """The reader, such as ``head``, has enough: no message, and no second error when Python flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PARTLY
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,316 @@
+"""One pair, or one folder of pairs, through one method: range, colour, padding, tiles, device, quantisation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from imfuse import _kinds
+from imfuse._kinds import MAX_PIXELS, Bits, PathLike, Picture, Result, Stored
+from imfuse.core.errors import ModelError
+from imfuse.core.memory import available_memory
+from imfuse.core.registry import create_model, get_spec
+from imfuse.core.spec import ModelSpec
+from imfuse.core.weights import file_hash, resolve_weights
+from imfuse.imaging import Range, check_same_size, luminance, parse_range, recombine, to_unit
+from imfuse.layers.tiles import fuse_tiled, tile_side
+
+if TYPE_CHECKING:
+    from imfuse.folder import FolderReport, Progress
+
+DEFAULT_MODEL = "auif"
+GIB = 2**30
+Float = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A pair as the network takes it: (H, W) luminances in [0, 1], and the visible colours (H, W, 3) if they stay.
+
+    ``limits`` are the stored values that became 0 and 1, of the infrared and of the visible picture.
+    """
+
+    infrared: Float
+    visible: Float
+    colours: Float | None
+    limits: tuple[tuple[float, float], tuple[float, float]]
+
+
+class Fuser:
+    """A fusion method, ready to use on pictures of any kind, size and bit depth.
+
+    Args:
+        model: name of a method; ``imfuse.list_models()`` gives them.
+        weights: name of shipped weights, path of a safetensors file, or ``None`` for random values (tests).
+        device: "auto" (a CUDA GPU where there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
+        dtype: "auto" (float32), or one of ``get_spec(model).dtypes``.
+        range: what of the infrared picture becomes 0 and 1: "auto", "full", "percentile", "minmax", "LOW,HIGH", or a
+            :class:`imfuse.imaging.Range`; :func:`imfuse.imaging.to_unit` explains them.
+        visible_range: the same for the visible picture.
+        tile: side of the tiles that large pictures are fused in, "auto" (by the memory budget) or "off".
+        gray: give the fused luminance alone, without the colours of the visible picture.
+        bits: 8 or 16 for uint8 or uint16 results; ``None`` keeps the type of the visible picture (8 for files).
+        resize: bring an infrared picture of another size to the size of the visible one.
+        memory: budget of the network in bytes; by default 1 GiB or a quarter of what is free, the smaller of the two.
+        max_pixels: the largest file that is read; its default of 100 megapixels comes with a limit of 512 MiB.
+        options: those of the method, such as ``rule="average"``.
+
+    Raises:
+        ModelError: the model, an option, the device, dtype or tile cannot be used.
+        WeightsError: the weights are missing or do not fit.
+        ImageError: a range is invalid.
+    """
+
+    def __init__(
+        self,
+        model: str = DEFAULT_MODEL,
+        weights: str | Path | None = "default",
+        device: str = "auto",
+        dtype: str = "auto",
+        range: str | Range = "auto",
+        tile: int | Literal["auto", "off"] = "auto",
+        *,
+        visible_range: str | Range = "auto",
+        gray: bool = False,
+        bits: Bits | None = None,
+        resize: bool = False,
+        memory: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        **options: str,
+    ) -> None:
+        self.spec = get_spec(model)
+        self.options = self.spec.check_options(options)
+        self.range = parse_range(range) if isinstance(range, str) else range
+        self.visible_range = parse_range(visible_range) if isinstance(visible_range, str) else visible_range
+        if bits not in (None, 8, 16):
+            raise ModelError(f"bits={bits!r}: 8 or 16 are expected (--bits)")
+        self.gray, self.bits, self.resize = gray, bits, resize
+        self.tile, self.memory, self.max_pixels = _checked_tile(self.spec, tile), memory, max_pixels
+        self.dtype = _checked_dtype(self.spec, dtype)
+        self.device = _checked_device(device)
+        network = create_model(model, weights, **self.options)
+        self._weights_hash = _hash_of_weights(self.spec, weights, network)
+        self.network = network.inference_form().to(device=self.device, dtype=self.dtype)
+
+    @overload
+    def __call__(self, infrared: Picture, visible: PathLike | npt.NDArray[Any]) -> npt.NDArray[Any]: ...
+    @overload
+    def __call__(self, infrared: Picture, visible: Image.Image) -> Image.Image: ...
+    @overload
+    def __call__(self, infrared: Picture, visible: Tensor) -> Tensor: ...
+    def __call__(self, infrared: Picture, visible: Picture) -> npt.NDArray[Any] | Image.Image | Tensor:
+        """Fuse a registered pair; each picture is a path, a NumPy array, a PIL image or a tensor.
+
+        Arrays are (H, W), (H, W, 1) or (H, W, 3), tensors (H, W), (C, H, W) or (N, C, H, W) with C 1 or 3; uint8,
+        uint16 or floating. Colour of the visible picture is kept, the infrared one counts by its luminance.
+
+        Returns:
+            A picture of the kind, shape and type of the visible one (an array for a path): a tensor on its device,
+            uint8 for uint8, uint16 for uint16, float32 in [0, 1] for floating; ``bits`` overrides the type, and
+            ``gray`` makes it gray.
+
+        Raises:
+            ImageError: a picture cannot be read or used.
+            PairError: the two differ in size and ``resize`` is off.
+            ModelError: the memory does not suffice.
+        """
+        first = _kinds.load(infrared, "infrared", self.max_pixels)
+        second = _kinds.load(visible, "visible", self.max_pixels)
+        _kinds.check_batches(first, second)
+        prepared = [self.prepare(ir, vi) for ir, vi in zip(first.pictures, second.pictures, strict=True)]
+        results = [self.finish(pair, self.fuse_luminance(pair)) for pair in prepared]
+        return cast("npt.NDArray[Any] | Image.Image | Tensor", second.give_back(results, self.bits))
+
+    def fuse_files(self, infrared: PathLike, visible: PathLike, out: PathLike, *, overwrite: bool = False) -> bool:
+        """Fuse two files into a third; the extension of ``out`` decides its format.
+
+        Returns:
+            False where ``out`` is already the result of these files and settings, so that nothing was done.
+
+        Raises:
+            ImageError: a file cannot be read or written, or ``out`` is one of the two, or a file that imfuse did not
+                make and ``overwrite`` is off.
+            PairError: the two differ in size and ``resize`` is off.
+        """
+        from imfuse.folder import fuse_files
+
+        return fuse_files(self, Path(infrared), Path(visible), Path(out), overwrite=overwrite)
+
+    def folder(
+        self,
+        infrared: PathLike,
+        visible: PathLike,
+        out: PathLike,
+        *,
+        overwrite: bool = False,
+        progress: Callable[[Progress], None] | None = None,
+        workers: int = 2,
+    ) -> FolderReport:
+        """Fuse two folders, paired by name, into ``out``/<visible stem>.png.
+
+        Results that an earlier run with the same files and settings left are skipped unless ``overwrite``. A pair that
+        fails is reported and the others go on. ``workers`` threads read ahead and as many write, while the network
+        runs in this one; a few pairs are in memory at a time. ``progress`` is called after each pair.
+
+        Raises:
+            PairError: the folders do not belong together, or ``out`` is one of them.
+            ImageError: ``out`` cannot be made.
+        """
+        from imfuse.folder import fuse_folder
+
+        return fuse_folder(
+            self, Path(infrared), Path(visible), Path(out), overwrite=overwrite, progress=progress, workers=workers
+        )
+
+    def fingerprint(self, *inputs: str) -> str:
+        """SHA-256 over everything that decides a result; ``inputs`` are the hashes of what is fused."""
+        from imfuse import __version__
+
+        settings: list[object] = [self.spec.name, self._weights_hash, self.options, str(self.dtype), __version__]
+        settings += [str(self.range), str(self.visible_range), self.gray, self.bits or 8, self.resize, inputs]
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    def prepare(self, infrared: Stored, visible: Stored) -> Prepared:
+        """Bring a pair to one size and to [0, 1]. First of the three steps that ``__call__`` is made of."""
+        if not self.resize:
+            check_same_size(infrared.pixels.shape, visible.pixels.shape, infrared.name, visible.name)
+        ir, *ir_limits = to_unit(infrared.pixels, self.range, thermal=True, name=infrared.name)
+        vi, *vi_limits = to_unit(visible.pixels, self.visible_range, name=visible.name)
+        heat = _resized(ir if ir.ndim == 2 else luminance(ir), vi.shape[0], vi.shape[1])
+        limits = (ir_limits[0], ir_limits[1]), (vi_limits[0], vi_limits[1])
+        if vi.ndim == 2:
+            return Prepared(heat, vi, None, limits)
+        return Prepared(heat, luminance(vi), None if self.gray else vi, limits)
+
+    def fuse_luminance(self, pair: Prepared) -> Float:
+        """Run the network on a prepared pair: (H, W) in [0, 1]. Second step, the only one that needs the device."""
+        height, width = pair.visible.shape
+        spec, tile = self.spec, self._tile(height, width)
+        # Pictures stay float32 whatever the network computes in: bfloat16 has fewer levels than they have.
+        images = [torch.from_numpy(np.ascontiguousarray(x))[None, None] for x in (pair.infrared, pair.visible)]
+        try:
+            with torch.inference_mode():
+                infrared, visible = (image.to(self.device) for image in images)
+                sizes = {"tile": tile, "halo": spec.halo or 0, "multiple": spec.multiple, "min_size": spec.min_size}
+                fused = fuse_tiled(self.network, infrared, visible, **sizes)  # type: ignore[arg-type]
+                return cast(Float, fused[0, 0].float().numpy(force=True))
+        except (RuntimeError, MemoryError, cv2.error) as error:
+            if _is_out_of_memory(error):
+                raise ModelError(self._memory_advice(height, width)) from error
+            raise
+
+    def finish(self, pair: Prepared, fused: Float) -> Result:
+        """Give a fused luminance the colours of the visible picture. Third step."""
+        return Result(fused if pair.colours is None else recombine(fused, pair.colours))
+
+    def _tile(self, height: int, width: int) -> int | None:
+        if self.tile != "auto":
+            return None if self.tile == "off" else self.tile
+        if self.spec.halo is None:
+            # A clear refusal here instead of a process that the system kills.
+            free = self._free_memory()
+            if free is not None and height * width * self.spec.memory_per_pixel > free:
+                raise ModelError(self._memory_advice(height, width))
+            return None
+        return tile_side(self.spec, self._budget(), height, width)
+
+    def _budget(self) -> int:
+        if self.memory is not None:
+            return self.memory
+        free = self._free_memory()
+        return GIB if free is None else min(GIB, free // 4)
+
+    def _free_memory(self) -> int | None:
+        if self.device.type == "cuda":
+            return torch.cuda.mem_get_info(self.device)[0]
+        return available_memory()
+
+    def _memory_advice(self, height: int, width: int) -> str:
+        name, need = self.spec.name, height * width * self.spec.memory_per_pixel / GIB
+        if self.spec.halo is None:
+            reason = self.spec.not_tileable or "it looks at the whole picture at once"
+            return (
+                f"{name}: {width}x{height} pixels need about {need:.1f} GiB, more than is free, and tiles cannot help "
+                f"({reason}); use a smaller picture or a method that works in tiles (--model)"
+            )
+        return f"{name}: not enough memory for {width}x{height} pixels; use smaller tiles (--tile 256) or --device cpu"
+
+
+def fuse(
+    infrared: Picture, visible: Picture, model: str = DEFAULT_MODEL, **settings: Any
+) -> npt.NDArray[Any] | Image.Image | Tensor:
+    """Fuse one registered pair; ``settings`` are those of :class:`Fuser`, which is faster for many pairs."""
+    result: npt.NDArray[Any] | Image.Image | Tensor = Fuser(model, **settings)(infrared, visible)
+    return result
+
+
+def _resized(image: Float, height: int, width: int) -> Float:
+    if image.shape == (height, width):
+        return image
+    # Bilinear samples would skip pixels where the picture shrinks.
+    shrinks = image.shape[0] > height or image.shape[1] > width
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cast(Float, cv2.resize(image, (width, height), interpolation=how))
+
+
+def _checked_tile(spec: ModelSpec, tile: int | str) -> int | Literal["auto", "off"]:
+    if tile == "auto":
+        return "auto"
+    if tile == "off":
+        return "off"
+    if not isinstance(tile, int) or tile < 1:
+        raise ModelError(f"tile={tile!r}: a number of pixels, auto or off is expected (--tile)")
+    if spec.halo is None:
+        raise ModelError(f"{spec.name}: does not work in tiles: {spec.not_tileable}; use --tile off")
+    return tile
+
+
+def _checked_dtype(spec: ModelSpec, dtype: str) -> torch.dtype:
+    name = "float32" if dtype == "auto" else dtype
+    if name not in spec.dtypes:
+        raise ModelError(
+            f"{spec.name}: does not compute in {dtype!r}; --dtype is one of auto, {', '.join(spec.dtypes)}"
+        )
+    return cast(torch.dtype, getattr(torch, name))
+
+
+def _checked_device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.zeros(1, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"device {device!r} cannot be used ({reason}); use --device auto or --device cpu") from error
+    return found
+
+
+def _hash_of_weights(spec: ModelSpec, weights: str | Path | None, network: torch.nn.Module) -> str:
+    if weights is not None:
+        return file_hash(resolve_weights(spec, weights))
+    digest = hashlib.sha256()
+    for name, value in network.state_dict().items():
+        digest.update(name.encode() + value.numpy(force=True).tobytes())
+    return digest.hexdigest()
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return (
+        isinstance(error, MemoryError)
+        or "out of memory" in text
+        or "allocate memory" in text
+        or "insufficient memory" in text
+    )

@@ -1,0 +1,147 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imfuse.core.errors import ImageError, PairError
+from imfuse.data.crops import CropPlan, Part
+from imfuse.data.pairs import TrainingPairs, check_pairs, find_pairs, load_pair, split_pairs
+from imfuse.imaging import write_image
+
+
+def write_pairs(folder: Path, count: int = 4, size: tuple[int, int] = (20, 30), sides: tuple[str, str] = ("ir", "vi")) -> None:
+    """Pairs that hold a ramp, so that a crop shows where it was cut."""
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    for i in range(count):
+        ramp = (rows * 5 + columns + i).astype(np.uint8)
+        write_image(folder / sides[0] / f"scene_{i}.png", ramp)
+        write_image(folder / sides[1] / f"scene_{i}.png", np.stack([ramp, ramp // 2, 255 - ramp], -1))
+
+
+@pytest.mark.parametrize("layout", ["ir,vi", "train/ir,train/vi", "infrared,visible"])
+def test_layouts_are_recognised(layout: str, tmp_path: Path) -> None:
+    infrared, visible = layout.split(",")
+    write_pairs(tmp_path, sides=(infrared, visible))
+    files = find_pairs(tmp_path)
+    assert [entry.name for entry in files] == ["scene_0", "scene_1", "scene_2", "scene_3"]
+    assert files == find_pairs(tmp_path / infrared, tmp_path / visible)
+
+
+@pytest.mark.parametrize("labels", ["labels", "Segmentation_labels"])
+def test_labels_are_found_beside_the_images(labels: str, tmp_path: Path) -> None:
+    write_pairs(tmp_path / "train")
+    write_image(tmp_path / "train" / labels / "scene_2.png", np.full((20, 30), 7, np.uint8))
+    files = find_pairs(tmp_path)
+    assert [entry.labels is not None for entry in files] == [False, False, True, False]
+    pair = load_pair(files[2])
+    assert pair.labels is not None
+    assert (pair.labels == 7).all()
+
+
+def test_missing_partners_and_folders_are_named(tmp_path: Path) -> None:
+    with pytest.raises(PairError, match="expected the folders ir and vi"):
+        find_pairs(tmp_path)
+    write_pairs(tmp_path)
+    (tmp_path / "vi" / "scene_1.png").unlink()
+    with pytest.raises(PairError, match=r"no partner for scene_1\.png"):
+        find_pairs(tmp_path)
+
+
+def test_luminance_is_loaded_in_unit_range(tmp_path: Path) -> None:
+    write_pairs(tmp_path, 1)
+    pair = load_pair(find_pairs(tmp_path)[0])
+    ramp = np.add.outer(np.arange(20) * 5, np.arange(30)).astype(np.float32)
+    np.testing.assert_allclose(pair.infrared, ramp / 255, atol=1e-6)
+    luminance = (0.299 * ramp + 0.587 * (ramp // 2) + 0.114 * (255 - ramp)) / 255
+    np.testing.assert_allclose(pair.visible, luminance, atol=1e-6)
+
+
+def test_unregistered_pairs_and_coloured_labels_are_refused(tmp_path: Path) -> None:
+    write_pairs(tmp_path, 2)
+    write_image(tmp_path / "vi" / "scene_0.png", np.zeros((20, 31, 3), np.uint8))
+    write_image(tmp_path / "labels" / "scene_1.png", np.zeros((20, 30, 3), np.uint8))
+    files = find_pairs(tmp_path)
+    with pytest.raises(PairError, match="30x20 but .* is 31x20"):
+        load_pair(files[0])
+    with pytest.raises(ImageError, match="class numbers"):
+        load_pair(files[1])
+
+
+def test_check_keeps_what_fits_and_the_rest_is_read_again(tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    files = find_pairs(tmp_path)
+    one = load_pair(files[0]).nbytes
+    kept = check_pairs(files, 16, keep=2 * one)
+    assert list(kept) == ["scene_0", "scene_1"]
+    plan = CropPlan("random", 16)
+    cached, read = TrainingPairs(files, plan, cache=kept), TrainingPairs(files, plan)
+    for index in range(4):
+        first, second = cached[0, index], read[0, index]
+        assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@given(st.integers(1, 200), st.floats(0, 0.99))
+def test_split_holds_out_the_last(count: int, fraction: float) -> None:
+    files = list(range(count))
+    try:
+        train, held_out = split_pairs(files, fraction)  # type: ignore[type-var, arg-type]
+    except PairError:
+        assert round(count * fraction) in (0, count)
+        return
+    assert train + held_out == files
+    assert len(held_out) == round(count * fraction)
+
+
+def test_images_come_one_by_one(tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    data = TrainingPairs(find_pairs(tmp_path), CropPlan("center", 16), kind="images")
+    assert len(data) == 8
+    ramp = np.add.outer(np.arange(2, 18) * 5, np.arange(7, 23)) / 255
+    np.testing.assert_allclose(data[3, 0]["image"][0], ramp, atol=1e-6)
+    assert data[0, 1]["image"].shape == (1, 16, 16)
+
+
+@given(st.integers(0, 2**31), st.integers(16, 90), st.integers(16, 90))
+def test_both_images_and_labels_get_the_same_part(seed: int, height: int, width: int) -> None:
+    rows, columns = np.mgrid[:height, :width]
+    for kind in ("random", "center", "random_resized"):
+        part = CropPlan(kind, 16, flips=True, rotations=True).draw(np.random.default_rng(seed), (height, width))
+        top, left, tall, wide = part.box
+        assert 0 <= top <= top + tall <= height
+        assert 0 <= left <= left + wide <= width
+        cut = part.apply((rows + 100 * columns).astype(np.float32))
+        assert cut.shape == (16, 16)
+        labels = part.apply_labels((rows % 9).astype(np.uint8))
+        if kind != "random_resized":
+            assert ((cut.astype(int) % 100) % 9 == labels).all() or height > 99
+
+
+def test_parts_mirror_and_turn() -> None:
+    image = np.arange(16.0, dtype=np.float32).reshape(4, 4)
+    assert (Part((0, 0, 4, 4), 4, mirror_x=True).apply(image) == image[:, ::-1]).all()
+    assert (Part((0, 0, 4, 4), 4, mirror_y=True).apply(image) == image[::-1]).all()
+    assert (Part((0, 0, 4, 4), 4, quarter_turns=1).apply(image) == np.rot90(image)).all()
+
+
+def test_random_resized_covers_small_and_large_parts_and_long_images_work() -> None:
+    plan = CropPlan("random_resized", 32)
+    rng = np.random.default_rng(0)
+    shares = [box[2] * box[3] / (200 * 300) for box in (plan.draw(rng, (200, 300)).box for _ in range(500))]
+    assert 0.07 < min(shares) < 0.12
+    assert max(shares) > 0.8
+    top, _, tall, wide = plan.draw(rng, (32, 2000)).box
+    assert top + tall <= 32
+    assert wide <= 43
+
+
+def test_items_depend_on_seed_epoch_and_index_only(tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    files = find_pairs(tmp_path)
+    first, other = (TrainingPairs(files, CropPlan("random", 16), seed=seed) for seed in (1, 2))
+    assert torch.equal(first[3, 1]["visible"], first[3, 1]["visible"])
+    crops = {first[epoch, 1]["infrared"][0, 0, 0].item() for epoch in range(8)}
+    assert len(crops) > 1
+    assert any(not torch.equal(first[e, 0]["infrared"], other[e, 0]["infrared"]) for e in range(4))

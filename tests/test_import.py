@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+
+import pytest
+
+import imfuse
+
+PUBLIC = [
+    "DEFAULT_MODEL",
+    "FolderReport",
+    "Fuser",
+    "FusionModel",
+    "ImageError",
+    "ImfuseError",
+    "MetricError",
+    "ModelError",
+    "ModelSpec",
+    "PairError",
+    "RecipeError",
+    "WeightsError",
+    "__version__",
+    "create_model",
+    "data",
+    "fuse",
+    "get_spec",
+    "imaging",
+    "list_models",
+    "losses",
+    "metrics",
+    "models",
+]
+HEAVY = {"torch", "numpy", "cv2", "PIL", "lightning", "matplotlib", "safetensors"}
+
+
+def python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_import_is_light() -> None:
+    code = "import time; start = time.perf_counter(); import imfuse; print(time.perf_counter() - start)"
+    assert statistics.median(float(python(code)) for _ in range(5)) < 0.2
+    loaded = python("import imfuse, sys; print(*sys.modules)").split()
+    assert not HEAVY & set(loaded)
+
+
+@pytest.mark.parametrize("what", ["imfuse.cli.main; imfuse.cli.main.build_app()", "imfuse; imfuse.list_models()"])
+def test_no_torch_for_help_and_lists(what: str) -> None:
+    loaded = python(f"import sys; import {what}; print(*sys.modules)").split()
+    assert not HEAVY & set(loaded)
+
+
+def test_public_names() -> None:
+    assert imfuse.__all__ == PUBLIC
+    assert set(PUBLIC) <= set(dir(imfuse))
+    assert all(getattr(imfuse, name) is not None for name in PUBLIC)
+    python("from imfuse import *; assert Fuser is not None and metrics is not None")
+
+
+def test_unknown_name() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'fuze'"):
+        imfuse.fuze  # noqa: B018

@@ -1,0 +1,29 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imfuse.data import render_scene
+from imfuse.imaging import write_image
+
+
+@pytest.fixture(scope="session")
+def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seven small rendered pairs with labels, laid out as ``ir``, ``vi``, ``labels``."""
+    folder = tmp_path_factory.mktemp("pairs")
+    for seed in range(7):
+        scene = render_scene(48, 64, seed)
+        write_image(folder / "ir" / f"{seed:02}.png", scene.infrared)
+        write_image(folder / "vi" / f"{seed:02}.png", scene.visible)
+        write_image(folder / "labels" / f"{seed:02}.png", scene.labels.astype(np.uint8))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests run in parallel: one thread each, and the same sums in parent and child processes."""
+    import torch
+
+    torch.set_num_threads(1)
+    monkeypatch.setitem(os.environ, "OMP_NUM_THREADS", "1")

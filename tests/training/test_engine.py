@@ -1,0 +1,213 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+from safetensors.torch import load_file
+
+from imfuse.core.errors import ImfuseError, PairError, RecipeError, WeightsError
+from imfuse.core.registry import create_model
+from imfuse.core.weights import read_header
+from imfuse.data.pairs import find_pairs
+from imfuse.training.engine import train
+from imfuse.training.log import read_log
+from imfuse.training.recipe import Recipe, load_recipe
+
+SMALL = ["data.crop.size=24", "batch_size=4", "epochs=3", "checkpoint_minutes=0.0001"]
+
+
+def small(*changes: str, model: str = "auif") -> Recipe:
+    return load_recipe(model, [*SMALL, *changes])
+
+
+def run(recipe: Recipe, folder: Path, out: Path, **options: object) -> Path:
+    return train(recipe, find_pairs(folder), out, accelerator="cpu", devices=1, progress=False, **options)
+
+
+class StopAfter(Callback):
+    """Ends a run in the middle of an epoch, as a crash would: without the closing checkpoint."""
+
+    def __init__(self, batches: int) -> None:
+        self.left = batches
+
+    def on_train_batch_end(self, *_: object) -> None:
+        self.left -= 1
+        if not self.left:
+            raise ConnectionError("stopped")
+
+
+def losses(out: Path) -> list[float]:
+    return [row["loss"] for row in read_log(out / "log.jsonl") if row["split"] == "train"]
+
+
+@pytest.mark.parametrize("batches", [1, 2, 4, 5, 8])
+def test_resumed_run_equals_an_uninterrupted_one(pairs_folder: Path, tmp_path: Path, batches: int) -> None:
+    recipe = small("data.validation=0.15", "data.crop.flips=true")
+    whole = run(recipe, pairs_folder, tmp_path / "whole")
+    with pytest.raises(ConnectionError):
+        run(recipe, pairs_folder, tmp_path / "parts", callbacks=(StopAfter(batches),))
+    resumed = run(recipe, pairs_folder, tmp_path / "parts", resume=True)
+    assert losses(tmp_path / "parts") == losses(tmp_path / "whole")
+    steps = [row["step"] for row in read_log(tmp_path / "whole" / "log.jsonl") if row["split"] == "train"]
+    assert steps == list(range(1, 10)), "3 epochs of 12 images in batches of 4"
+    first, second = load_file(whole), load_file(resumed)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_resume_is_exact_with_accumulation_schedule_and_pairs(pairs_folder: Path, tmp_path: Path) -> None:
+    changes = ["data.crop.size=16", "epochs=2", "batch_size=2", "accumulate=2", "clip=1.0", "data.shuffle=true"]
+    recipe = small(*changes, "schedule.milestones=[1]", "loss.gradient=3", model="didfuse")
+    whole = run(recipe, pairs_folder, tmp_path / "whole")
+    with pytest.raises(ConnectionError):
+        run(recipe, pairs_folder, tmp_path / "parts", callbacks=(StopAfter(6),))
+    resumed = run(recipe, pairs_folder, tmp_path / "parts", resume=True)
+    first, second = load_file(whole), load_file(resumed)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    rates = [row["lr"] for row in read_log(tmp_path / "whole" / "log.jsonl")]
+    assert rates[0] == 1e-3
+    assert rates[-1] == pytest.approx(1e-4)
+
+
+def test_killed_process_resumes_to_the_same_weights(pairs_folder: Path, tmp_path: Path) -> None:
+    recipe = small("epochs=12")
+    whole = run(recipe, pairs_folder, tmp_path / "whole")
+    out = tmp_path / "killed"
+    command = [sys.executable, "-m", "imfuse.cli.main", "train", "auif", "--data", str(pairs_folder), "-o", str(out)]
+    command += ["--threads", "1", "--accelerator", "cpu", "--devices", "1"]
+    command += [word for change in [*SMALL, "epochs=12"] for word in ("--set", change)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 300
+    while not ((out / "last.ckpt").is_file() and len(read_log(out / "log.jsonl")) >= 5):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (out / "weights.safetensors").exists(), "killed before the end"
+    subprocess.run([*command, "--resume"], check=True, capture_output=True)
+    first, second = load_file(whole), load_file(out / "weights.safetensors")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_run_leaves_recipe_environment_log_curve_events_and_weights(pairs_folder: Path, tmp_path: Path) -> None:
+    recipe = small("data.validation=0.3", "epochs=2")
+    weights = run(recipe, pairs_folder, tmp_path, data_name="rendered scenes")
+    assert load_recipe(tmp_path / "recipe.yaml") == recipe
+    assert "torch" in (tmp_path / "environment.txt").read_text()
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert list((tmp_path / "tensorboard").glob("events.*"))
+    scores = [row for row in read_log(tmp_path / "log.jsonl") if row["split"] == "validation"]
+    assert len(scores) == 2
+    assert {"EN", "SD", "SF", "AG", "SCD"} <= scores[0].keys()
+    header = read_header(weights)
+    assert header["model"] == "auif"
+    assert header["data"] == "rendered scenes"
+    assert header["pairs"] == "5"
+    assert load_recipe_from(header["recipe"], tmp_path) == recipe
+    model = create_model("auif", weights)
+    assert torch.isfinite(model(torch.rand(1, 1, 16, 16), torch.rand(1, 1, 16, 16))).all()
+
+
+def load_recipe_from(text: str, folder: Path) -> Recipe:
+    path = folder / "header.yaml"
+    path.write_text(text)
+    return load_recipe(path)
+
+
+def test_training_learns(pairs_folder: Path, tmp_path: Path) -> None:
+    run(small("epochs=40", "data.crop.kind=center"), pairs_folder, tmp_path)
+    found = losses(tmp_path)
+    assert sum(found[-5:]) < 0.5 * sum(found[:5])
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed"])
+def test_mixed_precision_runs(pairs_folder: Path, tmp_path: Path, precision: str) -> None:
+    weights = run(
+        small("data.crop.size=16", "epochs=1", f"precision={precision}", model="didfuse"), pairs_folder, tmp_path
+    )
+    assert all(value.isfinite().all() for value in load_file(weights).values())
+
+
+def test_compiled_training_gives_the_same_losses(pairs_folder: Path, tmp_path: Path) -> None:
+    plain, compiled = tmp_path / "plain", tmp_path / "compiled"
+    run(small("epochs=1"), pairs_folder, plain)
+    run(small("epochs=1", "compile=true"), pairs_folder, compiled)
+    assert losses(compiled) == pytest.approx(losses(plain), rel=1e-3)
+
+
+def test_two_processes_train_one_network(pairs_folder: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys, torch; from pathlib import Path; torch.set_num_threads(1)\n"
+        "from imfuse.training.engine import train; from imfuse.training.recipe import load_recipe\n"
+        "from imfuse.data.pairs import find_pairs\n"
+        "train(load_recipe('auif', sys.argv[3:]), find_pairs(Path(sys.argv[1])), Path(sys.argv[2]),"
+        " accelerator='cpu', devices=2, progress=False)\n"
+    )
+    out = tmp_path / "run"
+    changes = [*SMALL, "batch_size=2", "epochs=2", "data.validation=0.3"]
+    subprocess.run([sys.executable, "-c", script, str(pairs_folder), str(out), *changes], check=True, timeout=300)
+    rows = read_log(out / "log.jsonl")
+    # 10 images, 5 for each process, 3 batches an epoch
+    assert max(row["step"] for row in rows) == 6
+    assert (out / "weights.safetensors").is_file()
+
+
+def test_bad_pairs_are_all_named_before_the_first_epoch(pairs_folder: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    for side in ("ir", "vi"):
+        (data / side).mkdir(parents=True)
+        for path in (pairs_folder / side).iterdir():
+            (data / side / path.name).write_bytes(path.read_bytes())
+    (data / "ir" / "02.png").write_bytes(b"not an image")
+    (data / "vi" / "05.png").write_bytes((data / "vi" / "04.png").read_bytes()[:100])
+    with pytest.raises(PairError) as error:
+        run(small(), data, tmp_path / "run")
+    assert "2 of 7 pairs" in str(error.value)
+    assert "02.png" in str(error.value)
+    assert "05.png" in str(error.value)
+    assert not (tmp_path / "run" / "log.jsonl").exists()
+
+
+def test_crop_larger_than_an_image_is_refused(pairs_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(PairError, match="64x48 is smaller than the crop of 50x50"):
+        run(small("data.crop.size=50"), pairs_folder, tmp_path)
+
+
+def test_a_finished_run_is_not_overwritten(pairs_folder: Path, tmp_path: Path) -> None:
+    run(small("epochs=1"), pairs_folder, tmp_path)
+    with pytest.raises(RecipeError, match="--resume"):
+        run(small("epochs=1"), pairs_folder, tmp_path)
+    with pytest.raises(RecipeError, match="another recipe"):
+        run(small("epochs=2"), pairs_folder, tmp_path, resume=True)
+
+
+def test_damaged_checkpoint_is_one_clear_error(pairs_folder: Path, tmp_path: Path) -> None:
+    run(small("epochs=1"), pairs_folder, tmp_path)
+    (tmp_path / "last.ckpt").write_bytes(b"garbage")
+    with pytest.raises(WeightsError, match=r"last\.ckpt"):
+        run(small("epochs=1"), pairs_folder, tmp_path, resume=True)
+
+
+def test_loss_that_is_not_finite_stops_with_advice(pairs_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ImfuseError, match="optimizer.lr"):
+        run(small("optimizer.lr=1e30", "optimizer.groups={}", "epochs=9"), pairs_folder, tmp_path)
+
+
+def test_unknown_loss_term_and_group(pairs_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="unknown term 'contrast'; auif has ssim"):
+        run(small("loss.contrast=1"), pairs_folder, tmp_path / "a")
+    with pytest.raises(RecipeError, match="no parameter of the network begins with 'head'"):
+        run(small("optimizer.groups.head=0.1"), pairs_folder, tmp_path / "b")
+
+
+def test_log_survives_a_line_cut_short(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text(json.dumps({"step": 1, "split": "train", "loss": 2.0}) + '\n{"step": 2, "spl')
+    assert [row["step"] for row in read_log(log)] == [1]
