@@ -56,7 +56,7 @@ class Fuser:
         device: "auto" (a CUDA GPU where there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
         dtype: "auto" (float32), or one of ``get_spec(model).dtypes``.
         range: what of the infrared picture becomes 0 and 1: "auto", "full", "percentile", "minmax", "LOW,HIGH", or a
-            :class:`imfuse.imaging.Range`; :func:`imfuse.imaging.to_unit` explains them.
+            ``Range``; ``imfuse.imaging.to_unit`` explains them.
         visible_range: the same for the visible picture.
         tile: side of the tiles that large pictures are fused in, "auto" (by the memory budget) or "off".
         gray: give the fused luminance alone, without the colours of the visible picture.
@@ -250,7 +250,7 @@ class Fuser:
 def fuse(
     infrared: Picture, visible: Picture, model: str = DEFAULT_MODEL, **settings: Any
 ) -> npt.NDArray[Any] | Image.Image | Tensor:
-    """Fuse one registered pair; ``settings`` are those of :class:`Fuser`, which is faster for many pairs."""
+    """Fuse one registered pair; ``settings`` are those of ``Fuser``, which is faster for many pairs."""
     result: npt.NDArray[Any] | Image.Image | Tensor = Fuser(model, **settings)(infrared, visible)
     return result
 

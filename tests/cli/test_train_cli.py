@@ -16,7 +16,9 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
         return int(stop.code or 0)
 
 
-def test_show_prints_the_recipe_with_changes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_show_prints_the_recipe_with_changes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run(monkeypatch, "train", "auif", "--show", "--set", "epochs=7") == 0
     shown = yaml.safe_load(capsys.readouterr().out)
     assert shown["epochs"] == 7
@@ -30,7 +32,8 @@ def test_training_from_the_command_line_with_two_folders(
     for side in ("thermal", "colour"):
         for i in range(4):
             write_image(tmp_path / side / f"{i}.png", rng.integers(0, 256, (24, 24), dtype=np.uint8))
-    words = ["--infrared", str(tmp_path / "thermal"), "--visible", str(tmp_path / "colour"), "-o", str(tmp_path / "run")]
+    words = ["--infrared", str(tmp_path / "thermal"), "--visible", str(tmp_path / "colour")]
+    words += ["-o", str(tmp_path / "run")]
     words += ["--set", "epochs=1", "--set", "data.crop.size=16", "--set", "batch_size=4", "--accelerator", "cpu"]
     assert run(monkeypatch, "train", "auif", *words, "--devices", "1", "--name", "noise", "--threads", "1") == 0
     assert "weights.safetensors" in capsys.readouterr().out

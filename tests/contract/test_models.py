@@ -48,8 +48,9 @@ def weights(name: str, tmp_path: Path) -> Path:
 
 def scene(height: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     rendered = render_scene(height, width, seed)
-    visible = rendered.visible.astype("float32").mean(2)
-    return torch.from_numpy(rendered.infrared.astype("float32") / 255)[None, None], torch.from_numpy(visible / 255)[None, None]
+    images = rendered.infrared.astype("float32"), rendered.visible.astype("float32").mean(2)
+    infrared, visible = (torch.from_numpy(image / 255)[None, None] for image in images)
+    return infrared, visible
 
 
 def padded_scene(name: str, height: int, width: int) -> tuple[Tensor, Tensor]:

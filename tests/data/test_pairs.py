@@ -12,9 +12,9 @@ from imfuse.data.pairs import TrainingPairs, check_pairs, find_pairs, load_pair,
 from imfuse.imaging import write_image
 
 
-def write_pairs(folder: Path, count: int = 4, size: tuple[int, int] = (20, 30), sides: tuple[str, str] = ("ir", "vi")) -> None:
+def write_pairs(folder: Path, count: int = 4, sides: tuple[str, str] = ("ir", "vi")) -> None:
     """Pairs that hold a ramp, so that a crop shows where it was cut."""
-    rows, columns = np.mgrid[: size[0], : size[1]]
+    rows, columns = np.mgrid[:20, :30]
     for i in range(count):
         ramp = (rows * 5 + columns + i).astype(np.uint8)
         write_image(folder / sides[0] / f"scene_{i}.png", ramp)
@@ -64,7 +64,7 @@ def test_unregistered_pairs_and_coloured_labels_are_refused(tmp_path: Path) -> N
     write_image(tmp_path / "vi" / "scene_0.png", np.zeros((20, 31, 3), np.uint8))
     write_image(tmp_path / "labels" / "scene_1.png", np.zeros((20, 30, 3), np.uint8))
     files = find_pairs(tmp_path)
-    with pytest.raises(PairError, match="30x20 but .* is 31x20"):
+    with pytest.raises(PairError, match=r"30x20 but .* is 31x20"):
         load_pair(files[0])
     with pytest.raises(ImageError, match="class numbers"):
         load_pair(files[1])

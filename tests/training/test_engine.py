@@ -96,6 +96,39 @@ def test_killed_process_resumes_to_the_same_weights(pairs_folder: Path, tmp_path
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_ctrl_c_saves_the_step_and_resume_goes_on(pairs_folder: Path, tmp_path: Path) -> None:
+    recipe = load_recipe("auif", ["data.crop.size=24", "batch_size=4", "epochs=3"])
+    whole = run(recipe, pairs_folder, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, pairs_folder, tmp_path / "parts", callbacks=(PressCtrlC(batches=5),))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert len(losses(tmp_path / "parts")) == 5
+    resumed = run(recipe, pairs_folder, tmp_path / "parts", resume=True)
+    first, second = load_file(whole), load_file(resumed)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+class PressCtrlC(Callback):
+    """What a user does in the middle of a step."""
+
+    def __init__(self, batches: int) -> None:
+        self.left = batches
+
+    def on_train_batch_start(self, *_: object) -> None:
+        self.left -= 1
+        if not self.left:
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_resume_before_the_first_checkpoint_starts_again(pairs_folder: Path, tmp_path: Path) -> None:
+    recipe = small("epochs=1", "checkpoint_minutes=60")
+    with pytest.raises(ConnectionError):
+        run(recipe, pairs_folder, tmp_path, callbacks=(StopAfter(2),))
+    run(recipe, pairs_folder, tmp_path, resume=True)
+    lines = (tmp_path / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
+
+
 def test_run_leaves_recipe_environment_log_curve_events_and_weights(pairs_folder: Path, tmp_path: Path) -> None:
     recipe = small("data.validation=0.3", "epochs=2")
     weights = run(recipe, pairs_folder, tmp_path, data_name="rendered scenes")
@@ -196,7 +229,7 @@ def test_damaged_checkpoint_is_one_clear_error(pairs_folder: Path, tmp_path: Pat
 
 
 def test_loss_that_is_not_finite_stops_with_advice(pairs_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(ImfuseError, match="optimizer.lr"):
+    with pytest.raises(ImfuseError, match=r"optimizer\.lr"):
         run(small("optimizer.lr=1e30", "optimizer.groups={}", "epochs=9"), pairs_folder, tmp_path)
 
 

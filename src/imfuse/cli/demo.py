@@ -53,10 +53,11 @@ def _scores(infrared: object, visible: object, fused: object, title: str) -> obj
         return torch.from_numpy(np.ascontiguousarray(luminance(unit) if unit.ndim == 3 else unit))[None, None]
 
     ir, vi, fu = gray(infrared), gray(visible), gray(fused)
-    table = Table(title="scores of the luminance; more is better")
-    table.add_column("image")
-    for spec in METRICS.values():
-        table.add_column(f"{spec.symbol}{f' ({spec.unit})' if spec.unit else ''}", justify="right")
+    units = "EN in bit; SD, SF and AG in gray levels; more is better"
+    table = Table(title="scores of the luminance", caption=units, caption_justify="left")
+    table.add_column("image", no_wrap=True)
+    for symbol in METRICS:
+        table.add_column(symbol, justify="right", no_wrap=True)
     for name, image in (("infrared", ir), ("visible", vi), (f"fused by {title}", fu)):
         # What compares an image with its sources says nothing of a source itself.
         scores = score_images(image, ir, vi)

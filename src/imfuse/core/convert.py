@@ -93,15 +93,18 @@ def read_checkpoint(file: Path) -> dict[str, Tensor]:
     }
     if not tensors:
         raise WeightsError(f"{file}: holds no named tensors")
+    if odd := [n for n, v in tensors.items() if v.layout != torch.strided or v.is_quantized or v.is_meta]:
+        raise WeightsError(f"{file}: {odd[0]} is not a plain tensor")
     return {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
 
 
 def recognise(entries: Mapping[str, Tensor], origin: Path) -> str:
     """Name of the method whose published layout shares most names with ``entries``."""
-    layouts = {name: model_class(name).published_layout() for name in list_models()}
-    overlap = {name: len(layout.keys() & entries.keys()) / max(len(layout), 1) for name, layout in layouts.items()}
+    layouts = {name: model_class(name).published_layout().keys() for name in list_models()}
+    overlap = {n: len(names & entries.keys()) / max(len(names | entries.keys()), 1) for n, names in layouts.items()}
     best = max(overlap, key=lambda name: overlap[name])
-    if overlap[best] < 0.5:
+    # One of several files is known too, so that its user learns what is missing.
+    if len(layouts[best] & entries.keys()) < len(entries) / 2:
         known = ", ".join(name for name, layout in layouts.items() if layout)
         some = ", ".join(list(entries)[:3])
         raise WeightsError(f"{origin}: no known method has entries such as {some}; checkpoints are known of {known}")

@@ -62,7 +62,7 @@ def get_spec(name: str) -> ModelSpec:
     """
     specs = _specs()
     if name not in specs:
-        near = difflib.get_close_matches(name, specs, n=1)
+        near = difflib.get_close_matches(name.lower(), specs, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ModelError(f"unknown model {name!r}: {hint}there are {', '.join(sorted(specs))}")
     return specs[name]

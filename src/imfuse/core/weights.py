@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,21 +107,22 @@ def check_layout(origin: Path, found: Mapping[str, Tensor], wanted: Mapping[str,
 
 def save_weights(path: Path, state: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
     """Write a weights file atomically. BatchNorm's step counters are left out: inference has no use for them."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {
-        name: value.detach().cpu().contiguous()
+        name: value.detach().cpu().contiguous().clone()  # safetensors takes no two entries that share memory
         for name, value in state.items()
         if not name.endswith("num_batches_tracked")
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".imfuse-", suffix=".tmp", dir=path.parent)
-    os.close(handle)
+    temporary = path.with_name(f".imfuse-{os.getpid()}-{path.name}.tmp")
     try:
-        save_file(tensors, temporary, metadata=dict(header))
-        Path(temporary).replace(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # save_file would make a file that its owner alone can read.
+        temporary.write_bytes(save(tensors, metadata=dict(header)))
+        temporary.replace(path)
     except BaseException as error:
-        Path(temporary).unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         if isinstance(error, OSError):
             raise WeightsError(f"{path}: cannot write ({error.strerror or error})") from None
         raise

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 
 @cache
+@torch.inference_mode(False)  # What validation makes first must serve training too.
 def _blur_matrix(length: int, window: int, sigma: float) -> Tensor:
     """Gaussian blur of ``length`` values as a matrix, the mirrored border included."""
     offsets = torch.arange(window, dtype=torch.float64) - (window - 1) / 2

@@ -10,6 +10,7 @@ from imfuse.metrics._levels import check_same_shape, ratio_or_nan, to_levels
 def standard_deviation(fused: Tensor, data_range: float = 1.0) -> Tensor:
     """Standard deviation SD of the population of pixels, in gray levels, in [0, 127.5]. Higher is better.
 
+    >>> import torch
     >>> standard_deviation(torch.tensor([0.0, 1.0]).view(1, 1, 1, 2)).item()
     127.5
     """
@@ -23,6 +24,7 @@ def sum_of_correlations_of_differences(
 
     Aslantas and Bendes, AEU 2015. nan where a difference or a source is constant.
 
+    >>> import torch
     >>> infrared = torch.tensor([0.0, 1.0, 0.0, 0.0]).view(1, 1, 2, 2)
     >>> visible = torch.tensor([1.0, 0.0, 0.0, 0.0]).view(1, 1, 2, 2)
     >>> round(sum_of_correlations_of_differences(infrared + visible, infrared, visible).item(), 9)

@@ -6,6 +6,7 @@ through one grouped convolution. ``benchmarks/speed.py auif`` compares the forms
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -125,7 +126,7 @@ class FoldedAUIF(nn.Module):
         """The same by OpenCV and NumPy on (H, W) float32; both release the interpreter, so streams run in threads."""
         jobs = [(kind, np.ascontiguousarray(image)) for kind in ("base", "detail") for image in (infrared, visible)]
         workers = min(len(jobs), torch.get_num_threads())
-        run = _pool(workers).map if workers > 1 else map
+        run = _pool(workers, os.getpid()).map if workers > 1 else map
         base_ir, base_vi, detail_ir, detail_vi = run(lambda job: self._encode(*job), jobs)
         if self.rule == "l1":
             both = [(base_ir, base_vi), (detail_ir, detail_vi)]
@@ -181,7 +182,8 @@ def _sigmoid(x: Floats) -> Floats:
     # exp(-|x|) never overflows.
     small = np.exp(-np.abs(x))
     upper: Floats = np.where(x >= 0, np.float32(1), small)
-    return upper / (1 + small)
+    result: Floats = upper / (1 + small)
+    return result
 
 
 def _tensor(image: Floats) -> Tensor:
@@ -189,5 +191,6 @@ def _tensor(image: Floats) -> Tensor:
 
 
 @lru_cache(maxsize=1)
-def _pool(workers: int) -> ThreadPoolExecutor:
+def _pool(workers: int, process: int) -> ThreadPoolExecutor:
+    # Threads do not live on in a forked process: it gets a pool of its own.
     return ThreadPoolExecutor(workers, thread_name_prefix="auif")

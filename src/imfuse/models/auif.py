@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
 from imfuse.layers.filters import box_mean, reflect_pad
 from imfuse.layers.rules import fuse_maps
 from imfuse.models._base import FusionModel
@@ -34,7 +34,16 @@ SPEC = ModelSpec(
     halo=31,
     memory_per_pixel=100,
     options=(Option("rule", ("sum", "average", "l1"), "sum", "how the maps of the two images are joined"),),
-    weights=(),
+    weights=(
+        WeightsSpec(
+            name="default",
+            file="auif.safetensors",
+            sha256="6d6528e94dc1ae124a602dbdb0997ec27e05c04186212fe6ee6c072e5f38d3f9",
+            recipe="auif",
+            data="RoadScene, the 180 FLIR training pairs",
+            date="2026-11-21",
+        ),
+    ),
 )
 
 LAYERS = 10

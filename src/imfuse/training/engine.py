@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import os
 import platform
 import warnings
@@ -24,6 +25,7 @@ from imfuse.core.weights import save_weights
 from imfuse.data.crops import CropPlan
 from imfuse.data.pairs import LoadedPair, PairFiles, TrainingPairs, check_pairs, load_pair, split_pairs
 from imfuse.training.batches import EpochBatches
+from imfuse.training.interrupt import Interrupted, SaveOnInterrupt
 from imfuse.training.log import LOG, JsonLines, draw_curves
 from imfuse.training.module import FusionTraining
 from imfuse.training.recipe import Recipe, load_recipe
@@ -58,6 +60,7 @@ def train(
     module = FusionTraining(recipe)
     loaders = Loaders(recipe, train_files, validation_files, cache)
     log = JsonLines(out)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     if checkpoint is not None:
         log.forget_after(loaders.continue_from(checkpoint))
     trainer = L.Trainer(
@@ -82,6 +85,7 @@ def train(
                 enable_version_counter=False,
             ),
             log,
+            SaveOnInterrupt(out / LAST),
             *([RichProgressBar()] if progress else []),
             *callbacks,
         ],
@@ -99,9 +103,10 @@ def train(
             "is deprecated, use `isinstance",
         ):
             warnings.filterwarnings("ignore", message=f".*{advice}")
-        trainer.fit(module, datamodule=loaders, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+        try:
+            trainer.fit(module, datamodule=loaders, ckpt_path=str(checkpoint or "") or None, weights_only=True)
+        except Interrupted:
+            raise KeyboardInterrupt from None
     trainer.save_checkpoint(out / LAST)
     weights = out / "weights.safetensors"
     if trainer.is_global_zero:
@@ -117,7 +122,10 @@ def _prepare(recipe: Recipe, out: Path, resume: bool) -> Path | None:
         if (out / RECIPE).is_file() and load_recipe(out / RECIPE) != recipe:
             raise RecipeError(f"{out}: --resume with another recipe than its {RECIPE}; use that one or another folder")
         # A run that was stopped before its first checkpoint starts again.
-        return checkpoint if checkpoint.is_file() else None
+        if not checkpoint.is_file():
+            (out / LOG).unlink(missing_ok=True)
+            return None
+        return checkpoint
     if (out / LOG).exists() or checkpoint.exists():
         raise RecipeError(f"{out}: holds a run already; add --resume to go on with it, or choose another folder")
     try:

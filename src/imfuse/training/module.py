@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from imfuse.core.errors import RecipeError
 from imfuse.core.registry import model_class
+from imfuse.layers.padding import crop_to, pad_to
 from imfuse.metrics import score_images
 from imfuse.training.recipe import Optimizer, Recipe
 
@@ -58,7 +59,9 @@ class FusionTraining(L.LightningModule):
     def validation_step(self, batch: dict[str, Tensor], _index: int) -> None:
         """Scores of one fused pair."""
         infrared, visible = batch["infrared"], batch["visible"]
-        fused = self.network(infrared, visible).float()
+        spec = self.network.spec
+        padded = (pad_to(image, spec.multiple, spec.min_size) for image in (infrared, visible))
+        fused = crop_to(self.network(*padded).float(), *infrared.shape[-2:])
         scores = {f"val_{name}": value.mean() for name, value in score_images(fused, infrared, visible).items()}
         self.log_dict(scores, batch_size=len(infrared), sync_dist=True)
 

@@ -1,0 +1,48 @@
+"""Ctrl-C ends a run after the step it is in, with a checkpoint: nothing is lost."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+
+
+class SaveOnInterrupt(Callback):
+    """On the first Ctrl-C the step is finished and saved; a second one ends the process where it is."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        self.checkpoint = checkpoint
+        self.wanted = False
+        self._before: Any = None
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Listen for Ctrl-C (Python allows that in the main thread alone)."""
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._note)
+
+    def on_fit_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Give the signal back."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+    def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
+        """Give the signal back."""
+        self.on_fit_end(trainer, pl_module)
+
+    def _note(self, number: int, frame: Any) -> None:
+        self.wanted = True
+        signal.signal(signal.SIGINT, self._before)
+
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, *_: Any) -> None:
+        """Save and stop, if that is wanted."""
+        if self.wanted:
+            trainer.save_checkpoint(self.checkpoint)
+            raise Interrupted
+
+
+class Interrupted(Exception):
+    """Ends the training loop after a step that Ctrl-C came in."""

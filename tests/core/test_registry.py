@@ -1,0 +1,188 @@
+"""Methods are found by their files, and their specifications are read without torch."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import imfuse.models
+from imfuse.core import registry
+from imfuse.core.errors import ImfuseError, ModelError, WeightsError
+from imfuse.core.registry import create_model, get_spec, list_models, model_class
+from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
+from imfuse.models import FusionModel
+
+
+def test_every_module_with_a_spec_is_found() -> None:
+    modules = [module.name for module in pkgutil.iter_modules(imfuse.models.__path__)]
+    with_spec = [name for name in modules if hasattr(importlib.import_module(f"imfuse.models.{name}"), "SPEC")]
+    assert {"auif", "didfuse"} <= set(with_spec)
+    assert list_models() == sorted(with_spec)
+
+
+def test_specification_read_from_source_is_that_of_the_module() -> None:
+    for name in list_models():
+        module = importlib.import_module(f"imfuse.models.{name}")
+        assert get_spec(name) == module.SPEC
+        assert module.SPEC.name == name
+        assert model_class(name).spec is module.SPEC
+        assert issubclass(model_class(name), FusionModel)
+
+
+def test_listing_imports_no_torch() -> None:
+    code = """
+import sys
+from imfuse.core.registry import get_spec, list_models
+names = list_models()
+assert get_spec(names[0]).check_options({})
+for heavy in ("torch", "numpy", "cv2", "safetensors", "imfuse.models"):
+    assert heavy not in sys.modules, heavy
+print(*names)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert done.stdout.split() == list_models()
+
+
+def test_pattern() -> None:
+    assert list_models("aui?") == ["auif"]
+    assert list_models("*fuse") == [name for name in list_models() if name.endswith("fuse")]
+    assert list_models("nothing*") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("auiff", "auif"), ("didfuze", "didfuse"), ("DIDFuse", "didfuse"), ("dudfuse", "didfuse")]
+)
+def test_unknown_name_with_a_near_one(name: str, hint: str) -> None:
+    for function in (get_spec, model_class, create_model):
+        with pytest.raises(ModelError, match=f"unknown model '{name}': did you mean '{hint}'\\?.*auif, didfuse"):
+            function(name)
+
+
+def test_unknown_name_without_a_near_one() -> None:
+    with pytest.raises(ModelError, match="unknown model 'xyz': there are auif, didfuse"):
+        get_spec("xyz")
+    assert issubclass(ModelError, ImfuseError)
+
+
+@pytest.fixture
+def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package of methods in a folder of its own, which the registry looks into instead."""
+    folder = tmp_path / "zoo_of_the_test"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "PACKAGE", folder.name)
+    registry._specs.cache_clear()
+    yield folder
+    monkeypatch.undo()
+    registry._specs.cache_clear()
+    for name in [name for name in sys.modules if name.partition(".")[0] == folder.name]:
+        del sys.modules[name]
+
+
+METHOD = """
+from imfuse.core.spec import ModelSpec, Paper
+
+raise_on_import
+SPEC = ModelSpec(name="{name}", title="T", paper=Paper("a", "b", 2020), summary="s")
+"""
+
+
+def test_a_new_file_is_a_method_and_is_not_executed(other_package: Path) -> None:
+    (other_package / "fresh.py").write_text(METHOD.format(name="fresh"))
+    (other_package / "_private.py").write_text(METHOD.format(name="_private"))
+    (other_package / "helper.py").write_text("LIMIT = 3\nSPEC_OF_OTHERS = 4\n")
+    (other_package / "strange.py").write_text("SPEC = 5\n")
+    assert list_models() == ["fresh"]
+    assert get_spec("fresh") == ModelSpec("fresh", "T", Paper("a", "b", 2020), "s")
+    # Building it does execute the file, as it must.
+    with pytest.raises(NameError, match="raise_on_import"):
+        model_class("fresh")
+
+
+def test_a_specification_without_a_network(other_package: Path) -> None:
+    (other_package / "hollow.py").write_text(METHOD.format(name="hollow").replace("raise_on_import", ""))
+    with pytest.raises(ModelError, match="hollow defines a SPEC but no network class"):
+        create_model("hollow", weights=None)
+
+
+# Options
+
+
+def test_options_reach_the_network() -> None:
+    assert create_model("auif", weights=None).rule == "sum"
+    assert create_model("auif", weights=None, rule="l1").rule == "l1"
+
+
+def test_unknown_options_and_values() -> None:
+    with pytest.raises(ModelError, match="auif: unknown option 'rules'; it has: rule"):
+        create_model("auif", weights=None, rules="sum")
+    with pytest.raises(ModelError, match="didfuse: rule='max' is not one of sum, average, l1"):
+        create_model("didfuse", weights=None, rule="max")
+
+
+def test_defaults_are_filled_in() -> None:
+    spec = ModelSpec(
+        "m", "M", Paper("a", "b", 2020), "s", options=(Option("x", ("1", "2"), "2", ""), Option("y", ("3",), "3", ""))
+    )
+    assert spec.check_options({}) == {"x": "2", "y": "3"}
+    assert spec.check_options({"x": "1"}) == {"x": "1", "y": "3"}
+    with pytest.raises(ModelError, match="it has: none"):
+        ModelSpec("m", "M", Paper("a", "b", 2020), "s").check_options({"x": "1"})
+
+
+# Networks
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_built_networks_are_ready_for_inference(name: str) -> None:
+    model = create_model(name, weights=None)
+    assert not any(module.training for module in model.modules())
+    assert model.spec.dtypes[0] == "float32"
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_published_layout_covers_the_state(name: str) -> None:
+    model = create_model(name, weights=None)
+    layout = model.published_layout()
+    if layout:
+        state = {entry for entry in model.state_dict() if not entry.endswith("num_batches_tracked")}
+        assert set(layout.values()) == state
+        assert len(set(layout.values())) == len(layout)
+
+
+@pytest.mark.parametrize("name", list_models())
+def test_shipped_entries_are_complete(name: str) -> None:
+    spec = get_spec(name)
+    for entry in spec.weights:
+        assert len(entry.sha256) == 64
+        assert entry.recipe
+        assert entry.data
+        assert entry.date
+        assert create_model(name, entry.name).state_dict()
+    with pytest.raises(WeightsError, match=f"{name}: no shipped weights 'nonsense'; there are: "):
+        create_model(name, "nonsense")
+
+
+def test_link_of_a_paper() -> None:
+    assert Paper("a", "b", 2020, doi="10.1/x", arxiv="1").link == "https://doi.org/10.1/x"
+    assert Paper("a", "b", 2020, arxiv="2005.05896").link == "https://arxiv.org/abs/2005.05896"
+    assert Paper("a", "b", 2020).link == ""
+    # The authors' page gives the number of another paper of theirs.
+    assert get_spec("auif").paper.arxiv == "2005.05896"
+
+
+def test_entries_are_found_by_name() -> None:
+    entry = WeightsSpec("default", "m.safetensors", "0" * 64, "r", "d", "2026-01-01")
+    spec = ModelSpec("m", "M", Paper("a", "b", 2020), "s", weights=(entry,))
+    assert spec.find_weights("default") is entry
+    with pytest.raises(ModelError, match="m: no shipped weights 'other'; there are: default"):
+        spec.find_weights("other")
