@@ -248,18 +248,17 @@ def test_files_that_are_not_ours_stay(fuser: Fuser, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "bad",
     [
-        np.full((40, 50), np.nan, np.float32),
-        np.full((40, 50), np.inf),
-        np.full((40, 50), 7.0),
-        np.zeros((40, 50, 4), np.uint8),
-        np.zeros((0, 50), np.uint8),
-        np.zeros((40, 50), np.int64),
-        np.zeros(50, np.uint8),
-        torch.rand(2, 40, 50),
-        torch.rand(0, 1, 40, 50),
-        7,
+        pytest.param(np.full((40, 50), np.nan, np.float32), id="not a number"),
+        pytest.param(np.full((40, 50), np.inf), id="infinite"),
+        pytest.param(np.full((40, 50), 7.0), id="beyond [0, 1]"),
+        pytest.param(np.zeros((40, 50, 4), np.uint8), id="four channels"),
+        pytest.param(np.zeros((0, 50), np.uint8), id="no rows"),
+        pytest.param(np.zeros((40, 50), np.int64), id="wide integers"),
+        pytest.param(np.zeros(50, np.uint8), id="one axis"),
+        pytest.param(torch.rand(2, 40, 50), id="two channels"),
+        pytest.param(torch.rand(0, 1, 40, 50), id="empty batch"),
+        pytest.param(7, id="a number"),
     ],
-    ids=repr,
 )
 def test_what_is_no_picture(fuser: Fuser, bad: Any) -> None:
     with pytest.raises(ImfuseError) as caught:

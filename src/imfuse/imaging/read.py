@@ -138,7 +138,9 @@ def _regular_size(path: Path) -> int:
 def _read_bytes(path: Path, max_bytes: int) -> bytes:
     size = _regular_size(path)
     if size > max_bytes:
-        raise _FileAccessError(f"the file has {size} bytes, at most {max_bytes} are read; raise max_bytes to allow it")
+        raise _FileAccessError(
+            f"the file has {size} bytes, at most {max_bytes} are read; raise max_bytes (--max-megapixels) to allow it"
+        )
     try:
         with path.open("rb") as stream:
             return stream.read(size)
@@ -150,13 +152,13 @@ def _check_limits(head: _Header, max_pixels: int, max_bytes: int) -> None:
     if head.width * head.height > max_pixels:
         raise _FileAccessError(
             f"{head.width}x{head.height} pixels found, at most {max_pixels} pixels are read; "
-            "use a smaller picture or raise max_pixels"
+            "use a smaller picture or raise max_pixels (--max-megapixels)"
         )
     decoded = head.width * head.height * head.row_bits // 8
     if decoded > max_bytes:
         raise _FileAccessError(
             f"{head.width}x{head.height} pixels need {decoded} bytes, at most {max_bytes} are decoded; "
-            "use a smaller picture or raise max_bytes"
+            "use a smaller picture or raise max_bytes (--max-megapixels)"
         )
 
 

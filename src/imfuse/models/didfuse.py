@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
 from imfuse.layers.blocks import NarrowConv
 from imfuse.layers.rules import fuse_maps
 from imfuse.models._base import FusionModel
@@ -33,7 +33,16 @@ SPEC = ModelSpec(
     memory_per_pixel=3200,
     dtypes=("float32", "bfloat16"),
     options=(Option("rule", ("sum", "average", "l1"), "sum", "how the maps of the two images are joined"),),
-    weights=(),
+    weights=(
+        WeightsSpec(
+            name="default",
+            file="didfuse.safetensors",
+            sha256="5b232c645beddd598af69a0adff2bd4c70a96d70507d24eee7ee3012d879bd2e",
+            recipe="didfuse with epochs=60, schedule.milestones=[36,50], precision=bf16-mixed",
+            data="RoadScene, the 180 FLIR training pairs",
+            date="2026-11-21",
+        ),
+    ),
 )
 
 CHANNELS = 64

@@ -59,7 +59,7 @@ def train(
     L.seed_everything(recipe.seed, workers=True, verbose=False)
     module = FusionTraining(recipe)
     loaders = Loaders(recipe, train_files, validation_files, cache)
-    log = JsonLines(out)
+    log, interrupt = JsonLines(out), SaveOnInterrupt(out / LAST)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     if checkpoint is not None:
         log.forget_after(loaders.continue_from(checkpoint))
@@ -85,14 +85,14 @@ def train(
                 enable_version_counter=False,
             ),
             log,
-            SaveOnInterrupt(out / LAST),
+            interrupt,
             *([RichProgressBar()] if progress else []),
             *callbacks,
         ],
         enable_progress_bar=progress,
         enable_model_summary=False,
     )
-    with warnings.catch_warnings():
+    with interrupt, warnings.catch_warnings():
         # Pairs come from memory, the folder holds the recipe already, a recipe may validate on nothing, and
         # EpochBatches skips what was seen before a stop.
         for advice in (

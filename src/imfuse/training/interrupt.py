@@ -12,26 +12,25 @@ from lightning.pytorch.callbacks import Callback
 
 
 class SaveOnInterrupt(Callback):
-    """On the first Ctrl-C the step is finished and saved; a second one ends the process where it is."""
+    """On the first Ctrl-C the step is finished and saved; a second one ends the process where it is.
+
+    A context around ``trainer.fit``, not a pair of hooks: Lightning puts back the handlers that it found in between.
+    """
 
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint = checkpoint
         self.wanted = False
         self._before: Any = None
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+    def __enter__(self) -> None:
         """Listen for Ctrl-C (Python allows that in the main thread alone)."""
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._note)
 
-    def on_fit_end(self, trainer: L.Trainer, pl_module: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         """Give the signal back."""
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
-
-    def on_exception(self, trainer: L.Trainer, pl_module: Any, exception: BaseException) -> None:
-        """Give the signal back."""
-        self.on_fit_end(trainer, pl_module)
 
     def _note(self, number: int, frame: Any) -> None:
         self.wanted = True

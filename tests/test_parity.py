@@ -1,0 +1,19 @@
+"""A sample of ``benchmarks/parity.py``: the authors' weights give the authors' published pictures."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parent.parent / "benchmarks" / "parity.py"
+
+
+@pytest.mark.parametrize("method", ["auif", "didfuse"])
+def test_published_pictures_are_reproduced(method: str, shared: Path) -> None:
+    command = [sys.executable, str(SCRIPT), method, "--shared", str(shared), "--sample", "2", "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for group in ("tno", "nir", "flir"):
+        assert f"| {group} | 2 |" in done.stdout
+    assert "kept" in done.stdout

@@ -1,0 +1,71 @@
+"""The wheel holds weights and recipes, and works in an environment that knows nothing of this checkout."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from imfuse.core.registry import get_spec, list_models
+from imfuse.data import render_scene
+from imfuse.imaging import read_image, write_image
+from imfuse.training.recipe import list_recipes
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("wheel")
+    # Built from a copy: setuptools leaves its build folder in the source tree.
+    source = out / "source"
+    files = ["pyproject.toml", "README.md", "LICENSE"]
+    files += [str(path.relative_to(ROOT)) for path in (ROOT / "src").rglob("*") if path.is_file()]
+    for name in files:
+        if "__pycache__" not in name and ".egg-info" not in name:
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes((ROOT / name).read_bytes())
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(source)]
+    subprocess.run(command, check=True, capture_output=True)
+    return next(out.glob("*.whl"))
+
+
+def test_wheel_holds_weights_recipes_and_types(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for model in list_models():
+        assert {f"imfuse/weights/{entry.file}" for entry in get_spec(model).weights} <= names
+    assert {f"imfuse/training/recipes/{name}.yaml" for name in list_recipes()} <= names
+    assert "imfuse/py.typed" in names
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
+
+
+def test_installed_wheel_fuses_a_pair(wheel: Path, tmp_path: Path) -> None:
+    environment = tmp_path / "env"
+    subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
+    programs = environment / ("Scripts" if os.name == "nt" else "bin")
+    install = [programs / "python", "-m", "pip", "install", "--no-deps", "--no-index", str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
+    # The dependencies are those of the running environment; a plain path does not bring its editable imfuse along.
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(environment)}))
+    (packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    scene = render_scene(48, 64)
+    write_image(tmp_path / "ir.png", scene.infrared)
+    write_image(tmp_path / "vi.png", scene.visible)
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    where = subprocess.run(
+        [programs / "python", "-c", "import imfuse; print(imfuse.__file__)"],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=clean,
+        cwd=tmp_path,
+    )
+    assert str(environment) in where.stdout, "the installed package, not the checkout"
+    for model in list_models():
+        out = tmp_path / f"{model}.png"
+        command = [programs / "imfuse", "fuse", "ir.png", "vi.png", "--model", model, "-o", str(out)]
+        subprocess.run(command, check=True, capture_output=True, env=clean, cwd=tmp_path)
+        assert read_image(out).shape == scene.visible.shape
