@@ -37,8 +37,8 @@ SPEC = ModelSpec(
         WeightsSpec(
             name="default",
             file="didfuse.safetensors",
-            sha256="5b232c645beddd598af69a0adff2bd4c70a96d70507d24eee7ee3012d879bd2e",
-            recipe="didfuse with epochs=60, schedule.milestones=[36,50], precision=bf16-mixed",
+            sha256="1e91349cd6600450ce12cbad8e126843f8f0a6fdfed8d88dc6d4b2659683b8d0",
+            recipe="didfuse with precision=bf16-mixed",
             data="RoadScene, the 180 FLIR training pairs",
             date="2026-11-21",
         ),
