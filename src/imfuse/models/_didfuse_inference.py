@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 class FoldedDIDFuse(nn.Module):
     """The fused image of a :class:`DIDFuse` in evaluation mode; 8-bit results differ by 1 at most in float32."""
 
+    shallow_weight: Tensor
     split_weight: Tensor
     split_bias: Tensor
     image_weight: Tensor
@@ -52,9 +54,14 @@ class FoldedDIDFuse(nn.Module):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; computed in the type of the weights, given in that of the images."""
         given = infrared.dtype
-        images = torch.cat([infrared, visible]).to(self.image_weight.dtype)
+        images = reflect_pad(torch.cat([infrared, visible]), 1)
+        if self.shallow_weight.shape[1] == 1:
+            images = images.to(self.shallow_weight.dtype)
+        else:
+            high, low = _in_two(images, self.shallow_weight.dtype)
+            images = torch.cat([high, low, high], dim=1)
         images = images.contiguous(memory_format=torch.channels_last)
-        shallow = self._conv(reflect_pad(images, 1), "shallow", padding=0)
+        shallow = self._conv(images, "shallow", padding=0)
         middle = self._conv(shallow, "middle")
         shallow = self._fuse(shallow)
         split = F.conv2d(middle, self.split_weight, self.split_bias, padding=1).tanh_()
@@ -64,6 +71,16 @@ class FoldedDIDFuse(nn.Module):
         x = self._conv(torch.cat([x, middle], dim=1), "merge")
         taps = F.conv2d(torch.cat([x, shallow], dim=1), self.image_weight)
         return torch.sigmoid(sum_shifted(taps, self.image_bias.float())).to(given)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        """The first layer keeps its digits, in two parts: an image in bfloat16 has fewer levels than a picture."""
+        exact = self.shallow_weight
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.shallow_weight.dtype.itemsize < exact.dtype.itemsize:
+            high, low = _in_two(exact, self.shallow_weight.dtype)
+            weight = torch.cat([high, high, low], dim=1).to(self.shallow_weight.device)
+            self.shallow_weight = weight.contiguous(memory_format=torch.channels_last)
+        return self
 
     def _conv(self, x: Tensor, name: str, padding: int = 1) -> Tensor:
         x = F.conv2d(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), padding=padding)
@@ -78,6 +95,12 @@ class FoldedDIDFuse(nn.Module):
             return self._fuse(maps)
         # Background and detail maps have weights of their own.
         return torch.cat([self._fuse(part) for part in maps.chunk(2, dim=1)], dim=1)
+
+
+def _in_two(x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """A number and what it lacks: their sum has twice the digits of the type."""
+    high = x.to(dtype)
+    return high, (x - high.to(x.dtype)).to(dtype)
 
 
 def _folded(block: nn.Sequential) -> tuple[Tensor, Tensor]:
