@@ -22,6 +22,7 @@ from imfuse.imaging import luminance, match_folders, read_image
 from imfuse.metrics import METRICS, score_images
 
 MODELS = ("auif", "didfuse")
+SHOWN = ("EN", "SD", "SF", "AG", "SCD")
 SETS = {"TNO": "tno", "RoadScene test": "roadscene/test", "NIR country": "nir_country"}
 # One pair of each set and a second of RoadScene, chosen for people, lamps and sky before any result was seen.
 PICTURES = (("TNO", "25"), ("RoadScene test", 7), ("RoadScene test", 21), ("NIR country", 3))
@@ -46,8 +47,9 @@ def fusers(shared: Path, folder: Path) -> dict[tuple[str, str], Fuser]:
 
 def table(name: str, pairs: int, scores: dict[tuple[str, str], list[list[float]]]) -> str:
     """Means of one set as a Markdown table."""
-    head = " | ".join(f"{spec.symbol}{f' ({spec.unit})' if spec.unit else ''}" for spec in METRICS.values())
-    lines = [f"## {name}, {pairs} pairs", "", f"| method | weights | {head} |", "|---|---|" + "---|" * len(METRICS)]
+    specs = [METRICS[symbol] for symbol in SHOWN]
+    head = " | ".join(f"{spec.symbol}{f' ({spec.unit})' if spec.unit else ''}" for spec in specs)
+    lines = [f"## {name}, {pairs} pairs", "", f"| method | weights | {head} |", "|---|---|" + "---|" * len(specs)]
     for (model, weights), rows in scores.items():
         means = " | ".join(f"{value:.3f}" for value in np.nanmean(rows, axis=0))
         lines.append(f"| {get_spec(model).title} | {weights} | {means} |")
@@ -94,7 +96,7 @@ def main() -> int:
                 infrared, visible = read_image(pair.infrared), read_image(pair.visible)
                 fused = {key: fuser(infrared, visible) for key, fuser in methods.items()}
                 for key, pixels in fused.items():
-                    values = score_images(unit(pixels), unit(infrared), unit(visible))
+                    values = score_images(unit(pixels), unit(infrared), unit(visible), metrics=SHOWN)
                     scores[key].append([value.item() for value in values.values()])
                 if args.out and wanted & {index, pair.name}:
                     target = args.out.parent / "images" / f"result_{place.split('/')[0]}_{pair.name}.jpg"

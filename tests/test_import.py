@@ -20,6 +20,7 @@ PUBLIC = [
     "ModelSpec",
     "PairError",
     "RecipeError",
+    "Scores",
     "WeightsError",
     "__version__",
     "create_model",
@@ -31,8 +32,10 @@ PUBLIC = [
     "losses",
     "metrics",
     "models",
+    "score",
+    "score_folders",
 ]
-HEAVY = {"torch", "numpy", "cv2", "PIL", "lightning", "matplotlib", "safetensors"}
+HEAVY = {"torch", "numpy", "cv2", "PIL", "lightning", "matplotlib", "safetensors", "scipy", "torchmetrics"}
 
 
 def python(code: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from imfuse import data, imaging, losses, metrics, models
+    from imfuse._scores import Scores
     from imfuse.core.errors import (
         ImageError,
         ImfuseError,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from imfuse.folder import FolderReport
     from imfuse.fuser import DEFAULT_MODEL, Fuser, fuse
     from imfuse.models import FusionModel
+    from imfuse.scoring import score, score_folders
 
 __version__ = "0.1.0"
 
@@ -41,6 +43,7 @@ __all__ = [
     "ModelSpec",
     "PairError",
     "RecipeError",
+    "Scores",
     "WeightsError",
     "__version__",
     "create_model",
@@ -52,6 +55,8 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "score",
+    "score_folders",
 ]
 
 _MODULES = ("data", "imaging", "losses", "metrics", "models")
@@ -60,9 +65,11 @@ _HOMES = {
     **dict.fromkeys(_ERRORS, "imfuse.core.errors"),
     **dict.fromkeys(("create_model", "get_spec", "list_models"), "imfuse.core.registry"),
     **dict.fromkeys(("DEFAULT_MODEL", "Fuser", "fuse"), "imfuse.fuser"),
+    **dict.fromkeys(("score", "score_folders"), "imfuse.scoring"),
     "FolderReport": "imfuse.folder",
     "FusionModel": "imfuse.models",
     "ModelSpec": "imfuse.core.spec",
+    "Scores": "imfuse._scores",
 }
 
 

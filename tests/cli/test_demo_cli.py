@@ -3,13 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imfuse.cli.demo import SHOWN
 from imfuse.cli.main import main
 from imfuse.data import render_scene
 from imfuse.imaging import read_image
-from imfuse.metrics import METRICS
 
 
-def test_demo_writes_pictures_and_prints_every_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_demo_writes_pictures_and_prints_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["demo", "-o", str(tmp_path)]) == 0
     scene = render_scene()
     assert (read_image(tmp_path / "infrared.png") == scene.infrared).all()
@@ -19,7 +19,7 @@ def test_demo_writes_pictures_and_prints_every_score(tmp_path: Path, capsys: pyt
     assert joined.shape == (480, 3 * 640 + 16, 3)
     assert (joined[:, -640:] == fused).all()
     printed = capsys.readouterr().out
-    assert all(symbol in printed for symbol in METRICS)
+    assert all(symbol in printed for symbol in SHOWN)
     assert "side_by_side.png" in printed
 
 

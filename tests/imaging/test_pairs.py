@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imfuse.core.errors import PairError
-from imfuse.imaging import check_same_size, match_folders
+from imfuse.imaging import check_same_size, match_folders, match_fused
 
 
 def folders(root: Path, infrared: list[str], visible: list[str]) -> tuple[Path, Path]:
@@ -200,6 +200,46 @@ def test_pairs_do_not_depend_on_order_or_style(keys: list[str], style: tuple[str
     assert not pairing.unmatched_visible
     assert [infrared[pair.infrared.name] for pair in pairing.pairs] == [visible[p.visible.name] for p in pairing.pairs]
     assert sorted(infrared[pair.infrared.name] for pair in pairing.pairs) == sorted(keys)
+
+
+def found(root: Path, infrared: list[str], visible: list[str], fused: list[str]) -> tuple[dict[str, str], list[str]]:
+    """What of the fused names belongs to which pair, and what is left."""
+    pairs = match_folders(*folders(root, infrared, visible)).pairs
+    (root / "fused").mkdir()
+    for name in fused:
+        (root / "fused" / name).write_text("x")
+    files, left = match_fused(root / "fused", pairs)
+    return {pair: path.name for pair, path in files.items()}, list(left)
+
+
+@pytest.mark.parametrize(
+    "fused",
+    ["7.png", "7.jpg", "VIS7.tif", "ir7.bmp", "7_fused.png", "Fused_7.png", "vis7-fused.png", "fusion.vis_7.png"],
+)
+def test_fused_pictures_are_named_like_a_source(tmp_path: Path, fused: str) -> None:
+    assert found(tmp_path, ["IR7.png", "IR8.png"], ["vis7.png", "vis8.png"], [fused]) == ({"vis7": fused}, [])
+
+
+@pytest.mark.parametrize("fused", ["77.png", "7_fusednet.png", "7_densefuse.png", "fused.png"])
+def test_fused_pictures_of_no_pair(tmp_path: Path, fused: str) -> None:
+    with pytest.raises(PairError, match=r"no file names match between .*the pairs"):
+        found(tmp_path, ["7.png"], ["7.png"], [fused])
+    (tmp_path / "fused" / "7.png").write_text("x")
+    files, left = match_fused(tmp_path / "fused", match_folders(tmp_path / "one", tmp_path / "two").pairs)
+    assert (list(files), list(left)) == (["7"], [fused])
+
+
+def test_the_nearest_name_is_the_fused_picture(tmp_path: Path) -> None:
+    files, left = found(tmp_path, ["a.png", "b.png"], ["a.png", "b.png"], ["a_fused.png", "a.jpg", "B.png", "c.png"])
+    assert files == {"a": "a.jpg", "b": "B.png"}
+    assert left == ["a_fused.png", "c.png"]
+
+
+def test_two_fused_pictures_of_a_pair_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PairError, match=r"a\.jpg and a\.png fit the same pair"):
+        found(tmp_path, ["a.png"], ["a.png"], ["a.png", "a.jpg"])
+    with pytest.raises(PairError, match="no such fused folder"):
+        match_fused(tmp_path / "none", [])
 
 
 def test_sizes() -> None:

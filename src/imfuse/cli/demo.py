@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+SHOWN = ("EN", "SD", "SF", "AG", "SCD")
+
 
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pictures.")] = Path("demo"),
@@ -56,11 +58,11 @@ def _scores(infrared: object, visible: object, fused: object, title: str) -> obj
     units = "EN in bit; SD, SF and AG in gray levels; more is better"
     table = Table(title="scores of the luminance", caption=units, caption_justify="left")
     table.add_column("image", no_wrap=True)
-    for symbol in METRICS:
+    for symbol in SHOWN:
         table.add_column(symbol, justify="right", no_wrap=True)
     for name, image in (("infrared", ir), ("visible", vi), (f"fused by {title}", fu)):
         # What compares an image with its sources says nothing of a source itself.
-        scores = score_images(image, ir, vi)
+        scores = score_images(image, ir, vi, metrics=SHOWN)
         alone = image is not fu
         table.add_row(
             name, *("-" if alone and METRICS[key].sources else f"{value.item():.3f}" for key, value in scores.items())

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import stat
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from imfuse.cli._terminal import count, few, progress_bar
 from imfuse.core.errors import ImageError, ImfuseError, ModelError, PairError
 from imfuse.core.registry import get_spec
 
 if TYPE_CHECKING:
-    from imfuse.folder import FolderReport, Progress
+    from imfuse.folder import FolderReport
     from imfuse.fuser import Fuser
 
-LISTED = 5
 RANGES = "auto, full, percentile, minmax or LOW,HIGH"
 
 
@@ -102,11 +100,11 @@ def _fuse_files(fuser: Fuser, infrared: Path, visible: Path, output: Path | None
 
 
 def _fuse_folders(fuser: Fuser, infrared: Path, visible: Path, out: Path, *, overwrite: bool, workers: int) -> None:
-    with _progress_bar() as progress:
+    with progress_bar() as progress:
         report = fuser.folder(infrared, visible, out, overwrite=overwrite, progress=progress, workers=workers)
     for side, names in (("infrared", report.unmatched_infrared), ("visible", report.unmatched_visible)):
         if names:
-            print(f"imfuse: {_count(len(names), f'{side} picture')} without a partner: {_few(names)}", file=sys.stderr)
+            print(f"imfuse: {count(len(names), f'{side} picture')} without a partner: {few(names)}", file=sys.stderr)
     for name, message in report.failed:
         print(" ".join(f"imfuse: failed: {name}: {message}".split()), file=sys.stderr)
     print(_closing_line(report, out))
@@ -115,7 +113,7 @@ def _fuse_folders(fuser: Fuser, infrared: Path, visible: Path, out: Path, *, ove
 
 
 def _closing_line(report: FolderReport, out: Path) -> str:
-    parts = [f"{_count(len(report.written), 'pair')} fused into {out}"]
+    parts = [f"{count(len(report.written), 'pair')} fused into {out}"]
     if report.written:
         parts[0] += f" ({len(report.written) / report.seconds:.1f} pairs/s)"
     if report.skipped:
@@ -123,38 +121,6 @@ def _closing_line(report: FolderReport, out: Path) -> str:
     if report.failed:
         parts.append(f"{len(report.failed)} failed")
     return ", ".join(parts)
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[Progress], None] | None]:
-    """A bar with pairs/s and the time left, on a terminal; nothing elsewhere."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield None
-        return
-    from rich import progress as rich
-    from rich.text import Text
-
-    class Speed(rich.ProgressColumn):
-        def render(self, task: rich.Task) -> Text:
-            return Text(f"{task.speed:.1f} pairs/s" if task.speed else "", style="progress.data.speed")
-
-    columns = (
-        rich.BarColumn(),
-        rich.MofNCompleteColumn(),
-        Speed(),
-        rich.TimeRemainingColumn(),
-        rich.TextColumn("left"),
-    )
-    with rich.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("fuse", total=None)
-
-        def update(step: Progress) -> None:
-            bar.update(task, completed=step.done, total=step.total)
-
-        yield update
 
 
 def _are_folders(infrared: Path, visible: Path) -> bool:
@@ -203,12 +169,3 @@ def _set_threads(threads: int) -> None:
 
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _few(names: tuple[str, ...]) -> str:
-    rest = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "imfuse.cli.train",
     "models": "imfuse.cli.models",
     "convert": "imfuse.cli.convert",
+    "score": "imfuse.cli.score",
     "demo": "imfuse.cli.demo",
 }
 """Name of a command -> module with a function of that name. These modules import neither torch nor NumPy."""

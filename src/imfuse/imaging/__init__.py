@@ -1,10 +1,10 @@
 """Files to arrays and back: reading, writing, colour, range, pairing of names."""
 
 from imfuse.imaging.colour import is_gray, luminance, recombine, rgb_to_ycbcr, ycbcr_to_rgb
-from imfuse.imaging.pairs import EXTENSIONS, Pair, Pairing, check_same_size, match_folders
+from imfuse.imaging.pairs import EXTENSIONS, Pair, Pairing, check_same_size, match_folders, match_fused
 from imfuse.imaging.range import Range, parse_range, to_unit
 from imfuse.imaging.read import image_size, read_image
-from imfuse.imaging.write import quantise, read_metadata, remove_leftovers, write_image
+from imfuse.imaging.write import quantise, read_metadata, remove_leftovers, write_file, write_image
 
 __all__ = [
     "EXTENSIONS",
@@ -16,6 +16,7 @@ __all__ = [
     "is_gray",
     "luminance",
     "match_folders",
+    "match_fused",
     "parse_range",
     "quantise",
     "read_image",
@@ -24,6 +25,7 @@ __all__ = [
     "remove_leftovers",
     "rgb_to_ycbcr",
     "to_unit",
+    "write_file",
     "write_image",
     "ycbcr_to_rgb",
 ]

@@ -21,6 +21,7 @@ _WORDS = "|".join((*_INFRARED, *_VISIBLE, *_MEDICAL))
 _SEPARATOR = r"[-_. ]+"
 _AT_START = re.compile(rf"({_WORDS})(?:{_SEPARATOR}|(?=[0-9])|$)")
 _AT_END = re.compile(rf"{_SEPARATOR}({_WORDS})([0-9]*)$")
+_FUSED = re.compile(rf"^(?:fused|fusion){_SEPARATOR}|{_SEPARATOR}(?:fused|fusion)$", re.IGNORECASE)
 _COMPARED = 3
 _LISTED = 4
 
@@ -72,6 +73,36 @@ def match_folders(infrared: str | os.PathLike[str], visible: str | os.PathLike[s
     _refuse_same_pictures(pairs, folders)
     _refuse_swapped(pairs, folders)
     return Pairing(tuple(pairs), _names(left[0]), _names(left[1]))
+
+
+def match_fused(folder: str | os.PathLike[str], pairs: Sequence[Pair]) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Find which picture of a folder was fused from which pair.
+
+    A fused picture is named like the visible one or else like the infrared one, by the rules of `match_folders`; the
+    word "fused" at either end is ignored (`07_fused.png`).
+
+    Args:
+        folder: the fused pictures.
+        pairs: those of `match_folders`.
+
+    Returns:
+        The file of each pair's name, for the pairs that have one, and the file names that belong to no pair.
+
+    Raises:
+        PairError: the folder is missing, unreadable or without pictures; two files fit one pair; none fits any.
+    """
+    files = left = _pictures(Path(folder), "fused")
+    found: dict[str, Path] = {}
+    for side in ("visible", "infrared"):
+        sources = {getattr(pair, side): pair.name for pair in pairs if pair.name not in found}
+        matched, (left, _) = _match(left, list(sources), (*_KEYS, _unfused))
+        found |= {sources[match.visible]: match.infrared for match in matched}
+    if not found:
+        raise PairError(
+            f"no file names match between {one_line(folder)} ({_few(files)}) and the pairs "
+            f"({_few([pair.visible for pair in pairs])}); give a fused picture the name of its visible picture"
+        )
+    return found, _names(left)
 
 
 def check_same_size(
@@ -140,6 +171,13 @@ def _bare(path: Path) -> str:
     return _split(path)[0]
 
 
+def _unfused(path: Path) -> str:
+    return _bare(path.with_name(_FUSED.sub("", path.stem) + path.suffix))
+
+
+_KEYS = (_stem, _folded, _bare)
+
+
 def _group(files: Sequence[Path], key: Callable[[Path], str]) -> dict[str, list[Path]]:
     groups: dict[str, list[Path]] = {}
     for path in files:
@@ -147,10 +185,12 @@ def _group(files: Sequence[Path], key: Callable[[Path], str]) -> dict[str, list[
     return groups
 
 
-def _match(infrared: list[Path], visible: list[Path]) -> tuple[list[Pair], tuple[list[Path], list[Path]]]:
+def _match(
+    infrared: list[Path], visible: list[Path], keys: Sequence[Callable[[Path], str]] = _KEYS
+) -> tuple[list[Pair], tuple[list[Path], list[Path]]]:
     """Match by the strictest key first; what it leaves over is tried with the next one."""
     pairs: list[Pair] = []
-    for key in (_stem, _folded, _bare):
+    for key in keys:
         left, right = _group(infrared, key), _group(visible, key)
         common = left.keys() & right.keys()
         _refuse_duplicates({name: left[name] for name in common})

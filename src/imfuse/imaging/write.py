@@ -91,7 +91,7 @@ def write_image(
         raise image_error(
             target, f"{width}x{height} pixels cannot be stored as {extension} ({error}); use .png or .tif"
         ) from error
-    _write_bytes(target, data)
+    write_file(target, data)
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -206,8 +206,13 @@ _ENCODERS: dict[str, Callable[[npt.NDArray[Any], Mapping[str, str]], bytes]] = {
 }
 
 
-def _write_bytes(target: Path, data: bytes) -> None:
-    """Write beside the target and rename, so that a reader sees the old file or the new one."""
+def write_file(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write beside the target and rename, so that a reader sees the old file or the new one; folders are created.
+
+    Raises:
+        ImageError: the path is a folder, or the disk refuses.
+    """
+    target = as_path(path)
     try:
         if target.is_dir():
             raise image_error(target, "this is a folder, a file name is expected")

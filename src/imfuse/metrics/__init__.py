@@ -1,41 +1,96 @@
 """Fusion metrics: functions on tensors (N, 1, H, W) that give one value per image, in float64.
 
-``METRICS`` names those that the library prints, each with its unit and the direction that is better.
+``METRICS`` says what each is, ``CONVENTIONS`` how papers computed it, ``score_images`` computes many at once.
 """
 
-from __future__ import annotations
-
-from torch import Tensor
-
-from imfuse.metrics.gradient import average_gradient, spatial_frequency
-from imfuse.metrics.information import entropy
+from imfuse.metrics._pictures import Picture
+from imfuse.metrics.catalogue import METRICS
+from imfuse.metrics.conventions import CONVENTIONS, Convention, Definition, get_convention, get_definition, score_images
+from imfuse.metrics.detail import spatial_frequency_error, wavelet_edge_quality
+from imfuse.metrics.edges import gradient_quality, survey_gradient_quality
+from imfuse.metrics.exposure import mef_structural_similarity, multi_scale_mef_structural_similarity
+from imfuse.metrics.fidelity import visual_information_fidelity, visual_information_fidelity_for_fusion
+from imfuse.metrics.fmi import feature_mutual_information
+from imfuse.metrics.gradient import average_gradient, edge_intensity, spatial_frequency
+from imfuse.metrics.information import (
+    cross_entropy,
+    entropy,
+    mutual_information,
+    nonlinear_correlation_information_entropy,
+    normalised_mutual_information,
+    tsallis_information,
+)
+from imfuse.metrics.perception import chen_blum_quality, chen_varshney_error
+from imfuse.metrics.petrovic import fusion_artefacts, fusion_loss, total_performance
+from imfuse.metrics.phase import phase_congruency_quality
+from imfuse.metrics.saliency import (
+    cvejic_quality,
+    piella_edge_quality,
+    piella_quality,
+    piella_weighted_quality,
+    yang_quality,
+)
 from imfuse.metrics.spec import MetricSpec
-from imfuse.metrics.statistics import standard_deviation, sum_of_correlations_of_differences
-
-METRICS: dict[str, MetricSpec] = {
-    spec.symbol: spec
-    for spec in (
-        MetricSpec("EN", "entropy", "bit", entropy),
-        MetricSpec("SD", "standard deviation", "gray levels", standard_deviation),
-        MetricSpec("SF", "spatial frequency", "gray levels", spatial_frequency),
-        MetricSpec("AG", "average gradient", "gray levels", average_gradient),
-        MetricSpec("SCD", "sum of correlations of differences", "", sum_of_correlations_of_differences, sources=True),
-    )
-}
-
-
-def score_images(fused: Tensor, infrared: Tensor, visible: Tensor, data_range: float = 1.0) -> dict[str, Tensor]:
-    """All of ``METRICS`` for images (N, 1, H, W): one value per image under each symbol."""
-    return {symbol: spec(fused, infrared, visible, data_range) for symbol, spec in METRICS.items()}
-
+from imfuse.metrics.statistics import (
+    correlation_coefficient,
+    mean_squared_error,
+    peak_signal_to_noise_ratio,
+    root_mean_squared_error,
+    standard_deviation,
+    sum_of_correlations_of_differences,
+    variance,
+)
+from imfuse.metrics.structure import GAUSSIAN, UNIFORM, Window, multi_scale_structural_similarity, structural_similarity
 
 __all__ = [
+    "CONVENTIONS",
+    "GAUSSIAN",
     "METRICS",
+    "UNIFORM",
+    "Convention",
+    "Definition",
     "MetricSpec",
+    "Picture",
+    "Window",
     "average_gradient",
+    "chen_blum_quality",
+    "chen_varshney_error",
+    "correlation_coefficient",
+    "cross_entropy",
+    "cvejic_quality",
+    "edge_intensity",
     "entropy",
+    "feature_mutual_information",
+    "fusion_artefacts",
+    "fusion_loss",
+    "get_convention",
+    "get_definition",
+    "gradient_quality",
+    "mean_squared_error",
+    "mef_structural_similarity",
+    "multi_scale_mef_structural_similarity",
+    "multi_scale_structural_similarity",
+    "mutual_information",
+    "nonlinear_correlation_information_entropy",
+    "normalised_mutual_information",
+    "peak_signal_to_noise_ratio",
+    "phase_congruency_quality",
+    "piella_edge_quality",
+    "piella_quality",
+    "piella_weighted_quality",
+    "root_mean_squared_error",
     "score_images",
     "spatial_frequency",
+    "spatial_frequency_error",
     "standard_deviation",
+    "structural_similarity",
     "sum_of_correlations_of_differences",
+    "survey_gradient_quality",
+    "total_performance",
+    "tsallis_information",
+    "variance",
+    "visual_information_fidelity",
+    "visual_information_fidelity_for_fusion",
+    "wavelet_edge_quality",
+    "yang_quality",
 ]

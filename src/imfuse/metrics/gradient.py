@@ -1,44 +1,87 @@
-"""Metrics from differences of neighbouring pixels."""
+"""Metrics of the fused image alone, from differences of neighbouring pixels."""
 
 from __future__ import annotations
 
+import cv2
 import torch
 from torch import Tensor
 
-from imfuse.core.errors import MetricError
-from imfuse.metrics._levels import to_levels
+from imfuse.metrics._pictures import Image, at_least, picture
+from imfuse.metrics._sobel import root, sobel
 
 
-def spatial_frequency(fused: Tensor, data_range: float = 1.0) -> Tensor:
-    """Spatial frequency SF, in gray levels: root of the mean squared differences down plus across. Higher is better.
+def spatial_frequency(
+    fused: Image, data_range: float = 1.0, *, white: float = 255.0, per_pixel: bool = False
+) -> Tensor:
+    """Spatial frequency SF: ``sqrt(mean(down^2) + mean(across^2))`` of differences, in gray levels. Higher is better.
 
-    Each mean runs over the differences that exist, (H-1)W and H(W-1). H, W >= 2.
+    Each mean runs over the differences that exist, (H-1)W and H(W-1). In [0, 361); 0 for a constant image. H, W >= 2.
+    Eskicioglu and Fisher, IEEE Transactions on Communications 1995.
+
+    Args:
+        fused: (N, 1, H, W) in [0, data_range].
+        data_range: highest value of the images.
+        white: the level of white; 1 scores images in [0, 1].
+        per_pixel: divide both sums by H W.
 
     >>> round(spatial_frequency(torch.tensor([[0.0, 1.0], [0.0, 1.0]])[None, None]).item(), 9)
     255.0
     """
-    levels = _at_least_two(to_levels(fused, data_range))
-    down, across = levels.diff(dim=2), levels.diff(dim=3)
-    return (down.square().mean((1, 2, 3)) + across.square().mean((1, 2, 3))).sqrt()
+    levels = picture(fused, data_range).levels
+    at_least(levels, 2, "a gradient")
+
+    def mean_square(differences: Tensor) -> Tensor:
+        count = levels[0].numel() if per_pixel else differences[0].numel()
+        return torch.einsum("nchw,nchw->n", differences, differences) / count
+
+    return root(mean_square(levels.diff(dim=2)) + mean_square(levels.diff(dim=3))) * (white / 255)
 
 
-def average_gradient(fused: Tensor, data_range: float = 1.0) -> Tensor:
+def average_gradient(fused: Image, data_range: float = 1.0, *, per_pixel: bool = False) -> Tensor:
     """Average gradient AG, in gray levels: ``sum sqrt((gx^2 + gy^2) / 2) / ((H-1)(W-1))``. Higher is better.
 
     Central differences, one-sided on the border; all H W pixels are summed. That is the form of the field's tables; the
-    textbook's uses forward differences. H, W >= 2.
+    textbook's uses forward differences. With ``per_pixel`` the sum is divided by H W. 0 for a constant image, about
+    127.5 at most for large ones. H, W >= 2. Cui, Feng, Xu, Li and Chen, Optics Communications 2015.
 
     >>> ramp = torch.arange(4.0).repeat(4, 1)[None, None]
     >>> round(average_gradient(ramp, data_range=255).item(), 6)
     1.257079
     """
-    levels = _at_least_two(to_levels(fused, data_range))
-    down, across = torch.gradient(levels, dim=(2, 3))
-    length = ((down.square() + across.square()) / 2).sqrt()
-    return length.sum((1, 2, 3)) / ((levels.shape[2] - 1) * (levels.shape[3] - 1))
+    levels = picture(fused, data_range).levels
+    at_least(levels, 2, "a gradient")
+    height, width = levels.shape[2:]
+    total = _length(_twice_central(levels, 2), _twice_central(levels, 3)).sum((1, 2, 3)) / 8**0.5
+    return total / (height * width if per_pixel else (height - 1) * (width - 1))
 
 
-def _at_least_two(levels: Tensor) -> Tensor:
-    if min(levels.shape[2:]) < 2:
-        raise MetricError(f"a gradient needs at least 2x2 pixels, found {levels.shape[3]}x{levels.shape[2]}")
-    return levels
+def _twice_central(x: Tensor, dim: int) -> Tensor:
+    """Next pixel less previous one; lines drawn on beyond the border make that one-sided there."""
+    size = x.shape[dim]
+    first, second = x.narrow(dim, 0, 1), x.narrow(dim, 1, 1)
+    last, before = x.narrow(dim, size - 1, 1), x.narrow(dim, size - 2, 1)
+    drawn_on = torch.cat([2 * first - second, x, 2 * last - before], dim)
+    return drawn_on.narrow(dim, 2, size) - drawn_on.narrow(dim, 0, size)
+
+
+def edge_intensity(fused: Image, data_range: float = 1.0) -> Tensor:
+    """Edge intensity EI: mean length of the Sobel gradient, in gray levels times 8. Higher is better.
+
+    Kernels of 1, 2, 1 that are not divided by their sum, replicated border; in [0, 1443). 0 for a constant image.
+    Rajalingam and Priya, International Journal of Engineering Science Invention 2018 (as VIFB has it).
+
+    >>> ramp = torch.arange(4.0).repeat(4, 1)[None, None]
+    >>> edge_intensity(ramp, data_range=255).item()
+    6.0
+    """
+    return _length(*sobel(picture(fused, data_range).levels, "replicate")).mean((1, 2, 3))
+
+
+def _length(down: Tensor, across: Tensor) -> Tensor:
+    """``sqrt(down^2 + across^2)``, with gradient 0 at 0; writes over ``down`` if there is no gradient."""
+    if down.requires_grad or down.device.type != "cpu":
+        return root(down.square() + across.square())
+    # OpenCV takes a third of the time that NumPy takes for the root alone.
+    rows = down.flatten(0, 2).numpy()
+    cv2.magnitude(rows, across.flatten(0, 2).numpy(), rows)
+    return down

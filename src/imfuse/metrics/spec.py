@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
-from torch import Tensor
+Direction = Literal["higher", "lower", "none"]
 
 
 @dataclass(frozen=True)
 class MetricSpec:
-    """A metric: its symbol in tables, name, unit, function, and whether it looks at the sources too."""
+    """A metric, whatever the convention that it is computed under.
+
+    Attributes:
+        symbol: its name in tables, such as ``Qabf``.
+        name: its name in words.
+        unit: of its plain value; empty where it has none.
+        range: lowest and highest plain value.
+        better: which direction is better; ``none`` where the best value lies between.
+        sources: whether it compares the fused image with its sources.
+        paper: who defined it, where and when.
+        min_size: smallest height and width.
+    """
 
     symbol: str
     name: str
     unit: str
-    function: Callable[..., Tensor]
-    sources: bool = False
-    higher_is_better: bool = True
+    range: tuple[float, float]
+    better: Direction
+    sources: bool
+    paper: str
+    min_size: int = 1
 
-    def __call__(self, fused: Tensor, infrared: Tensor, visible: Tensor, data_range: float = 1.0) -> Tensor:
-        """One value per image of (N, 1, H, W)."""
-        images = (fused, infrared, visible) if self.sources else (fused,)
-        return self.function(*images, data_range=data_range)
+    @property
+    def arrow(self) -> str:
+        """The direction that is better, for tables."""
+        return {"higher": "↑", "lower": "↓", "none": ""}[self.better]

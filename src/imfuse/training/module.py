@@ -13,8 +13,11 @@ from torch import Tensor, nn
 from imfuse.core.errors import RecipeError
 from imfuse.core.registry import model_class
 from imfuse.layers.padding import crop_to, pad_to
-from imfuse.metrics import score_images
+from imfuse.metrics.accumulate import FusionScores
 from imfuse.training.recipe import Optimizer, Recipe
+
+VALIDATION = ("EN", "SD", "SF", "AG", "SCD")
+"""What a validation logs: quick beside the network, and enough to see whether a run goes well."""
 
 
 def build_objective(recipe: Recipe) -> Any:
@@ -42,6 +45,7 @@ class FusionTraining(L.LightningModule):
         if recipe.compile:
             for part in self.network.children():
                 part.compile(dynamic=False)
+        self.scores = FusionScores(VALIDATION)
 
     def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
         """Loss of a batch; its parts are logged."""
@@ -57,13 +61,18 @@ class FusionTraining(L.LightningModule):
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], _index: int) -> None:
-        """Scores of one fused pair."""
+        """Score fused pairs."""
         infrared, visible = batch["infrared"], batch["visible"]
         spec = self.network.spec
         padded = (pad_to(image, spec.multiple, spec.min_size) for image in (infrared, visible))
         fused = crop_to(self.network(*padded).float(), *infrared.shape[-2:])
-        scores = {f"val_{name}": value.mean() for name, value in score_images(fused, infrared, visible).items()}
-        self.log_dict(scores, batch_size=len(infrared), sync_dist=True)
+        self.scores.update(fused, infrared, visible)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the mean scores of all pairs of all processes."""
+        # The scores are synchronised already; Lightning warns unless it may do so itself.
+        self.log_dict({f"val_{name}": value for name, value in self.scores.compute().items()}, sync_dist=True)
+        self.scores.reset()
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule of the recipe."""

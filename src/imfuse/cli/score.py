@@ -1,0 +1,141 @@
+"""``imfuse score``: how good fused pictures are, in numbers that say what they are."""
+
+from __future__ import annotations
+
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imfuse.cli._terminal import count, few, progress_bar
+from imfuse.core.errors import ImageError, MetricError, PairError
+
+if TYPE_CHECKING:
+    from imfuse._scores import Scores
+
+
+def score(
+    pictures: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[FUSED] INFRARED VISIBLE",
+            help="Three files, or three folders whose files belong together by name. No FUSED with --fused.",
+            show_default=False,
+        ),
+    ],
+    fused: Annotated[
+        list[str] | None,
+        typer.Option("--fused", metavar="NAME=PATH ...", help="Results of several methods, to compare them."),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="Symbols with commas, such as EN,MI,VIF, or all. Default: what most papers print."),
+    ] = None,
+    convention: Annotated[
+        str, typer.Option(help="Whose definitions: only numbers under the same one compare.")
+    ] = "plain",
+    csv: Annotated[Path | None, typer.Option(help="Write the values, one line per picture.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write values, statistics and definitions.")] = None,
+    range_: Annotated[
+        str, typer.Option("--range", help="What of the infrared is black and white; give what it was fused by.")
+    ] = "full",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Pairs that are scored at a time. Default: one per core, at most 8.")
+    ] = None,
+    max_megapixels: Annotated[float, typer.Option(min=0, help="Largest picture that is read.")] = 100.0,
+) -> None:
+    """Score a fused picture against its two sources, or a folder of them, or those of several methods.
+
+    imfuse score fused/ infrared/ visible/ --csv scores.csv
+
+    imfuse score --fused ours=fused/ --fused theirs=other/ infrared/ visible/ --metrics all
+    """
+    methods, infrared, visible = _sort_out(pictures, fused or [])
+    folders = _are_folders([*methods.values(), infrared, visible])
+    methods = {name or _name_of(path, folders): path for name, path in methods.items()}
+    for target in (csv, json):
+        if target is not None and target.is_dir():
+            raise ImageError(f"{target}: is a folder, the name of a file to write is expected")
+    # Torch takes seconds to import: what is wrong with the command line comes first.
+    from imfuse.scoring import score_files, score_folders
+
+    settings: dict[str, Any] = {"metrics": metrics, "convention": convention, "range": range_}
+    settings["max_pixels"] = round(max_megapixels * 1e6)
+    if folders:
+        with progress_bar() as progress:
+            scores = score_folders(methods, infrared, visible, workers=workers, progress=progress, **settings)
+    else:
+        scores = score_files(methods, infrared, visible, **settings)
+    _print_what_is_wrong(scores)
+    if scores.rows:
+        from imfuse.cli._score_tables import print_scores
+
+        print_scores(scores)
+    for target, write in ((csv, scores.to_csv), (json, scores.to_json)):
+        if target is not None:
+            write(target)
+            print(f"{target}: {count(len(scores.rows), 'picture')}")
+    if not scores.complete:
+        raise typer.Exit(1)
+
+
+def _sort_out(words: list[Path], named: list[str]) -> tuple[dict[str, Path], Path, Path]:
+    """Fused pictures by name, infrared, visible. One --fused may be followed by more NAME=PATH."""
+    if not named:
+        if len(words) != 3:
+            raise MetricError(f"FUSED INFRARED VISIBLE are expected, found {count(len(words), 'path')}")
+        return {"": words[0]}, words[1], words[2]
+    more = words[: max(0, len(words) - 2)]
+    if len(words) < 2 or any("=" not in str(word) for word in more):
+        raise MetricError(
+            f"INFRARED VISIBLE are expected beside --fused NAME=PATH, found {count(len(words), 'path')}: "
+            f"{' '.join(map(str, words))}"
+        )
+    methods: dict[str, Path] = {}
+    for word in (*named, *map(str, more)):
+        name, equals, path = word.partition("=")
+        if not (name and equals and path):
+            raise MetricError(f"--fused {word!r}: NAME=PATH is expected, such as densefuse=results/densefuse")
+        if name in methods:
+            raise MetricError(f"--fused {word!r}: the name {name!r} is given twice")
+        methods[name] = Path(path)
+    return methods, words[-2], words[-1]
+
+
+def _are_folders(paths: list[Path]) -> bool:
+    kinds = [_is_folder(path) for path in paths]
+    if len(set(kinds)) > 1:
+        folder, file = paths[kinds.index(True)], paths[kinds.index(False)]
+        raise PairError(f"{folder} is a folder but {file} is a file; give files only, or folders only")
+    return kinds[0]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path}: {getattr(error, 'strerror', None) or error}; see imfuse score --help") from error
+
+
+def _name_of(path: Path, folder: bool) -> str:
+    return (path.resolve().name if folder else path.stem) or "fused"
+
+
+def _print_what_is_wrong(scores: Scores) -> None:
+    """One line on the standard error output for each kind of thing that could not be scored."""
+
+    def say(text: str) -> None:
+        print(" ".join(f"imfuse: {text}".split()), file=sys.stderr)
+
+    for side, names in (("infrared", scores.unmatched_infrared), ("visible", scores.unmatched_visible)):
+        if names:
+            say(f"{count(len(names), f'{side} picture')} without a partner: {few(names)}")
+    for method in scores.methods:
+        if missing := scores.missing.get(method, ()):
+            say(f"{method}: {count(len(missing), 'pair')} without a fused picture: {few(missing)}")
+        if unmatched := scores.unmatched.get(method, ()):
+            say(f"{method}: {count(len(unmatched), 'picture')} without a pair: {few(unmatched)}")
+    for failure in scores.failed:
+        say(f"failed: {' '.join(filter(None, (failure.method, failure.image)))}: {failure.message}")

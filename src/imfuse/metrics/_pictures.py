@@ -1,0 +1,98 @@
+"""What all metrics do with their input first, and what they share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from imfuse.core.errors import MetricError
+
+T = TypeVar("T")
+
+# On Linux, memory of freed tensors goes back to the system at once, and taking it anew costs more than the arithmetic
+# of a metric. The C library keeps blocks up to the size of the largest that it saw freed, 32 MiB at most: show it one.
+torch.empty((32 << 20) - (1 << 16), dtype=torch.uint8)
+
+
+class Picture:
+    """Images as gray levels, with a memory for what several metrics need of them (histogram, gradients, moments).
+
+    A metric takes tensors or pictures; give the same ``Picture`` to several metrics, and work that they share is done
+    once. A source's picture may serve any number of fused ones.
+
+    Attributes:
+        levels: (N, 1, H, W) float64 in 0..255, rounded (half to even). Gradients pass through the rounding.
+    """
+
+    def __init__(self, image: Tensor, data_range: float = 1.0) -> None:
+        """Quantise (N, 1, H, W) in [0, data_range]; raises ``MetricError`` for anything else."""
+        self.levels = to_levels(image, data_range)
+        self._known: dict[Hashable, object] = {}
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """What ``compute`` gives, from memory if ``key`` was asked for before. A key may hold other pictures."""
+        if key not in self._known:
+            self._known[key] = compute()
+        return cast(T, self._known[key])
+
+
+Image = Tensor | Picture
+
+
+def picture(image: Image, data_range: float) -> Picture:
+    """The picture of a tensor; a picture stays what it is, whatever the range."""
+    return image if isinstance(image, Picture) else Picture(image, data_range)
+
+
+def pictures(fused: Image, infrared: Image, visible: Image, data_range: float) -> tuple[Picture, Picture, Picture]:
+    """Pictures of a fused image and its sources; raises ``MetricError`` unless their shapes are the same."""
+    triple = picture(fused, data_range), picture(infrared, data_range), picture(visible, data_range)
+    shapes = [tuple(part.levels.shape) for part in triple]
+    if len(set(shapes)) > 1:
+        raise MetricError(f"images differ in shape: {', '.join(map(str, shapes))}")
+    return triple
+
+
+def to_levels(image: Tensor, data_range: float) -> Tensor:
+    """Quantise (N, 1, H, W) in [0, data_range] to the levels 0..255, as float64: files and tensors then score alike.
+
+    Raises ``MetricError`` for another shape, an empty image, NaN or infinite values, a range that is not
+    positive, or whole numbers without a range.
+    """
+    if image.ndim != 4 or image.shape[1] != 1 or image.numel() == 0:
+        raise MetricError(f"expected images of shape (N, 1, H, W), found {tuple(image.shape)}")
+    if not data_range > 0:
+        raise MetricError(f"data_range must be positive, found {data_range}")
+    if data_range == 1 and not image.is_floating_point():
+        raise MetricError("images of whole numbers need their data_range, such as data_range=255")
+    if image.dtype == torch.uint8 and data_range == 255:
+        return image.double()
+    if not all(math.isfinite(extreme) for extreme in image.detach().aminmax()):
+        raise MetricError("images hold NaN or infinite values")
+    levels = image.double() * (255 / data_range)
+    if not levels.requires_grad:
+        return levels.clamp_(0, 255).round_()
+    # Rounding has no slope; the gradient is that of the levels before it.
+    levels = levels.clamp(0, 255)
+    return levels + (levels.detach().round() - levels.detach())
+
+
+def at_least(levels: Tensor, size: int, what: str) -> None:
+    """Raise ``MetricError`` unless height and width reach ``size``."""
+    if min(levels.shape[2:]) < size:
+        raise MetricError(f"{what} needs at least {size}x{size} pixels, found {levels.shape[3]}x{levels.shape[2]}")
+
+
+def ratio_or_nan(numerator: Tensor, denominator: Tensor) -> Tensor:
+    """Quotient, and nan where the denominator is zero: an undefined score is never an invented number."""
+    safe = torch.where(denominator > 0, denominator, 1)
+    return torch.where(denominator > 0, numerator / safe, torch.nan)
+
+
+def average(per_source: Callable[[Picture, Picture], Tensor], fused: Picture, *sources: Picture) -> Tensor:
+    """Mean over the sources of a comparison of a source with the fused image."""
+    return torch.stack([per_source(source, fused) for source in sources]).mean(0)

@@ -1,0 +1,164 @@
+"""Metrics that weigh the structural similarity to each source by what stands out in the sources."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import hardshrink, threshold
+
+from imfuse.layers.windows import filter_separable
+from imfuse.metrics._pictures import Image, Picture, at_least, pictures
+from imfuse.metrics._sobel import root
+from imfuse.metrics.structure import GAUSSIAN, Window
+
+_C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+_SMALL_WINDOW, _SMALL_C = Window(size=7), 2e-16
+_NOISE = 1e-9
+"""Moments below this are rounding noise: one pixel that differs by a level moves a variance by 1e-6 or more."""
+_TINY = 1e-100
+
+
+def piella_quality(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
+    """Piella's quality index QS: mean of ``m = l s(f, a) + (1 - l) s(f, b)``. Higher is better.
+
+    s is the local SSIM (Gaussian 11x11, sigma 1.5, whole windows, range 255, K 0.01 and 0.03), ``l = va / (va + vb)``
+    with the variances of the sources; where both are flat each counts half. In [-1, 1]; 1 where all three images are
+    the same; always defined. H, W >= 11. Piella and Heijmans, ICIP 2003, as Liu et al., TPAMI 2012, compute it.
+
+    >>> picture = torch.rand(1, 1, 16, 16)
+    >>> round(piella_quality(picture, picture, picture).item(), 9)
+    1.0
+    """
+    f, a, b = pictures(fused, infrared, visible, data_range)
+    at_least(f.levels, 11, "QS")
+    return _piella(f, a, b)[0]
+
+
+def piella_weighted_quality(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
+    """Piella's weighted index QW: ``sum(c m) / sum(c)`` with ``c = max(va, vb)``. Higher is better.
+
+    The map m and the variances are those of QS, ``piella_quality``; c is 0.5 where both sources are flat. In [-1, 1];
+    1 where all three images are the same; always defined. H, W >= 11. Piella and Heijmans, ICIP 2003, as Liu et al.,
+    TPAMI 2012, compute it.
+
+    >>> picture = torch.rand(1, 1, 16, 16)
+    >>> round(piella_weighted_quality(picture, picture, picture).item(), 9)
+    1.0
+    """
+    f, a, b = pictures(fused, infrared, visible, data_range)
+    at_least(f.levels, 11, "QW")
+    return _piella(f, a, b)[1]
+
+
+def piella_edge_quality(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
+    """Piella's edge-dependent index QE: QW of the images times QW of their edge images. Higher is better.
+
+    Edge images are the lengths of Prewitt gradients (3x3 of -1, 0, 1, zero border), neither scaled nor rounded; the
+    range stays 255. In [-1, 1]; 1 where all three images are the same; always defined. H, W >= 11. Piella and
+    Heijmans, ICIP 2003, with exponent 1. The program of Liu et al., TPAMI 2012, stops with an error there: tables with
+    QE were made by others.
+
+    >>> picture = torch.rand(1, 1, 16, 16)
+    >>> round(piella_edge_quality(picture, picture, picture).item(), 9)
+    1.0
+    """
+    f, a, b = pictures(fused, infrared, visible, data_range)
+    at_least(f.levels, 11, "QE")
+    return _piella(f, a, b)[1] * _piella(_edge_image(f), _edge_image(a), _edge_image(b))[1]
+
+
+def cvejic_quality(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
+    """Cvejic's index QC: mean of ``w s(f, a) + (1 - w) s(f, b)``. Higher is better.
+
+    ``w = cov(a, f) / (cov(a, f) + cov(b, f))``, a half where both are zero; s is the local SSIM (Gaussian 7x7, sigma
+    1.5, whole windows, C1 = C2 = 2e-16). Windows with w < 0 count as 0 and those with w > 1 as 1, whatever s is there:
+    an accident, Cvejic et al. limit the weight. So the order of the sources matters. In [-1, 1]; 1 where all three
+    images are the same; always defined. H, W >= 7. Cvejic et al., IJSP 2005, as Liu et al., TPAMI 2012, compute it;
+    there, flat windows score what rounding leaves of them.
+
+    >>> picture = torch.rand(1, 1, 16, 16)
+    >>> round(cvejic_quality(picture, picture, picture).item(), 9)
+    1.0
+    """
+    f, a, b = pictures(fused, infrared, visible, data_range)
+    at_least(f.levels, 7, "QC")
+    (mf, vf), (ma, va), (mb, vb) = (_moments(_SMALL_WINDOW, image) for image in (f, a, b))
+    caf, cbf = (_covariance(_SMALL_WINDOW, f, source) for source in (a, b))
+    share = _share(caf, cbf)
+    score = torch.lerp(_similarity(mb, vb, mf, vf, cbf), _similarity(ma, va, mf, vf, caf), share)
+    # A share of 0 may come out as low as -_TINY / _NOISE.
+    return torch.where(share < -1e-30, 0, torch.where(share > 1, 1, score)).mean((1, 2, 3))
+
+
+def yang_quality(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
+    """Yang's index QY: mean of ``l s(f, a) + (1 - l) s(f, b)`` or, where s(a, b) < 0.75, ``max(s(f, a), s(f, b))``.
+
+    Higher is better. s is the local SSIM (Gaussian 7x7, sigma 1.5, whole windows, C1 = C2 = 2e-16),
+    ``l = va / (va + vb)`` with the variances of the sources; where both are flat each counts half (Liu et al.: nan).
+    In [-1, 1]; 1 where all three images are the same; always defined. H, W >= 7. Yang et al., Information Fusion 2008,
+    as Liu et al., TPAMI 2012, compute it.
+
+    >>> picture = torch.rand(1, 1, 16, 16)
+    >>> round(yang_quality(picture, picture, picture).item(), 9)
+    1.0
+    """
+    f, a, b = pictures(fused, infrared, visible, data_range)
+    at_least(f.levels, 7, "QY")
+    (mf, vf), (ma, va), (mb, vb) = (_moments(_SMALL_WINDOW, image) for image in (f, a, b))
+    caf, cbf, cab = (_covariance(_SMALL_WINDOW, *pair) for pair in ((f, a), (f, b), (a, b)))
+    to_a, to_b = _similarity(ma, va, mf, vf, caf), _similarity(mb, vb, mf, vf, cbf)
+    alike = _similarity(ma, va, mb, vb, cab) >= 0.75
+    return torch.where(alike, torch.lerp(to_b, to_a, _share(va, vb)), torch.maximum(to_a, to_b)).mean((1, 2, 3))
+
+
+def _piella(f: Picture, a: Picture, b: Picture) -> tuple[Tensor, Tensor]:
+    """QS and QW."""
+
+    def compute() -> tuple[Tensor, Tensor]:
+        (mf, vf), (ma, va), (mb, vb) = (_moments(GAUSSIAN, image) for image in (f, a, b))
+        caf, cbf = (_covariance(GAUSSIAN, f, source) for source in (a, b))
+        to_a, to_b = _similarity(ma, va, mf, vf, caf, _C1, _C2), _similarity(mb, vb, mf, vf, cbf, _C1, _C2)
+        score = torch.lerp(to_b, to_a, _share(va, vb))
+        # A threshold replaces what does not exceed it: windows that are flat in both sources.
+        weight = threshold(torch.maximum(va, vb), 0, 0.5)
+        return score.mean((1, 2, 3)), (weight * score).sum((1, 2, 3)) / weight.sum((1, 2, 3))
+
+    return f.once(("piella", a, b), compute)
+
+
+def _moments(window: Window, image: Picture) -> tuple[Tensor, Tensor]:
+    mean, variance = window.moments(image)
+    return mean, hardshrink(variance, _NOISE)
+
+
+def _covariance(window: Window, first: Picture, second: Picture) -> Tensor:
+    return hardshrink(window.covariance(first, second), _NOISE)
+
+
+def _similarity(
+    m1: Tensor, v1: Tensor, m2: Tensor, v2: Tensor, covariance: Tensor, c1: float = _SMALL_C, c2: float = _SMALL_C
+) -> Tensor:
+    """SSIM by the moments of two images."""
+    above = (m1 * m2).add_(c1 / 2) * (covariance + c2 / 2)
+    below = (m1 * m1).addcmul_(m2, m2).add_(c1) * (v1 + v2).add_(c2)
+    return above.mul_(4) / below
+
+
+def _share(first: Tensor, second: Tensor) -> Tensor:
+    """``first / (first + second)``, and a half where both are zero."""
+    return (first + _TINY) / (first + second + 2 * _TINY)
+
+
+class _Edges(Picture):
+    """The edge image of a picture: its levels are neither rounded nor limited."""
+
+    def __init__(self, levels: Tensor) -> None:
+        difference, threefold = levels.new_tensor([-1, 0, 1]), levels.new_ones(3)
+        across = filter_separable(levels, difference, threefold, "zero")
+        down = filter_separable(levels, threefold, difference, "zero")
+        self.levels = root(across.square().addcmul_(down, down))
+        self._known = {}
+
+
+def _edge_image(image: Picture) -> Picture:
+    return image.once("prewitt", lambda: _Edges(image.levels))
