@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -106,6 +108,24 @@ def test_pictures_are_reused_without_a_trace(convention: str) -> None:
             for symbol in symbols:
                 wanted = score(symbol, fused, infrared, visible, convention=convention).item()
                 assert found[symbol].item() == pytest.approx(wanted, rel=1e-9, abs=1e-12, nan_ok=True), symbol
+
+
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_memory_of_fused_pictures_is_given_back(convention: str) -> None:
+    """A source must not keep the fused pictures that it was compared with, nor any picture itself."""
+    symbols = [symbol for symbol in get_convention(convention).definitions if METRICS[symbol].min_size <= 24]
+    first, infrared, visible = images("EN")
+    sources = Picture(infrared), Picture(visible)
+    fused = Picture(first)
+    gone = weakref.ref(fused)
+    gc.collect()
+    gc.disable()
+    try:
+        score_images(fused, *sources, metrics=symbols, convention=convention)
+        del fused
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("symbol", COMPARING)

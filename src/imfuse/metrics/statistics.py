@@ -213,7 +213,9 @@ def _total(image: Picture) -> Tensor:
 
 def _product(first: Picture, second: Picture) -> Tensor:
     """Sum of the products of levels, (N,); remembered in this order only."""
-    return first.once(("product", second), lambda: torch.einsum("nchw,nchw->n", first.levels, second.levels))
+    # A picture must not remember itself: it would outlive its last use.
+    key = "square" if first is second else ("product", second)
+    return first.once(key, lambda: torch.einsum("nchw,nchw->n", first.levels, second.levels))
 
 
 def _squares(fused: Picture, sources: Sequence[Picture]) -> Tensor:
