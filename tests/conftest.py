@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from imfuse.data import render_scene
 from imfuse.models import FusionModel
 
 Pair = tuple[Tensor, Tensor]
+
+# A shell that runs the tests in the background ignores Ctrl-C, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def shared_folder() -> Path:

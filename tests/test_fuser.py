@@ -217,6 +217,21 @@ def test_pil(fuser: Fuser, weights: Path) -> None:
         Fuser("auif", weights, device="cpu", bits=16)(infrared, Image.fromarray(visible))
 
 
+@pytest.mark.parametrize("mode", ["1", "LA", "P", "PA", "CMYK", "YCbCr", "I", "I;16"])
+def test_pil_modes(fuser: Fuser, mode: str) -> None:
+    fused = fuser(picture(40, 50), Image.fromarray(picture(40, 50)).convert(mode))
+    assert fused.size == (50, 40)
+    assert fused.mode == {"1": "L", "LA": "L", "I": "I;16", "I;16": "I;16"}.get(mode, "RGB")
+
+
+def test_pil_pictures_that_cannot_be_used(fuser: Fuser) -> None:
+    infrared = picture(40, 50)
+    with pytest.raises(ImageError, match="HSV"):
+        fuser(infrared, Image.fromarray(picture(40, 50, 3)).convert("HSV"))
+    with pytest.raises(ImageError, match=r"-1\.\.-1"):
+        fuser(infrared, Image.new("I", (50, 40), -1))
+
+
 def test_paths(fuser: Fuser, weights: Path, tmp_path: Path) -> None:
     infrared, visible = picture(40, 50), picture(40, 50, 3, seed=1)
     ir, vi = tmp_path / "Wärme ночь.png", tmp_path / "可见光.png"

@@ -16,13 +16,14 @@ class Paper:
     year: int
     doi: str = ""
     arxiv: str = ""
+    url: str = ""
 
     @property
     def link(self) -> str:
-        """Address of the paper: the DOI, else arXiv, else nothing."""
+        """Address of the paper: the DOI, else arXiv, else ``url``."""
         if self.doi:
             return f"https://doi.org/{self.doi}"
-        return f"https://arxiv.org/abs/{self.arxiv}" if self.arxiv else ""
+        return f"https://arxiv.org/abs/{self.arxiv}" if self.arxiv else self.url
 
 
 @dataclass(frozen=True)
