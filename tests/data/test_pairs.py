@@ -114,7 +114,7 @@ def test_both_images_and_labels_get_the_same_part(seed: int, height: int, width:
         assert 0 <= left <= left + wide <= width
         cut = part.apply((rows + 100 * columns).astype(np.float32))
         assert cut.shape == (16, 16)
-        labels = part.apply_labels((rows % 9).astype(np.uint8))
+        labels = part.apply_map((rows % 9).astype(np.uint8))
         if kind != "random_resized":
             assert ((cut.astype(int) % 100) % 9 == labels).all() or height > 99
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 Box = tuple[int, int, int, int]
+Number = TypeVar("Number", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Part:
         """Cut (size, size) out of an (H, W) image; bilinear where the box has another size."""
         return self._arrange(self._cut(image, Image.Resampling.BILINEAR))
 
-    def apply_labels(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The same for class numbers, which are never mixed."""
-        return self._arrange(self._cut(labels, Image.Resampling.NEAREST))
+    def apply_map(self, image: NDArray[Number]) -> NDArray[Number]:
+        """The same for class numbers and masks, whose values are never mixed."""
+        return self._arrange(self._cut(image, Image.Resampling.NEAREST))
 
     def _cut(self, image: NDArray[np.generic], resampling: Image.Resampling) -> NDArray[np.generic]:
         top, left, height, width = self.box
@@ -46,12 +47,16 @@ class Part:
 
 @dataclass(frozen=True)
 class CropPlan:
-    """How parts are drawn. ``random_resized``: 8 to 100 % of the area at a ratio of 3/4 to 4/3, as for classifiers."""
+    """How parts are drawn. ``random_resized``: 8 to 100 % of the area at a ratio of 3/4 to 4/3, as for classifiers.
+
+    ``zoom``: every other random part is up to this many times smaller and enlarged.
+    """
 
     kind: Literal["random", "center", "random_resized"] = "random"
     size: int = 128
     flips: bool = False
     rotations: bool = False
+    zoom: float = 1.0
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Part:
         """A part of an image of ``shape`` (H, W), each at least ``size``."""
@@ -61,8 +66,10 @@ class CropPlan:
         elif self.kind == "center":
             box = (round((height - self.size) / 2), round((width - self.size) / 2), self.size, self.size)
         else:
-            top, left = rng.integers(height - self.size + 1), rng.integers(width - self.size + 1)
-            box = (int(top), int(left), self.size, self.size)
+            zoomed = self.zoom > 1 and rng.random() < 0.5
+            side = round(self.size / rng.uniform(1, self.zoom)) if zoomed else self.size
+            top, left = rng.integers(height - side + 1), rng.integers(width - side + 1)
+            box = (int(top), int(left), side, side)
         mirror_x, mirror_y = (bool(bit) for bit in rng.integers(2, size=2)) if self.flips else (False, False)
         turns = int(rng.integers(4)) if self.rotations else 0
         return Part(box, self.size, mirror_x, mirror_y, turns)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,12 +14,17 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from imfuse.core.errors import ImageError, PairError
+from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan
+from imfuse.data.scenes import render_scene
 from imfuse.imaging import luminance, match_folders, parse_range, read_image, to_unit
 
 FOLDERS = (("ir", "vi"), ("infrared", "visible"))
 LABELS = ("labels", "Segmentation_labels")
 Floats = NDArray[np.float32]
+Maps = Callable[[Tensor, Tensor], dict[str, Tensor]]
+UNLABELLED = 255
+"""Class number of pixels of which nothing is known."""
 
 
 @dataclass(frozen=True)
@@ -139,23 +144,39 @@ def check_pairs(files: Sequence[PairFiles], side: int, keep: int = 0) -> dict[st
     return kept
 
 
+def rendered_pairs(count: int, height: int = 480, width: int = 640) -> list[LoadedPair]:
+    """Rendered scenes, numbered from 0, as training pairs with their true labels."""
+    pairs = []
+    for seed in range(count):
+        scene = render_scene(height, width, seed)
+        infrared = scene.infrared.astype(np.float32) / 255
+        pairs.append(LoadedPair(infrared, luminance(scene.visible.astype(np.float32) / 255), scene.labels))
+    return pairs
+
+
 class TrainingPairs(Dataset[dict[str, Tensor]]):
     """Crops of pairs (``kind="pairs"``) or of single images (``"images"``), (1, size, size) float32 in [0, 1].
 
     An item is asked for by (epoch, index) and depends on nothing but these two and the seed, so a resumed run sees what
-    an uninterrupted one would have seen.
+    an uninterrupted one would have seen. Where some pairs have labels, all items have ``labels`` (size, size), of 255
+    where nothing is known. ``maps`` computes more of whole pairs, (1, 1, H, W) each, that is cropped with them; not
+    with an augmentation, which would change what it was computed of.
     """
 
     def __init__(
         self,
-        files: Sequence[PairFiles],
+        files: Sequence[PairFiles | LoadedPair],
         crop: CropPlan,
         kind: Literal["pairs", "images"] = "pairs",
         seed: int = 0,
         cache: dict[str, LoadedPair] | None = None,
+        augmentation: Augmentation | None = None,
+        maps: Maps | None = None,
     ) -> None:
         self.files, self.crop, self.kind, self.seed = list(files), crop, kind, seed
         self.cache = cache or {}
+        self.augmentation, self.maps = augmentation, maps if augmentation is None else None
+        self.labelled = any(entry.labels is not None for entry in self.files)
 
     def __len__(self) -> int:
         return len(self.files) * (2 if self.kind == "images" else 1)
@@ -169,13 +190,22 @@ class TrainingPairs(Dataset[dict[str, Tensor]]):
             return {"image": _tensor(self.crop.draw(rng, image.shape).apply(image))}
         pair = self._pair(index)
         part = self.crop.draw(rng, pair.infrared.shape)
-        maps = {"infrared": _tensor(part.apply(pair.infrared)), "visible": _tensor(part.apply(pair.visible))}
-        if pair.labels is not None:
-            maps["labels"] = torch.from_numpy(part.apply_labels(pair.labels).astype(np.int64))
-        return maps
+        infrared, visible = part.apply(pair.infrared), part.apply(pair.visible)
+        if self.augmentation is not None:
+            infrared, visible = self.augmentation.apply(rng, infrared, visible)
+        crops = {"infrared": _tensor(infrared), "visible": _tensor(visible)}
+        if self.maps is not None:
+            whole = self.maps(_tensor(pair.infrared)[None], _tensor(pair.visible)[None])
+            crops |= {name: _tensor(part.apply_map(value[0, 0].numpy())) for name, value in whole.items()}
+        if self.labelled:
+            labels = np.full_like(pair.infrared, UNLABELLED, np.uint8) if pair.labels is None else pair.labels
+            crops["labels"] = torch.from_numpy(part.apply_map(labels).astype(np.int64))
+        return crops
 
     def _pair(self, index: int) -> LoadedPair:
         entry = self.files[index]
+        if isinstance(entry, LoadedPair):
+            return entry
         return self.cache[entry.name] if entry.name in self.cache else load_pair(entry)
 
 

@@ -18,8 +18,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     True
     """
     missing = value.shape[-1] - query.shape[-1]
-    parts = F.pad(query, (0, missing)), F.pad(key, (0, missing)), value
-    return F.scaled_dot_product_attention(*(part[:, None] for part in parts), scale=scale)[:, 0]
+    q, k, v = F.pad(query, (0, missing))[:, None], F.pad(key, (0, missing))[:, None], value[:, None]
+    return F.scaled_dot_product_attention(q, k, v, scale=scale)[:, 0]
 
 
 def attend_plainly(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:

@@ -9,6 +9,24 @@ from torch.nn import functional as F
 from imfuse.layers.filters import reflect_pad
 
 
+class Conv3x3(nn.Conv2d):
+    """3x3 convolution that keeps the size, or divides it by ``stride``; the border is mirrored, or zero."""
+
+    def __init__(self, inputs: int, outputs: int, padding: str = "reflect", stride: int = 1, groups: int = 1) -> None:
+        super().__init__(inputs, outputs, 3, stride, groups=groups)
+        self.mirrored = padding == "reflect"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H, W) at stride 1; H, W >= 2."""
+        return self.apply_with(x, self.weight, self.bias)
+
+    def apply_with(self, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int = 1) -> Tensor:
+        """The same convolution with other parameters."""
+        if self.mirrored:
+            return F.conv2d(reflect_pad(x, 1), weight, bias, self.stride, groups=groups)
+        return F.conv2d(x, weight, bias, self.stride, padding=1, groups=groups)
+
+
 class NarrowConv(nn.Conv2d):
     """3x3 convolution from many channels to one, with a mirrored border.
 

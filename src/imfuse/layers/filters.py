@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 
 def reflect_pad(x: Tensor, margin: int) -> Tensor:
     """Mirror ``margin`` pixels around (N, C, H, W) without repeating the edge; H and W must exceed ``margin``."""
-    return F.pad(x, (margin, margin, margin, margin), mode="reflect")
+    # Autocast would mirror in float32, and back: a third of a training step in bfloat16.
+    with torch.autocast(x.device.type, enabled=False):
+        return F.pad(x, (margin, margin, margin, margin), mode="reflect")
 
 
 def box_mean(x: Tensor, size: int) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from torch.nn import functional as F
 
 from imfuse.core.spec import ModelSpec, Option, Paper
 from imfuse.layers.attention import attend
+from imfuse.layers.blocks import Conv3x3
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -37,7 +39,7 @@ SPEC = ModelSpec(
         Option("levels", ("1", "2", "3", "4", "5"), "4", "scales of the encoders (Table 10)"),
         Option("sfim", ("on", "off"), "on", "spatial attention of shallow levels, else a convolution (Table 9)"),
         Option("psim", ("on", "off"), "on", "cross attention of deep levels, else a convolution (Table 9)"),
-        Option("fim", ("on", "off", "spatial"), "on", "weights of the skip at level 2 (Table 9); spatial: by place too"),
+        Option("fim", ("on", "off", "spatial"), "on", "weights of the skip at level 2 (Table 9); spatial: places too"),
         Option("scale", ("root", "one"), "root", "attention scores are divided by the root of the key width, or not"),
         Option("padding", ("reflect", "zeros"), "reflect", "border of all 3x3 convolutions"),
     ),
@@ -54,11 +56,6 @@ MAX_TOKENS = 16384
 _LOGGER = logging.getLogger(__name__)
 
 
-def conv3x3(inputs: int, outputs: int, padding: str, stride: int = 1, groups: int = 1) -> nn.Conv2d:
-    """3x3 convolution that keeps the size (or divides it by ``stride``)."""
-    return nn.Conv2d(inputs, outputs, 3, stride, padding=1, groups=groups, padding_mode=padding)
-
-
 def resize_to(x: Tensor, size: Sequence[int]) -> Tensor:
     """Bilinear, pixel centres kept."""
     return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
@@ -72,9 +69,9 @@ class SFIM(nn.Module):
 
     def __init__(self, channels: int, padding: str) -> None:
         super().__init__()
-        self.attention = conv3x3(2, 2, padding)
+        self.attention = Conv3x3(2, 2, padding)
         # Group c holds channel c of the infrared and channel c of the visible features.
-        self.mix = conv3x3(2 * channels, channels, padding, groups=channels)
+        self.mix = Conv3x3(2 * channels, channels, padding, groups=channels)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Interaction of the features of one level."""
@@ -84,12 +81,8 @@ class SFIM(nn.Module):
         infrared, visible = infrared + infrared * weight_ir, visible + visible * weight_vi
         # Two depthwise convolutions are the grouped one without putting the channels side by side.
         first, second = self.mix.weight.chunk(2, dim=1)
-        return self._depthwise(infrared, first, self.mix.bias) + self._depthwise(visible, second, None)
-
-    def _depthwise(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if self.mix.padding_mode == "reflect":
-            return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight, bias, groups=x.shape[1])
-        return F.conv2d(x, weight, bias, padding=1, groups=x.shape[1])
+        mixed = self.mix.apply_with(infrared, first, self.mix.bias, groups=len(first))
+        return mixed + self.mix.apply_with(visible, second, None, groups=len(second))
 
 
 class PSIM(nn.Module):
@@ -102,12 +95,12 @@ class PSIM(nn.Module):
         super().__init__()
         width = channels // KEY_DIVISOR
         self.pool, self.scale = pool, width**-0.5 if scaled else 1.0
-        self.key_ir = conv3x3(channels, width, padding)
-        self.value_ir = conv3x3(channels, channels, padding)
-        self.key_vi = conv3x3(channels, width, padding)
-        self.value_vi = conv3x3(channels, channels, padding)
-        self.query = conv3x3(2 * channels, width, padding)
-        self.fuse = conv3x3(2 * channels, channels, padding)
+        self.key_ir = Conv3x3(channels, width, padding)
+        self.value_ir = Conv3x3(channels, channels, padding)
+        self.key_vi = Conv3x3(channels, width, padding)
+        self.value_vi = Conv3x3(channels, channels, padding)
+        self.query = Conv3x3(2 * channels, width, padding)
+        self.fuse = Conv3x3(2 * channels, channels, padding)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Interaction of the features of one level."""
@@ -123,8 +116,8 @@ class PSIM(nn.Module):
         return x if pool == 1 else F.avg_pool2d(x, pool, ceil_mode=True, count_include_pad=False)
 
     def _answer(self, query: Tensor, key: Tensor, value: Tensor, size: Sequence[int]) -> Tensor:
-        tokens = (part.flatten(2).transpose(1, 2) for part in (query, key, value))
-        answer = attend(*tokens, self.scale).transpose(1, 2).reshape(value.shape)
+        q, k, v = (part.flatten(2).transpose(1, 2) for part in (query, key, value))
+        answer = attend(q, k, v, self.scale).transpose(1, 2).reshape(value.shape)
         return answer if answer.shape[2:] == size else resize_to(answer, size)
 
 
@@ -147,7 +140,7 @@ class Convolution(nn.Module):
 
     def __init__(self, channels: int, padding: str) -> None:
         super().__init__()
-        self.fuse = conv3x3(2 * channels, channels, padding)
+        self.fuse = Conv3x3(2 * channels, channels, padding)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """(N, C, h, w) of infrared and visible to (N, C, h, w)."""
@@ -185,7 +178,7 @@ class Decoder(nn.Module):
     def __init__(self, inputs: int, outputs: int, padding: str) -> None:
         super().__init__()
         self.reduce = nn.Conv2d(inputs, outputs, 1)
-        self.refine = conv3x3(outputs, outputs, padding)
+        self.refine = Conv3x3(outputs, outputs, padding)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, h, w) to (N, outputs, h, w)."""
@@ -227,7 +220,7 @@ class RefineFuse(FusionModel):
 
         def encoder() -> nn.ModuleList:
             pairs = zip((1, *widths), widths, strict=False)
-            return nn.ModuleList(conv3x3(a, b, padding, stride=2 if i else 1) for i, (a, b) in enumerate(pairs))
+            return nn.ModuleList(Conv3x3(a, b, padding, stride=2 if i else 1) for i, (a, b) in enumerate(pairs))
 
         self.encoder_ir, self.encoder_vi = encoder(), encoder()
         self.fusion = nn.ModuleList(interaction(level, channels) for level, channels in enumerate(widths))
@@ -239,7 +232,7 @@ class RefineFuse(FusionModel):
             for level in range(deepest, 0, -1)
         )
         head = (widths[0] * (2 if deepest else 1), *HEAD, 1)
-        self.head = nn.ModuleList(conv3x3(a, b, padding) for a, b in zip(head, head[1:], strict=False))
+        self.head = nn.ModuleList(Conv3x3(a, b, padding) for a, b in pairwise(head))
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H and W multiples of 8."""

@@ -22,12 +22,21 @@ import imfuse
 from imfuse.core.errors import RecipeError, WeightsError
 from imfuse.core.registry import get_spec
 from imfuse.core.weights import save_weights
+from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan
-from imfuse.data.pairs import LoadedPair, PairFiles, TrainingPairs, check_pairs, load_pair, split_pairs
+from imfuse.data.pairs import (
+    LoadedPair,
+    PairFiles,
+    TrainingPairs,
+    check_pairs,
+    load_pair,
+    rendered_pairs,
+    split_pairs,
+)
 from imfuse.training.batches import EpochBatches
 from imfuse.training.interrupt import Interrupted, SaveOnInterrupt
 from imfuse.training.log import LOG, JsonLines, draw_curves
-from imfuse.training.module import FusionTraining
+from imfuse.training.module import FusionTraining, build_objective
 from imfuse.training.recipe import Recipe, load_recipe
 
 LAST = "last.ckpt"
@@ -145,9 +154,17 @@ class Loaders(L.LightningDataModule):
     ) -> None:
         super().__init__()
         data = recipe.data
-        crop = CropPlan(data.crop.kind, data.crop.size, data.crop.flips, data.crop.rotations)
+        augmentation = Augmentation(**data.augment.model_dump())
         self.recipe = recipe
-        self.pairs = TrainingPairs(train, crop, data.kind, recipe.seed, cache)
+        self.pairs = TrainingPairs(
+            [*train, *rendered_pairs(data.rendered)],
+            CropPlan(**data.crop.model_dump()),
+            data.kind,
+            recipe.seed,
+            cache,
+            augmentation if augmentation != Augmentation() else None,
+            getattr(build_objective(recipe), "maps", None),
+        )
         self.validation = validation
         self.cache = cache
         self.epoch, self.skip = 0, 0

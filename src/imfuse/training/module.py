@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from dataclasses import fields
 from typing import Any
 
@@ -10,14 +11,11 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.errors import RecipeError
+from imfuse.core.errors import MetricError, RecipeError
 from imfuse.core.registry import model_class
 from imfuse.layers.padding import crop_to, pad_to
 from imfuse.metrics.accumulate import FusionScores
 from imfuse.training.recipe import Optimizer, Recipe
-
-VALIDATION = ("EN", "SD", "SF", "AG", "SCD")
-"""What a validation logs: quick beside the network, and enough to see whether a run goes well."""
 
 
 def build_objective(recipe: Recipe) -> Any:
@@ -45,7 +43,10 @@ class FusionTraining(L.LightningModule):
         if recipe.compile:
             for part in self.network.children():
                 part.compile(dynamic=False)
-        self.scores = FusionScores(VALIDATION)
+        try:
+            self.scores = FusionScores(recipe.scores, recipe.convention)
+        except MetricError as error:
+            raise RecipeError(f"scores: {error}") from None
 
     def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
         """Loss of a batch; its parts are logged."""
@@ -84,8 +85,17 @@ class FusionTraining(L.LightningModule):
         if schedule.name == "steps":
             scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(schedule.milestones), schedule.gamma)
         else:
-            scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.recipe.epochs)
+            steps = int(self.trainer.estimated_stepping_batches)
+            scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, steps, schedule.warmup))
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
+
+
+def _cosine(step: int, steps: int, warmup: int) -> float:
+    """Share of the learning rate: a straight rise, then half a cosine that ends at 0."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    return (1 + math.cos(math.pi * min(1, (step - warmup) / max(1, steps - warmup)))) / 2
 
 
 def _optimizer(network: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:

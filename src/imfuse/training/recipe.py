@@ -13,6 +13,7 @@ from imfuse.core.errors import RecipeError
 from imfuse.core.registry import get_spec
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 MAX_BYTES = 1 << 20
@@ -31,6 +32,18 @@ class Crop(_Section):
     size: Annotated[int, Field(ge=16)] = Field(128, description="side in pixels")
     flips: bool = Field(False, description="mirror left-right and top-bottom at random")
     rotations: bool = Field(False, description="turn by multiples of 90 degrees at random")
+    zoom: Annotated[float, Field(ge=1, le=8)] = Field(
+        1.0, description="of random: every other part is up to this many times smaller, and enlarged"
+    )
+
+
+class Augment(_Section):
+    """Probabilities of changes to a crop of a pair."""
+
+    tone: Probability = Field(0.0, description="gamma, contrast and offset, of each image by itself")
+    invert: Probability = Field(0.0, description="the infrared image")
+    glare: Probability = Field(0.0, description="a head-light in the visible image")
+    swap: Probability = Field(0.0, description="the two images change places")
 
 
 class Data(_Section):
@@ -40,6 +53,10 @@ class Data(_Section):
         "pairs", description="images: infrared and visible images one by one, without their partners"
     )
     crop: Crop = Crop()
+    augment: Augment = Augment()
+    rendered: Annotated[int, Field(ge=0, le=1000)] = Field(
+        0, description="so many rendered scenes (480x640, with labels) are added to the training pairs"
+    )
     shuffle: bool = Field(True, description="a new order in each epoch; false: by name, the same in each epoch")
     validation: Fraction = Field(0.1, description="share of the pairs held out: the last by name, neighbours together")
     cache_mb: Annotated[int, Field(ge=0)] = Field(2048, description="memory for decoded images, in MiB")
@@ -59,9 +76,10 @@ class Optimizer(_Section):
 
 
 class Schedule(_Section):
-    """How the learning rates change, by epochs."""
+    """How the learning rates change."""
 
-    name: Literal["constant", "steps", "cosine"] = "constant"
+    name: Literal["constant", "steps", "cosine"] = Field("constant", description="cosine: falls to 0, step by step")
+    warmup: Annotated[int, Field(ge=0)] = Field(0, description="of cosine: steps in which the rates first rise")
     milestones: tuple[Count, ...] = Field((), description="of steps: epochs after which the rates are multiplied")
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
 
@@ -84,6 +102,8 @@ class Recipe(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     checkpoint_minutes: Positive = Field(5.0, description="a checkpoint this often, and at the end")
     validate_every: Count = Field(1, description="epochs between validations")
+    scores: tuple[str, ...] = Field(("EN", "SD", "SF", "AG", "SCD"), description="metrics of a validation")
+    convention: str = Field("plain", description="of these metrics")
 
     @model_validator(mode="after")
     def _known(self) -> Recipe:

@@ -1,0 +1,56 @@
+"""Changes of brightness and content that a training step sees, so that few pairs stand for many cameras and scenes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Probabilities of each change, in this order; 0 for all leaves a pair as it is.
+
+    ``tone``, of each image by itself: gamma of 2/3 to 3/2, contrast about the mean of 0.4 to 1 (infrared) or 0.7 to 1.8
+    (visible), and an offset of up to 0.1 either way, clipped. ``invert``: the infrared image, as cameras that show cold
+    things bright do. ``glare``: a head-light in the visible image. ``swap``: the two images change places.
+    """
+
+    tone: float = 0.0
+    invert: float = 0.0
+    glare: float = 0.0
+    swap: float = 0.0
+
+    def apply(self, rng: np.random.Generator, infrared: Floats, visible: Floats) -> tuple[Floats, Floats]:
+        """Change a pair of (H, W) images in [0, 1]."""
+        if rng.random() < self.tone:
+            infrared = _tone(rng, infrared, 0.4, 1.0)
+        if rng.random() < self.tone:
+            visible = _tone(rng, visible, 0.7, 1.8)
+        if rng.random() < self.invert:
+            infrared = 1 - infrared
+        if rng.random() < self.glare:
+            visible = _glare(rng, visible)
+        if rng.random() < self.swap:
+            infrared, visible = visible, infrared
+        return infrared, visible
+
+
+def _tone(rng: np.random.Generator, image: Floats, least: float, most: float) -> Floats:
+    gamma = math.exp(rng.uniform(-0.4, 0.4))
+    contrast, offset = rng.uniform(least, most), rng.uniform(-0.1, 0.1)
+    bent = image**gamma
+    mean = bent.mean()
+    return np.clip(mean + contrast * (bent - mean) + offset, 0, 1).astype(np.float32)
+
+
+def _glare(rng: np.random.Generator, image: Floats) -> Floats:
+    height, width = image.shape
+    y, x = np.ogrid[:height, :width]
+    spread, strength = rng.uniform(4, 16), rng.uniform(0.4, 1)
+    square = (y - rng.uniform(0, height)) ** 2 + (x - rng.uniform(0, width)) ** 2
+    return np.clip(image + strength * np.exp(-square / (2 * spread**2)), 0, 1).astype(np.float32)

@@ -1,0 +1,162 @@
+"""Objective of RefineFuse (Visual Intelligence 2025): intensity by a mask, texture, and terms of our own recipe.
+
+Images are (N, 1, H, W) in [0, 1], a term is a scalar. The article's norm, window and place of lambda are lost or not
+stated; ``docs/methods/refinefuse.md`` says what was chosen, and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from imfuse.layers.filters import box_mean, reflect_pad
+from imfuse.losses.common import gaussian_mean, visual_information
+
+SALIENT_CLASSES = (1, 2, 3)
+"""Cars, people and bikes among the nine classes of MSRS."""
+Window = Literal["gaussian", "box", "pixel"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Weights of the terms; a term of weight 0 is not computed. The defaults are the article's two terms.
+
+    ``intensity`` (eqs. 6, 7), ``texture`` (eq. 8), and in Table 8 ``mean_intensity`` (setting A) and
+    ``max_intensity`` (B) instead of ``intensity``. The others are ours: ``signed_texture`` with its ``gain``, ``ssim``,
+    ``scd``, ``vif`` and ``hot``. The batch holds ``infrared`` and ``visible``, and ``labels`` where there are any.
+    """
+
+    intensity: float = 5.0
+    texture: float = 1.0
+    mean_intensity: float = 0.0
+    max_intensity: float = 0.0
+    signed_texture: float = 0.0
+    gain: float = 1.0
+    ssim: float = 0.0
+    scd: float = 0.0
+    vif: float = 0.0
+    hot: float = 0.0
+
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and its named parts."""
+        fused = model(batch["infrared"], batch["visible"]).float()
+        return self.terms(fused, batch["infrared"], batch["visible"], batch.get("labels"), batch.get("contrast"))
+
+    def maps(self, infrared: Tensor, visible: Tensor) -> dict[str, Tensor]:
+        """What is computed of whole pairs, before they are cropped: a crop's border would bend the window."""
+        return {"contrast": contrast_mask(infrared, visible)} if self.intensity else {}
+
+    def terms(
+        self,
+        fused: Tensor,
+        infrared: Tensor,
+        visible: Tensor,
+        labels: Tensor | None = None,
+        contrast: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and parts for a fused image. ``labels`` are class numbers (N, H, W), ``contrast`` a contrast mask."""
+        parts = {}
+        if self.intensity:
+            mask = contrast_mask(infrared, visible) if contrast is None else contrast
+            parts["intensity"] = mask_intensity_loss(fused, infrared, visible, with_salient(mask, labels))
+        if self.mean_intensity:
+            parts["mean_intensity"] = (F.l1_loss(fused, infrared) + F.l1_loss(fused, visible)) / 2
+        if self.max_intensity:
+            parts["max_intensity"] = F.l1_loss(fused, torch.maximum(infrared, visible))
+        if self.texture:
+            parts["texture"] = texture_loss(fused, infrared, visible)
+        if self.signed_texture:
+            parts["signed_texture"] = signed_texture_loss(fused, infrared, visible, self.gain)
+        if self.ssim:
+            parts["ssim"] = 2 - box_ssim(fused, infrared) - box_ssim(fused, visible)
+        if self.scd:
+            parts["scd"] = 2 - (correlation(fused - visible, infrared) + correlation(fused - infrared, visible)).mean()
+        if self.vif:
+            parts["vif"] = 2 - (visual_information(fused, infrared) + visual_information(fused, visible)).mean()
+        if self.hot:
+            parts["hot"] = hot_loss(fused, infrared)
+        loss = torch.stack([getattr(self, name) * part for name, part in parts.items()]).sum()
+        # Shows an output that copies one source (1) or inverts it (-1) at once.
+        parts["like_infrared"] = correlation(fused, infrared).mean().detach()
+        parts["like_visible"] = correlation(fused, visible).mean().detach()
+        return loss, parts
+
+
+def local_variance(image: Tensor, window: Window = "gaussian") -> Tensor:
+    """Contrast of each pixel with its surroundings, mirrored border; H, W >= 5.
+
+    "gaussian": variance under a 9x9 Gaussian of sigma 1.5. "box": variance in 3x3. "pixel": squared difference of the
+    pixel and the mean of its 3x3 neighbours, as the article's words say; noisy.
+    """
+    if window == "pixel":
+        return (image - box_mean(image, 3)).square()
+    if window == "box":
+        return box_mean(image * image, 3) - box_mean(image, 3).square()
+    mean, square = gaussian_mean(torch.cat([image, image * image]), 9, 1.5).chunk(2)
+    return square - mean * mean
+
+
+def contrast_mask(infrared: Tensor, visible: Tensor, window: Window = "gaussian") -> Tensor:
+    """1 where the infrared image has more contrast than the visible one, else 0."""
+    return (local_variance(infrared, window) > local_variance(visible, window)).to(infrared.dtype)
+
+
+def with_salient(mask: Tensor, labels: Tensor | None) -> Tensor:
+    """The mask of eq. 6: 1 also where the labels (N, H, W) say car, person or bike."""
+    if labels is None:
+        return mask
+    salient = torch.isin(labels, torch.tensor(SALIENT_CLASSES, device=labels.device))[:, None]
+    return torch.where(salient, torch.ones_like(mask), mask)
+
+
+def mask_intensity_loss(fused: Tensor, infrared: Tensor, visible: Tensor, mask: Tensor) -> Tensor:
+    """Distance to the infrared image where the mask is 1, to the visible one elsewhere (eq. 7, with the L1 norm)."""
+    return (mask * (fused - infrared).abs()).mean() + ((1 - mask) * (fused - visible).abs()).mean()
+
+
+def sobel(image: Tensor) -> Tensor:
+    """Sobel derivatives, not divided, mirrored border: (N, 1, H, W) to (N, 2, H, W), x first."""
+    smooth, slope = image.new_tensor([1.0, 2.0, 1.0]), image.new_tensor([-1.0, 0.0, 1.0])
+    kernel = torch.stack([torch.outer(smooth, slope), torch.outer(slope, smooth)])[:, None]
+    with torch.autocast(image.device.type, enabled=False):
+        return F.conv2d(reflect_pad(image, 1), kernel)
+
+
+def texture_loss(fused: Tensor, infrared: Tensor, visible: Tensor) -> Tensor:
+    """Distance of the gradient's magnitude to the larger one of the sources, per axis (eq. 8); blind to its sign."""
+    wanted = torch.maximum(sobel(infrared).abs(), sobel(visible).abs())
+    return 2 * F.l1_loss(sobel(fused).abs(), wanted)
+
+
+def signed_texture_loss(fused: Tensor, infrared: Tensor, visible: Tensor, gain: float = 1.0) -> Tensor:
+    """Distance of the gradient to ``gain`` times that of the source where it is larger, per axis, with its sign."""
+    gradient_ir, gradient_vi = sobel(infrared), sobel(visible)
+    wanted = torch.where(gradient_ir.abs() > gradient_vi.abs(), gradient_ir, gradient_vi)
+    return 2 * F.l1_loss(sobel(fused), gain * wanted)
+
+
+def box_ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:
+    """Mean structural similarity under a box, without a border, moments of the population, dynamic range 1."""
+    maps = torch.cat([first, second, first * first, second * second, first * second])
+    m1, m2, s11, s22, s12 = F.avg_pool2d(maps, window, stride=1).chunk(5)
+    c1, c2 = 0.01**2, 0.03**2
+    variances = (s11 - m1 * m1) + (s22 - m2 * m2)
+    score = (2 * m1 * m2 + c1) * (2 * (s12 - m1 * m2) + c2) / ((m1 * m1 + m2 * m2 + c1) * (variances + c2))
+    return score.mean()
+
+
+def correlation(first: Tensor, second: Tensor) -> Tensor:
+    """Pearson correlation, one value per image; 0 where one of the two is constant."""
+    a, b = (x.flatten(1) - x.flatten(1).mean(1, keepdim=True) for x in (first, second))
+    return (a * b).sum(1) / (a.square().sum(1) * b.square().sum(1)).clamp_min(1e-12).sqrt()
+
+
+def hot_loss(fused: Tensor, infrared: Tensor) -> Tensor:
+    """Distance to the infrared image where that is more than two standard deviations above its mean."""
+    deviation, mean = torch.std_mean(infrared, dim=(1, 2, 3), keepdim=True)
+    return ((infrared > mean + 2 * deviation) * (fused - infrared).abs()).mean()
