@@ -69,7 +69,9 @@ class Golden:
         """The network with the weights of :meth:`checkpoint`, in evaluation mode."""
         model = create_model(method, weights=None, **options)
         theirs, state = self.checkpoint(method), model.state_dict()
-        state |= {ours: theirs[name] for name, ours in model.published_layout().items()}
+        # Where nothing was published, the layout is ours.
+        layout = model.published_layout() or {name: name for name in theirs}
+        state |= {ours: theirs[name] for name, ours in layout.items()}
         model.load_state_dict(state)
         return model
 

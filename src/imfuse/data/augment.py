@@ -43,9 +43,10 @@ class Augmentation:
 def _tone(rng: np.random.Generator, image: Floats, least: float, most: float) -> Floats:
     gamma = math.exp(rng.uniform(-0.4, 0.4))
     contrast, offset = rng.uniform(least, most), rng.uniform(-0.1, 0.1)
-    bent = image**gamma
-    mean = bent.mean()
-    return np.clip(mean + contrast * (bent - mean) + offset, 0, 1).astype(np.float32)
+    bent: Floats = image**gamma
+    mean = float(bent.mean())
+    changed: Floats = np.clip(mean + contrast * (bent - mean) + offset, 0, 1).astype(np.float32)
+    return changed
 
 
 def _glare(rng: np.random.Generator, image: Floats) -> Floats:
@@ -53,4 +54,5 @@ def _glare(rng: np.random.Generator, image: Floats) -> Floats:
     y, x = np.ogrid[:height, :width]
     spread, strength = rng.uniform(4, 16), rng.uniform(0.4, 1)
     square = (y - rng.uniform(0, height)) ** 2 + (x - rng.uniform(0, width)) ** 2
-    return np.clip(image + strength * np.exp(-square / (2 * spread**2)), 0, 1).astype(np.float32)
+    lit: Floats = np.clip(image + strength * np.exp(-square / (2 * spread**2)), 0, 1).astype(np.float32)
+    return lit

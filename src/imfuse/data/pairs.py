@@ -149,8 +149,9 @@ def rendered_pairs(count: int, height: int = 480, width: int = 640) -> list[Load
     pairs = []
     for seed in range(count):
         scene = render_scene(height, width, seed)
-        infrared = scene.infrared.astype(np.float32) / 255
-        pairs.append(LoadedPair(infrared, luminance(scene.visible.astype(np.float32) / 255), scene.labels))
+        infrared, _, _ = to_unit(scene.infrared, parse_range("full"))
+        visible, _, _ = to_unit(scene.visible, parse_range("full"))
+        pairs.append(LoadedPair(infrared, luminance(visible), scene.labels))
     return pairs
 
 

@@ -27,6 +27,29 @@ class Conv3x3(nn.Conv2d):
         return F.conv2d(x, weight, bias, self.stride, padding=1, groups=groups)
 
 
+def conv_mirrored(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1, groups: int = 1) -> Tensor:
+    """3x3 convolution with a mirrored border, without a mirrored copy of (N, C, H, W); H, W >= 2.
+
+    The border is zero at first; what the mirrored rows and columns add is computed of them alone.
+    """
+    y = F.conv2d(x, weight, bias, stride, padding=1, groups=groups)
+
+    def add(edge: Tensor, part: Tensor, kernel: Tensor, padding: tuple[int, int]) -> None:
+        step = (stride if kernel.shape[2] > 1 else 1, stride if kernel.shape[3] > 1 else 1)
+        edge += F.conv2d(part, kernel, None, step, padding, groups=groups)
+
+    # Rows with their mirrored ends, which are the corners; columns without.
+    across = F.pad(x[:, :, [1, -2]], (1, 1, 0, 0), mode="reflect")
+    add(y[:, :, :1], across[:, :, :1], weight[:, :, :1], (0, 0))
+    add(y[:, :, :, :1], x[..., 1:2], weight[:, :, :, :1], (1, 0))
+    # With stride 2 the last place of an even side needs nothing from beyond it.
+    if (x.shape[2] - 1) % stride == 0:
+        add(y[:, :, -1:], across[:, :, 1:], weight[:, :, 2:], (0, 0))
+    if (x.shape[3] - 1) % stride == 0:
+        add(y[:, :, :, -1:], x[..., -2:-1], weight[:, :, :, 2:], (1, 0))
+    return y
+
+
 class NarrowConv(nn.Conv2d):
     """3x3 convolution from many channels to one, with a mirrored border.
 

@@ -21,3 +21,9 @@ def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     if conv.bias is not None:
         shift = shift + conv.bias.detach().double() * scale
     return weight.to(conv.weight.dtype), shift.to(conv.weight.dtype)
+
+
+def in_two(x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """A number and what it lacks: their sum has twice the digits of the type."""
+    high = x.to(dtype)
+    return high, (x - high.to(x.dtype)).to(dtype)

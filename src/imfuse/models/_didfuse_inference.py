@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from imfuse.layers.blocks import sum_shifted, tap_weights
 from imfuse.layers.filters import reflect_pad
-from imfuse.layers.folding import fold_norm
+from imfuse.layers.folding import fold_norm, in_two
 from imfuse.layers.rules import fuse_maps
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class FoldedDIDFuse(nn.Module):
         if self.shallow_weight.shape[1] == 1:
             images = images.to(self.shallow_weight.dtype)
         else:
-            high, low = _in_two(images, self.shallow_weight.dtype)
+            high, low = in_two(images, self.shallow_weight.dtype)
             images = torch.cat([high, low, high], dim=1)
         images = images.contiguous(memory_format=torch.channels_last)
         shallow = self._conv(images, "shallow", padding=0)
@@ -77,7 +77,7 @@ class FoldedDIDFuse(nn.Module):
         exact = self.shallow_weight
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         if self.shallow_weight.dtype.itemsize < exact.dtype.itemsize:
-            high, low = _in_two(exact, self.shallow_weight.dtype)
+            high, low = in_two(exact, self.shallow_weight.dtype)
             weight = torch.cat([high, high, low], dim=1).to(self.shallow_weight.device)
             self.shallow_weight = weight.contiguous(memory_format=torch.channels_last)
         return self
@@ -95,12 +95,6 @@ class FoldedDIDFuse(nn.Module):
             return self._fuse(maps)
         # Background and detail maps have weights of their own.
         return torch.cat([self._fuse(part) for part in maps.chunk(2, dim=1)], dim=1)
-
-
-def _in_two(x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """A number and what it lacks: their sum has twice the digits of the type."""
-    high = x.to(dtype)
-    return high, (x - high.to(x.dtype)).to(dtype)
 
 
 def _folded(block: nn.Sequential) -> tuple[Tensor, Tensor]:

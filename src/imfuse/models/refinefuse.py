@@ -161,7 +161,10 @@ class FIM(nn.Module):
 
     def forward(self, skip: Tensor, deep: Tensor) -> Tensor:
         """The weighted skip and the deep features side by side."""
-        weight = channel_weight(skip) + channel_weight(deep)
+        return self.join(skip, deep, channel_weight(skip) + channel_weight(deep))
+
+    def join(self, skip: Tensor, deep: Tensor, weight: Tensor) -> Tensor:
+        """The same for a given weight of the skip's channels, (N, C, 1, 1)."""
         if self.spatial:
             weight = weight * torch.sigmoid(deep.mean(1, keepdim=True))
         return torch.cat([skip * weight, deep], dim=1)
@@ -208,6 +211,7 @@ class RefineFuse(FusionModel):
     ) -> None:
         super().__init__()
         widths = WIDTHS[: int(levels)]
+        self.has_fast_form = len(widths) > 2 and padding == "reflect"
         # With one or two levels the last one is deep already (Table 9).
         shallow = 2 if len(widths) > 2 else 1
 
@@ -239,6 +243,13 @@ class RefineFuse(FusionModel):
         features = self.encode(infrared, visible)
         levels = zip(self.fusion, features.infrared, features.visible, strict=True)
         return (torch.tanh(self.decode([fuse(ir, vi) for fuse, ir, vi in levels])) + 1) / 2
+
+    def inference_form(self) -> nn.Module:
+        """Channels-last, encoders joined, large pictures in tiles: see ``_refinefuse_inference``."""
+        from imfuse.models._refinefuse_inference import FastRefineFuse
+
+        # The small networks of the ablations, and zero borders, have no fast form.
+        return FastRefineFuse(self.eval()) if self.has_fast_form else super().inference_form()
 
     def encode(self, infrared: Tensor, visible: Tensor) -> Features:
         """Features of both images; level i has (N, C, H / 2^i, W / 2^i)."""
