@@ -7,8 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imfuse.core.errors import ImageError, PairError
+from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan, Part
-from imfuse.data.pairs import TrainingPairs, check_pairs, find_pairs, load_pair, split_pairs
+from imfuse.data.pairs import (
+    UNLABELLED,
+    TrainingPairs,
+    check_pairs,
+    find_pairs,
+    load_pair,
+    rendered_pairs,
+    split_pairs,
+)
 from imfuse.imaging import write_image
 
 
@@ -117,6 +126,38 @@ def test_both_images_and_labels_get_the_same_part(seed: int, height: int, width:
         labels = part.apply_map((rows % 9).astype(np.uint8))
         if kind != "random_resized":
             assert ((cut.astype(int) % 100) % 9 == labels).all() or height > 99
+
+
+def test_zoomed_parts_are_smaller_and_enlarged() -> None:
+    plan, rng = CropPlan("random", 32, zoom=2), np.random.default_rng(0)
+    sides = [plan.draw(rng, (40, 50)).box[2] for _ in range(400)]
+    assert 0.4 < np.mean([side == 32 for side in sides]) < 0.6
+    assert 16 <= min(sides) <= 18
+    assert plan.draw(rng, (40, 50)).apply(np.ones((40, 50), np.float32)).shape == (32, 32)
+
+
+def test_labels_of_some_pairs_are_labels_of_all(tmp_path: Path) -> None:
+    write_pairs(tmp_path, 1)
+    rendered = rendered_pairs(1, 24, 32)
+    data = TrainingPairs([*find_pairs(tmp_path), *rendered], CropPlan("center", 16))
+    assert (data[0, 0]["labels"] == UNLABELLED).all()
+    np.testing.assert_array_equal(data[0, 1]["labels"], rendered[0].labels[4:20, 8:24])
+    assert "labels" not in TrainingPairs(find_pairs(tmp_path), CropPlan("center", 16))[0, 0]
+
+
+def test_maps_are_those_of_the_whole_pair_and_follow_the_crop(tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    plan = CropPlan("random", 16, flips=True, rotations=True)
+
+    def brighter(infrared: torch.Tensor, visible: torch.Tensor) -> dict[str, torch.Tensor]:
+        assert infrared.shape == (1, 1, 20, 30)
+        return {"brighter": (infrared > visible).float()}
+
+    for index in range(4):
+        item = TrainingPairs(find_pairs(tmp_path), plan, maps=brighter)[0, index]
+        assert torch.equal(item["brighter"], (item["infrared"] > item["visible"]).float())
+    changed = TrainingPairs(find_pairs(tmp_path), plan, maps=brighter, augmentation=Augmentation(invert=1))[0, 0]
+    assert "brighter" not in changed
 
 
 def test_parts_mirror_and_turn() -> None:

@@ -75,6 +75,27 @@ def test_resume_is_exact_with_accumulation_schedule_and_pairs(pairs_folder: Path
     assert rates[-1] == pytest.approx(1e-4)
 
 
+@pytest.mark.parametrize("name", ["refinefuse", "refinefuse_roadscene"])
+def test_refinefuse_trains_on_labels_and_rendered_scenes_and_resumes(
+    pairs_folder: Path, tmp_path: Path, name: str
+) -> None:
+    changes = ["data.crop.size=48", "data.rendered=1", "options.levels=2", "epochs=2", "batch_size=4"]
+    changes += ["data.validation=0.15", "schedule={name: cosine, warmup: 1}", "validate_every=2", "precision=32-true"]
+    recipe = load_recipe(name, changes)
+    whole = run(recipe, pairs_folder, tmp_path / "whole")
+    with pytest.raises(ConnectionError):
+        run(recipe, pairs_folder, tmp_path / "parts", callbacks=(StopAfter(3),))
+    resumed = run(recipe, pairs_folder, tmp_path / "parts", resume=True)
+    first, second = load_file(whole), load_file(resumed)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    steps = [row for row in read_log(tmp_path / "parts" / "log.jsonl") if row["split"] == "train"]
+    # Six pairs and a rendered one in batches of four; one step of warm-up, then half a cosine over three.
+    rates = [row["lr"] / recipe.optimizer.lr for row in steps]
+    assert rates == pytest.approx([0.5, 1.0, 0.75, 0.25])
+    (scores,) = (row for row in read_log(tmp_path / "parts" / "log.jsonl") if row["split"] == "validation")
+    assert {"VIF", "AG", "SCD", "Qabf", "SF", "EN", "SSIM"} <= scores.keys()
+
+
 def test_killed_process_resumes_to_the_same_weights(pairs_folder: Path, tmp_path: Path) -> None:
     recipe = small("epochs=12")
     whole = run(recipe, pairs_folder, tmp_path / "whole")

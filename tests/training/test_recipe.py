@@ -31,6 +31,11 @@ def test_changes_reach_nested_keys_and_create_sections() -> None:
     assert recipe.options == {"rule": "l1"}
 
 
+def test_options_may_be_words_that_yaml_reads_otherwise() -> None:
+    recipe = load_recipe("refinefuse", ["options.levels=3", "options.sfim=off", "options.fim=on"])
+    assert recipe.options == {"levels": "3", "sfim": "off", "fim": "on"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -42,6 +47,8 @@ def test_changes_reach_nested_keys_and_create_sections() -> None:
         ("model=auiff", "did you mean 'auif'"),
         ("options.rule=max", "rule='max' is not one of sum, average, l1"),
         ("epochs", "expected KEY=VALUE"),
+        ("data.rendered=3", "of pairs, but data.kind is images"),
+        ("data.augment.tone=1.5", "data.augment.tone: Input should be less than or equal to 1"),
         ("epochs.more=1", "'epochs' is a value, not a section"),
         ("epochs=[1", "not a YAML value"),
     ],

@@ -18,9 +18,9 @@ class Conv3x3(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H, W) at stride 1; H, W >= 2."""
-        return self.apply_with(x, self.weight, self.bias)
+        return self.apply_with(x, self.weight, self.bias, self.groups)
 
-    def apply_with(self, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int = 1) -> Tensor:
+    def apply_with(self, x: Tensor, weight: Tensor, bias: Tensor | None, groups: int) -> Tensor:
         """The same convolution with other parameters."""
         if self.mirrored:
             return F.conv2d(reflect_pad(x, 1), weight, bias, self.stride, groups=groups)

@@ -24,10 +24,13 @@ class JsonLines(Callback):
         rows = [row for row in read_log(self.path) if row["step"] <= step]
         self.path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
+    def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
+        """Keep the rate of this batch: its end may set the next one."""
+        self.lr = trainer.optimizers[0].param_groups[0]["lr"]
+
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, *_: Any) -> None:
         """One line for the batch that ended."""
-        lr = trainer.optimizers[0].param_groups[0]["lr"]
-        self._write(trainer, {"split": "train", "lr": lr}, prefix="val_", wanted=False)
+        self._write(trainer, {"split": "train", "lr": self.lr}, prefix="val_", wanted=False)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """One line for the validation that ended."""

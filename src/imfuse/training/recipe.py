@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from imfuse.core.errors import RecipeError
 from imfuse.core.registry import get_spec
@@ -17,6 +17,16 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 MAX_BYTES = 1 << 20
+
+
+def _choice(value: Any) -> Any:
+    """What YAML made of an option: it reads ``off`` as false and ``4`` as a number."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value) if isinstance(value, int) else value
+
+
+Choice = Annotated[str, BeforeValidator(_choice)]
 
 
 class _Section(BaseModel):
@@ -88,7 +98,7 @@ class Recipe(_Section):
     """A whole training. ``imfuse train NAME --show`` prints one with all defaults."""
 
     model: str
-    options: dict[str, str] = Field(default_factory=dict, description="of the model, such as rule: sum")
+    options: dict[str, Choice] = Field(default_factory=dict, description="of the model, such as rule: sum")
     loss: dict[str, float] = Field(default_factory=dict, description="weights of the objective's terms")
     data: Data = Data()
     epochs: Count = 100
@@ -108,6 +118,8 @@ class Recipe(_Section):
     @model_validator(mode="after")
     def _known(self) -> Recipe:
         get_spec(self.model).check_options(self.options)
+        if self.data.kind == "images" and (self.data.augment != Augment() or self.data.rendered):
+            raise ValueError("data.augment and data.rendered are of pairs, but data.kind is images")
         return self
 
     def to_yaml(self) -> str:
