@@ -1,4 +1,7 @@
-"""How fast metrics are beside public evaluators' algorithms, in one run: ``metrics.py --threads 1 --size 480x640``.
+"""How fast metrics are beside public evaluators' algorithms, in one run.
+
+``metrics.py --threads 1 2 --size 480x640 1024x768`` measures every combination of sizes and threads: milliseconds are
+those of the first, ratios those of all.
 
 Each peer is such an algorithm written plainly (``metric_peers``), given 8-bit arrays; ours get the same as tensors and
 compute in float64. Forms take turns, medians are printed. "alone" is one metric on three tensors, quantisation
@@ -11,10 +14,13 @@ suite on one triple.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -23,18 +29,36 @@ import torch
 from imfuse.data import render_scene
 from imfuse.imaging import luminance
 from imfuse.metrics import METRICS, Picture, get_convention, score_images
-from metric_peers import PEERS
+from metric_peers import PEERS, Peer
 from metric_peers.information import MOST_COPIED
 
 TABLE = "refinefuse"
 
 
+@lru_cache
 def triple(height: int, width: int) -> list[np.ndarray]:
     """Fused image (a mean), infrared and visible of a rendered scene, (H, W) uint8."""
     scene = render_scene(height, width)
     visible = np.rint(luminance(scene.visible.astype(np.float32))).clip(0, 255).astype(np.uint8)
     fused = np.rint((scene.infrared.astype(np.float32) + visible) / 2).astype(np.uint8)
     return [fused, scene.infrared, visible]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A size of images and a number of threads."""
+
+    size: str
+    threads: int
+
+    def __str__(self) -> str:
+        return f"{self.size}, {self.threads} thread{'s' * (self.threads > 1)}"
+
+    def start(self) -> list[np.ndarray]:
+        """Take that many threads from here on; the images."""
+        torch.set_num_threads(self.threads)
+        cv2.setNumThreads(self.threads)
+        return triple(*(int(side) for side in self.size.split("x")))
 
 
 def median_ms(call: Callable[[], object], seconds: float, warm: bool = True) -> float:
@@ -55,20 +79,31 @@ def ours(images: list[np.ndarray], symbols: list[str], convention: str = "plain"
     return score_images(*(Picture(x, 255) for x in tensors), metrics=symbols, convention=convention)
 
 
-def per_metric(images: list[np.ndarray], seconds: float) -> None:
+def per_metric(settings: list[Setting], seconds: float) -> None:
     """One line per metric."""
-    print("| metric | alone, ms | in a suite, ms | fastest peer, ms | peer / alone |\n|---|---|---|---|---|")
+    ratios = " | ".join(f"peer / alone, {setting}" for setting in settings)
+    print(f"| metric | alone, ms | in a suite, ms | fastest peer, ms | {ratios} |")
+    print("|---" * (4 + len(settings)) + "|")
+    first = settings[0].start()
+    known = [Picture(torch.from_numpy(image)[None, None], 255) for image in first]
+    score_images(*known)
     for symbol in METRICS:
-        alone = median_ms(lambda s=symbol: ours(images, [s]), seconds)
-        known = [Picture(torch.from_numpy(image)[None, None], 255) for image in images]
-        score_images(*known)
-        within = median_ms(lambda s=symbol, k=known: score_images(*k, metrics=[s]), seconds)
         peer = PEERS.get(symbol)
-        if peer is None:
-            print(f"| {symbol} | {alone:.2f} | {within:.2f} | none | |", flush=True)
-            continue
-        other = median_ms(lambda p=peer: p(*images), seconds, warm=not symbol.startswith("FMI"))
-        print(f"| {symbol} | {alone:.2f} | {within:.2f} | {other:.1f} | {other / alone:.1f} |", flush=True)
+        timed = [beside(symbol, peer, setting.start(), seconds) for setting in settings]
+        settings[0].start()
+        within = median_ms(lambda s=symbol: score_images(*known, metrics=[s]), seconds)
+        alone, other = timed[0]
+        of_peer = "none" if peer is None else f"{other:.1f}"
+        quotients = " | ".join("" if peer is None else f"{theirs / mine:.1f}" for mine, theirs in timed)
+        print(f"| {symbol} | {alone:.2f} | {within:.2f} | {of_peer} | {quotients} |", flush=True)
+
+
+def beside(symbol: str, peer: Peer | None, images: list[np.ndarray], seconds: float) -> tuple[float, float]:
+    """Milliseconds of our metric alone and of its peer, nan without one."""
+    alone = median_ms(lambda: ours(images, [symbol]), seconds)
+    if peer is None:
+        return alone, math.nan
+    return alone, median_ms(lambda: peer(*images), seconds, warm=not symbol.startswith("FMI"))
 
 
 def together(images: list[np.ndarray], seconds: float) -> None:
@@ -87,18 +122,15 @@ def together(images: list[np.ndarray], seconds: float) -> None:
 def main() -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--size", default="480x640", help="HEIGHTxWIDTH")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
+    parser.add_argument("--size", nargs="+", default=["480x640"], help="HEIGHTxWIDTH")
     parser.add_argument("--seconds", type=float, default=1.0, help="time for each form")
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    cv2.setNumThreads(args.threads)
-    height, width = (int(side) for side in args.size.split("x"))
-    images = triple(height, width)
-    print(f"{height}x{width}, threads: {args.threads}, torch {torch.__version__.split('+')[0]}, float64\n")
+    settings = [Setting(size, threads) for size in args.size for threads in args.threads]
+    print(f"{settings[0]}, torch {torch.__version__.split('+')[0]}, float64\n")
     with torch.inference_mode():
-        per_metric(images, args.seconds)
-        together(images, args.seconds)
+        per_metric(settings, args.seconds)
+        together(settings[0].start(), args.seconds)
     return 0
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,48 +13,27 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from imfuse.core.errors import MetricError
-from imfuse.imaging import read_image
-from imfuse.metrics._pictures import Picture
 from imfuse.metrics.detail import spatial_frequency_error, wavelet_edge_quality
+from metric_pictures import FormulaPair, check_batch, check_memory, formula_values, noise, triple, unrounded
 
 METRICS: dict[str, Callable[..., Tensor]] = {"QM": wavelet_edge_quality, "QSF": spatial_frequency_error}
 every_metric = pytest.mark.parametrize("symbol", METRICS)
 
 
-def tensor(image: np.ndarray) -> Tensor:
-    """(H, W) or (N, H, W) to (N, 1, H, W)."""
-    return torch.from_numpy(np.ascontiguousarray(image)).reshape(-1, 1, *image.shape[-2:])
-
-
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    return tensor(np.random.default_rng(seed).integers(0, 256, shape).astype(np.float64))
-
-
-def levels(image: Tensor) -> Picture:
-    """A picture whose levels are not rounded."""
-    picture = Picture(image.detach(), 255)
-    picture.levels = image
-    return picture
-
-
 # Published values
 
 
-def test_published_code_run_in_octave(shared: Path, formula_pair: Callable[[int, int], tuple[Tensor, Tensor]]) -> None:
-    with (shared / "truth" / "other_metrics.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["metric"] in METRICS]
-    assert len(rows) == 4
-    for row in rows:
-        height, width = map(int, row["input"].split("x"))
-        a, b = ((255 * image.double()).round() for image in formula_pair(height, width))
-        score = METRICS[row["metric"]](((a + b) / 2).round(), a, b, 255)
+def test_published_code_run_in_octave(shared: Path, formula_pair: FormulaPair) -> None:
+    values = [value for value in formula_values(shared, formula_pair) if value[0]["metric"] in METRICS]
+    assert len(values) == 4
+    for row, images in values:
+        score = METRICS[row["metric"]](*images, 255)
         assert score.item() == pytest.approx(float(row["value"]), rel=1e-9), row
 
 
 def test_picture(shared: Path) -> None:
     """Values of the fact sheet for pair 08 of TNO, fused by DenseFuse."""
-    files = (shared / "truth" / "fused" / "densefuse", shared / "data" / "tno" / "ir", shared / "data" / "tno" / "vi")
-    images = [tensor(read_image(folder / "08.png")) for folder in files]
+    images = triple(shared, "densefuse", "08")
     assert wavelet_edge_quality(*images, 255).item() == pytest.approx(0.3412603856, rel=1e-9)
     assert spatial_frequency_error(*images, 255).item() == pytest.approx(-0.2771620025, rel=1e-9)
 
@@ -150,21 +127,13 @@ def test_order_of_sources_mirror_images_and_offsets(symbol: str, seed: int) -> N
 @every_metric
 def test_batch_is_one_by_one(symbol: str) -> None:
     f, a, b = noise(3, 11, 14), noise(3, 11, 14, seed=1), noise(3, 11, 14, seed=2)
-    together = METRICS[symbol](f, a, b, 255)
-    assert together.dtype == torch.float64
-    alone = [METRICS[symbol](*each, 255).item() for each in zip(f.split(1), a.split(1), b.split(1), strict=True)]
-    assert together.tolist() == pytest.approx(alone, rel=1e-12)
+    check_batch(METRICS[symbol], list(zip(f.split(1), a.split(1), b.split(1), strict=True)))
 
 
 @every_metric
 def test_pictures_remember_nothing_wrong(symbol: str) -> None:
-    f, a, b, other = (noise(12, 13, seed=seed) for seed in range(4))
-    p, q, r = (Picture(image, 255) for image in (f, a, b))
-    first = METRICS[symbol](p, q, r).item()
-    METRICS[symbol](Picture(other, 255), q, r)
-    METRICS[symbol](p, q, Picture(other, 255))
-    METRICS[symbol](q, p, r)
-    assert METRICS[symbol](p, q, r).item() == first == METRICS[symbol](f, a, b, 255).item()
+    f, a, b, *others = (noise(12, 13, seed=seed) for seed in range(6))
+    check_memory(METRICS[symbol], (f, a, b), others)
 
 
 @every_metric
@@ -173,4 +142,4 @@ def test_gradients(symbol: str) -> None:
     random = torch.Generator().manual_seed(0)
     images = [5 * torch.rand(1, 1, 8, 9, dtype=torch.float64, generator=random) for _ in range(3)]
     images = [image.requires_grad_() for image in images]
-    torch.autograd.gradcheck(lambda *each: METRICS[symbol](*map(levels, each)), images, rtol=1e-4, atol=1e-9)
+    torch.autograd.gradcheck(lambda *each: METRICS[symbol](*map(unrounded, each)), images, rtol=1e-4, atol=1e-9)

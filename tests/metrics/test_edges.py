@@ -21,7 +21,7 @@ from torch import Tensor
 
 from imfuse.core.errors import MetricError
 from imfuse.imaging import read_image
-from imfuse.metrics import Picture, _sobel
+from imfuse.metrics import Picture, _pictures, _sobel
 from imfuse.metrics.edges import gradient_quality, survey_gradient_quality
 from imfuse.metrics.petrovic import fusion_artefacts, fusion_loss, total_performance
 
@@ -411,7 +411,7 @@ def test_batch_equals_one_by_one(count: int, height: int, width: int, seed: int)
 def test_parts_are_added_up(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     images = np.random.default_rng(8).integers(0, 256, (3, 2, 1, 11, 13))
     whole = VARIANTS[name](*map(torch.from_numpy, images), data_range=255)
-    monkeypatch.setattr(_sobel, "_PART", 40)
+    monkeypatch.setattr(_pictures, "_STRIP", 40)
     in_parts = VARIANTS[name](*map(torch.from_numpy, images), data_range=255)
     assert in_parts.tolist() == pytest.approx(whole.tolist(), rel=1e-12)
 

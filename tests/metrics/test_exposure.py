@@ -18,7 +18,7 @@ from imfuse.core.errors import MetricError
 from imfuse.metrics._pictures import Picture
 from imfuse.metrics.exposure import mef_structural_similarity as mef
 from imfuse.metrics.exposure import multi_scale_mef_structural_similarity as ms_mef
-from metric_pictures import levels, noise, smooth, triple
+from metric_pictures import check_batch, noise, smooth, triple, unrounded
 
 METRICS = [mef, ms_mef]
 
@@ -187,13 +187,8 @@ def test_sources_flips_and_turns(metric: Callable[..., Tensor]) -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_batch_equals_one_by_one(metric: Callable[..., Tensor]) -> None:
-    images = [torch.cat(parts) for parts in zip(*(smooth(45, 52, seed) for seed in range(3)), strict=True)]
-    together = metric(*images, 255)
-    assert together.shape == (3,)
-    assert together.dtype == torch.float64
-    alone = [metric(*(x[i : i + 1] for x in images), 255).item() for i in range(3)]
-    assert together.tolist() == pytest.approx(alone, rel=1e-13)
+def test_batch_is_one_by_one(metric: Callable[..., Tensor]) -> None:
+    check_batch(metric, [smooth(45, 52, seed) for seed in range(3)], rel=1e-13)
 
 
 def test_pictures_remember() -> None:
@@ -218,7 +213,7 @@ def test_same_with_gradients(metric: Callable[..., Tensor]) -> None:
 def test_gradient(metric: Callable[..., Tensor]) -> None:
     images = tuple((image + 0.3 * noise(44, 45, seed=9) / 255).requires_grad_() for image in smooth(44, 45, 7))
     assert torch.autograd.gradcheck(
-        lambda *x: metric(*map(levels, x)), images, fast_mode=True, eps=1e-4, atol=1e-9, rtol=1e-6
+        lambda *x: metric(*map(unrounded, x)), images, fast_mode=True, eps=1e-4, atol=1e-9, rtol=1e-6
     )
 
 

@@ -19,7 +19,7 @@ from imfuse.core.errors import MetricError
 from imfuse.metrics._pictures import Picture
 from imfuse.metrics.fidelity import visual_information_fidelity as vif
 from imfuse.metrics.fidelity import visual_information_fidelity_for_fusion as viff
-from metric_pictures import levels, noise, smooth, triple
+from metric_pictures import check_batch, noise, smooth, triple, unrounded
 
 METRICS = [vif, viff]
 
@@ -231,13 +231,8 @@ def test_offset_changes_nothing(offset: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_batch_equals_one_by_one(metric: Callable[..., Tensor]) -> None:
-    images = [torch.cat(parts) for parts in zip(*(smooth(43, 52, seed) for seed in range(3)), strict=True)]
-    together = metric(*images, 255)
-    assert together.shape == (3,)
-    assert together.dtype == torch.float64
-    alone = [metric(*(x[i : i + 1] for x in images), 255).item() for i in range(3)]
-    assert together.tolist() == pytest.approx(alone, rel=1e-13)
+def test_batch_is_one_by_one(metric: Callable[..., Tensor]) -> None:
+    check_batch(metric, [smooth(43, 52, seed) for seed in range(3)], rel=1e-13)
 
 
 def test_pictures_remember() -> None:
@@ -262,7 +257,7 @@ def test_same_with_gradients(metric: Callable[..., Tensor]) -> None:
 def test_gradient(metric: Callable[..., Tensor]) -> None:
     images = tuple((image + 0.3 * noise(41, 42, seed=9) / 255).requires_grad_() for image in smooth(41, 42, 7))
     assert torch.autograd.gradcheck(
-        lambda *x: metric(*map(levels, x)), images, fast_mode=True, eps=1e-4, atol=1e-9, rtol=1e-6
+        lambda *x: metric(*map(unrounded, x)), images, fast_mode=True, eps=1e-4, atol=1e-9, rtol=1e-6
     )
 
 

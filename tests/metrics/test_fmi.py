@@ -165,6 +165,15 @@ def test_chunks_leave_no_trace(size: int, monkeypatch: pytest.MonkeyPatch) -> No
     assert by_tables(*images) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_share_the_chunks(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = random_triple(20, 31)
+    expected = score(*images)
+    monkeypatch.setattr(fmi, "_CHUNK", 100)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert score(*images) == pytest.approx(expected, rel=1e-13)
+
+
 def test_windows_of_zeros_and_ones_score_alike_by_kinds_and_by_chunks() -> None:
     planes = [torch.from_numpy(image).double() for image in random_triple(30, 40, top=1)]
     assert fmi._by_kinds(*planes) == pytest.approx(fmi._by_chunks(*planes), rel=1e-12)

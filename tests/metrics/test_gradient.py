@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +16,9 @@ from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
 from imfuse.core.errors import MetricError
-from imfuse.imaging import read_image
 from imfuse.metrics import Picture
 from imfuse.metrics.gradient import average_gradient, edge_intensity, spatial_frequency
+from metric_pictures import FormulaPair, check_formula_values, picture, pictures, rows, unrounded
 
 SCORES: dict[str, Callable[[Picture], Tensor]] = {
     "SF": spatial_frequency,
@@ -48,24 +47,6 @@ PLAIN = {
 }
 
 
-def picture(image: np.ndarray) -> Picture:
-    """Of levels (H, W) or (N, H, W)."""
-    return Picture(torch.from_numpy(image.copy()).reshape(-1, 1, *image.shape[-2:]), 255)
-
-
-def fused_picture(shared: Path, method: str, image: str, crop: str = "full") -> Picture:
-    levels = read_image(shared / "truth" / "fused" / method / f"{image}.png")
-    if crop != "full":
-        top, left, height, width = map(int, crop.split(":"))
-        levels = levels[top : top + height, left : left + width]
-    return picture(levels)
-
-
-def rows(shared: Path, name: str) -> list[dict[str, str]]:
-    with (shared / "truth" / name).open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape).astype(np.float64)
 
@@ -84,30 +65,21 @@ def test_published_numbers(shared: Path, name: str) -> None:
     for row in rows(shared, name):
         crop = row.get("crop", "full")
         if row["metric"] in names and (crop != "full" or row["image"] in ("08", "11", "25")):
-            fused = fused_picture(shared, row["method"], row["image"], crop)
+            fused, _, _ = pictures(shared, row["method"], row["image"], crop)
             found = SCORES[names[row["metric"]]](fused).item()
             assert found == pytest.approx(float(row["value"]), rel=1e-12), row
             seen += 1
     assert seen >= 18
 
 
-@pytest.mark.parametrize("size", [(96, 128), (61, 83)])
-def test_other_conventions(
-    shared: Path, formula_pair: Callable[[int, int], tuple[Tensor, Tensor]], size: tuple[int, int]
-) -> None:
-    a, b = ((255 * image[0, 0].numpy().astype(np.float64)).round() for image in formula_pair(*size))
-    found, seen = scores(((a + b) / 2).round()), 0
-    for row in rows(shared, "other_metrics.csv"):
-        name = OTHERS.get(row["convention"], {}).get(row["metric"])
-        if name and row["input"] == f"{size[0]}x{size[1]}":
-            assert found[name] == pytest.approx(float(row["value"]), rel=1e-11), row
-            seen += 1
-    assert seen == sum(map(len, OTHERS.values()))
+def test_other_conventions(shared: Path, formula_pair: FormulaPair) -> None:
+    of_fused = {name: lambda f, *_, score=score: score(f) for name, score in SCORES.items()}
+    check_formula_values(shared, formula_pair, of_fused, OTHERS)
 
 
 @pytest.mark.parametrize("column", range(4))
 def test_recommended_values(shared: Path, column: int) -> None:
-    fused = fused_picture(shared, *PLACES[column])
+    fused, _, _ = pictures(shared, *PLACES[column])
     for name, values in PLAIN.items():
         assert SCORES[name](fused).item() == pytest.approx(values[column], rel=5e-12), name
 
@@ -222,12 +194,6 @@ def test_batch_is_one_by_one(count: int, height: int, width: int, seed: int) -> 
 
 
 # Gradients
-
-
-def unrounded(levels: Tensor) -> Picture:
-    image = Picture(levels.detach(), 255)
-    image.levels = levels
-    return image
 
 
 @pytest.mark.parametrize("name", SCORES)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -17,7 +16,6 @@ from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
 from imfuse.core.errors import MetricError
-from imfuse.imaging import read_image
 from imfuse.metrics import Picture
 from imfuse.metrics._histograms import histogram, joint_histogram
 from imfuse.metrics.information import (
@@ -29,9 +27,17 @@ from imfuse.metrics.information import (
     stretched,
     tsallis_information,
 )
+from metric_pictures import (
+    FormulaPair,
+    check_batches,
+    check_formula_values,
+    check_octave_values,
+    picture,
+    pictures,
+    rows,
+)
 
 Score = Callable[[Picture, Picture, Picture], Tensor]
-Triple = tuple[Picture, Picture, Picture]
 
 SCORES: dict[str, Score] = {
     "EN": lambda f, a, b: entropy(f),
@@ -87,25 +93,6 @@ PLAIN = {
 }
 
 
-def picture(image: np.ndarray) -> Picture:
-    """Of levels (H, W) or (N, H, W)."""
-    return Picture(torch.from_numpy(image.copy()).reshape(-1, 1, *image.shape[-2:]), 255)
-
-
-def tno(shared: Path, method: str, image: str, crop: str = "full") -> Triple:
-    folders = (shared / "truth" / "fused" / method, shared / "data" / "tno" / "ir", shared / "data" / "tno" / "vi")
-    whole = [read_image(folder / f"{image}.png") for folder in folders]
-    if crop != "full":
-        top, left, height, width = map(int, crop.split(":"))
-        whole = [x[top : top + height, left : left + width] for x in whole]
-    return picture(whole[0]), picture(whole[1]), picture(whole[2])
-
-
-def rows(shared: Path, name: str) -> list[dict[str, str]]:
-    with (shared / "truth" / name).open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def related(*shape: int, seed: int = 0) -> np.ndarray:
     """Fused image and sources with few levels, which therefore tell of each other."""
     random = np.random.default_rng(seed)
@@ -125,44 +112,25 @@ def scores(*images: np.ndarray) -> dict[str, float]:
 def test_published_table(shared: Path, image: str) -> None:
     table = [row for row in rows(shared, "tang2022_tno.csv") if row["image"] == image]
     for method in ("densefuse", "seafusion", "u2fusion"):
-        triple = tno(shared, method, image)
+        images = pictures(shared, method, image)
         wanted = {row["metric"]: float(row["value"]) for row in table if row["method"] == method}
-        assert SCORES["EN"](*triple).item() == pytest.approx(wanted["EN"], rel=1e-13), method
-        assert SCORES["MI merged"](*triple).item() == pytest.approx(wanted["MI"], rel=1e-11), method
+        assert SCORES["EN"](*images).item() == pytest.approx(wanted["EN"], rel=1e-13), method
+        assert SCORES["MI merged"](*images).item() == pytest.approx(wanted["MI"], rel=1e-11), method
 
 
 def test_published_code_run_in_octave(shared: Path) -> None:
-    table = [row for row in rows(shared, "octave_tno.csv") if row["metric"] in OCTAVE]
-    places = {(row["method"], row["image"], row["crop"]) for row in table}
-    places = {place for place in places if place[2] != "full" or place[1] == "08"}
-    assert len(places) == 21
-    for place in places:
-        triple = tno(shared, *place)
-        for row in table:
-            if (row["method"], row["image"], row["crop"]) == place:
-                found = SCORES[OCTAVE[row["metric"]]](*triple).item()
-                assert found == pytest.approx(float(row["value"]), rel=1e-11), (place, row["metric"])
+    check_octave_values(shared, SCORES, OCTAVE)
 
 
-@pytest.mark.parametrize("size", [(96, 128), (61, 83)])
-def test_other_conventions(
-    shared: Path, formula_pair: Callable[[int, int], tuple[Tensor, Tensor]], size: tuple[int, int]
-) -> None:
-    a, b = ((255 * image[0, 0].numpy().astype(np.float64)).round() for image in formula_pair(*size))
-    found, seen = scores(((a + b) / 2).round(), a, b), 0
-    for row in rows(shared, "other_metrics.csv"):
-        name = OTHERS.get(row["convention"], {}).get(row["metric"])
-        if name and row["input"] == f"{size[0]}x{size[1]}":
-            assert found[name] == pytest.approx(float(row["value"]), rel=1e-11), row
-            seen += 1
-    assert seen == sum(map(len, OTHERS.values()))
+def test_other_conventions(shared: Path, formula_pair: FormulaPair) -> None:
+    check_formula_values(shared, formula_pair, SCORES, OTHERS)
 
 
 @pytest.mark.parametrize("column", range(4))
 def test_recommended_values(shared: Path, column: int) -> None:
-    triple = tno(shared, *PLACES[column])
+    images = pictures(shared, *PLACES[column])
     for name, values in PLAIN.items():
-        assert SCORES[name](*triple).item() == pytest.approx(values[column], rel=5e-12), name
+        assert SCORES[name](*images).item() == pytest.approx(values[column], rel=5e-12), name
 
 
 # What the formulas say, counted pixel by pixel
@@ -366,14 +334,7 @@ def test_ranges(images: np.ndarray) -> None:
 @relaxed
 @given(st.integers(2, 4), st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1))
 def test_batch_is_one_by_one(count: int, height: int, width: int, seed: int) -> None:
-    images = related(count, height, width, seed=seed)
-    together = [picture(image) for image in images]
-    alone = [scores(*images[:, i]) for i in range(count)]
-    for name, score in SCORES.items():
-        found = score(*together)
-        assert found.shape == (count,)
-        assert found.dtype == torch.float64
-        assert found.tolist() == pytest.approx([one[name] for one in alone], rel=1e-12, abs=1e-12, nan_ok=True), name
+    check_batches(SCORES, related(count, height, width, seed=seed))
 
 
 def test_order_of_questions_changes_nothing() -> None:

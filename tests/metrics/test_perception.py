@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -14,49 +13,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from imfuse.imaging import read_image
 from imfuse.metrics._pictures import Picture
 from imfuse.metrics.perception import chen_blum_quality, chen_varshney_error
+from metric_pictures import FormulaPair, check_batch, check_memory, formula_values, smooth, triple
 
-Triple = tuple[Tensor, Tensor, Tensor]
 METRICS: dict[str, Callable[..., Tensor]] = {"QCB": chen_blum_quality, "QCV": chen_varshney_error}
 every_metric = pytest.mark.parametrize("symbol", METRICS)
-
-
-def tensor(image: np.ndarray) -> Tensor:
-    """(H, W) or (N, H, W) to (N, 1, H, W)."""
-    return torch.from_numpy(np.ascontiguousarray(image)).reshape(-1, 1, *image.shape[-2:])
-
-
-def related(height: int, width: int, seed: int) -> Triple:
-    """Three related pictures, the first a mix of the others."""
-    random = np.random.default_rng(seed)
-    y, x = np.mgrid[0:height, 0:width]
-    first, second = (128 + 90 * np.sin(y / random.uniform(3, 9) + x / random.uniform(3, 9)) for _ in range(2))
-    grain = random.normal(0, 8, (3, height, width))
-    images = np.clip(np.stack([0.6 * first + 0.4 * second, first, second]) + grain, 0, 255).round()
-    return tensor(images[0]), tensor(images[1]), tensor(images[2])
 
 
 # Published values
 
 
-def test_published_code_run_in_octave(shared: Path, formula_pair: Callable[[int, int], tuple[Tensor, Tensor]]) -> None:
+def test_published_code_run_in_octave(shared: Path, formula_pair: FormulaPair) -> None:
     """Of the survey's toolbox and of VIFB: the same values."""
-    with (shared / "truth" / "other_metrics.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["metric"].upper() in METRICS]
-    assert sorted(row["convention"] for row in rows) == 4 * ["vifb"] + 4 * ["zliu"]
-    for row in rows:
-        height, width = map(int, row["input"].split("x"))
-        a, b = ((255 * image.double()).round() for image in formula_pair(height, width))
-        score = METRICS[row["metric"].upper()](((a + b) / 2).round(), a, b, 255)
+    values = [value for value in formula_values(shared, formula_pair) if value[0]["metric"].upper() in METRICS]
+    assert sorted(row["convention"] for row, _ in values) == 4 * ["vifb"] + 4 * ["zliu"]
+    for row, images in values:
+        score = METRICS[row["metric"].upper()](*images, 255)
         assert score.item() == pytest.approx(float(row["value"]), rel=1e-9), row
 
 
 def test_picture(shared: Path) -> None:
     """Values of the fact sheet for pair 08 of TNO, fused by DenseFuse."""
-    files = (shared / "truth" / "fused" / "densefuse", shared / "data" / "tno" / "ir", shared / "data" / "tno" / "vi")
-    images = [tensor(read_image(folder / "08.png")) for folder in files]
+    images = triple(shared, "densefuse", "08")
     assert chen_blum_quality(*images, 255).item() == pytest.approx(0.681615784, rel=1e-9)
     assert chen_varshney_error(*images, 255).item() == pytest.approx(321.2242313, rel=1e-9)
 
@@ -121,7 +100,7 @@ def chen_varshney(f: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
 
 @pytest.mark.parametrize("size", [(32, 48), (33, 47), (20, 31), (1, 9)])
 def test_definitions(size: tuple[int, int]) -> None:
-    images = related(*size, seed=7)
+    images = smooth(*size, seed=7)
     f, a, b = (image.numpy()[0, 0] for image in images)
     assert chen_blum_quality(*images, 255).item() == pytest.approx(chen_blum(f, a, b), rel=1e-8)
     assert chen_varshney_error(*images, 255).item() == pytest.approx(chen_varshney(f, a, b), rel=1e-9)
@@ -133,13 +112,13 @@ def test_definitions(size: tuple[int, int]) -> None:
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_same_images(seed: int) -> None:
-    image = related(20, 23, seed)[0]
+    image = smooth(20, 23, seed)[0]
     assert chen_blum_quality(image, image, image, 255).item() == pytest.approx(1, abs=1e-12)
     assert chen_varshney_error(image, image, image, 255).item() == 0
 
 
 def test_one_source_kept() -> None:
-    f, a, _ = related(32, 32, 0)
+    f, a, _ = smooth(32, 32, 0)
     for score, better in ((chen_blum_quality, 1), (chen_varshney_error, -1)):
         kept, mixed = score(a, a, f, 255).item(), score(f, a, f.flip(3), 255).item()
         assert better * kept > better * mixed
@@ -147,7 +126,7 @@ def test_one_source_kept() -> None:
 
 @every_metric
 def test_constant_images_are_undefined(symbol: str) -> None:
-    images = related(18, 20, 1)
+    images = smooth(18, 20, 1)
     flat = torch.full((1, 1, 18, 20), 77.0)
     for place in range(3):
         parts = [flat if place == i else image for i, image in enumerate(images)]
@@ -159,7 +138,7 @@ def test_constant_images_are_undefined(symbol: str) -> None:
 
 
 def test_black_images() -> None:
-    f, a, b = related(18, 20, 1)
+    f, a, b = smooth(18, 20, 1)
     black = torch.zeros_like(f)
     assert math.isnan(chen_blum_quality(black, a, b, 255).item())
     assert chen_varshney_error(black, a, b, 255).item() > chen_varshney_error(f, a, b, 255).item()
@@ -175,7 +154,7 @@ def test_black_images() -> None:
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_order_of_sources_gain_and_offset(symbol: str, seed: int) -> None:
-    f, a, b = (image // 4 for image in related(32, 48, seed))
+    f, a, b = (image // 4 for image in smooth(32, 48, seed))
     score = METRICS[symbol](f, a, b, 255).item()
     assert METRICS[symbol](f, b, a, 255).item() == pytest.approx(score, rel=1e-9)
     assert METRICS[symbol](2 * f + 9, 4 * a, b + 100, 255).item() == score
@@ -187,26 +166,17 @@ def test_order_of_sources_gain_and_offset(symbol: str, seed: int) -> None:
 
 @every_metric
 def test_batch_is_one_by_one(symbol: str) -> None:
-    images = [related(20, 23, seed) for seed in range(3)]
-    together = METRICS[symbol](*(torch.cat(parts) for parts in zip(*images, strict=True)), 255)
-    assert together.dtype == torch.float64
-    assert together.tolist() == pytest.approx([METRICS[symbol](*each, 255).item() for each in images], rel=1e-9)
+    check_batch(METRICS[symbol], [smooth(20, 23, seed) for seed in range(3)], rel=1e-9)
 
 
 @every_metric
 def test_pictures_remember_nothing_wrong(symbol: str) -> None:
-    f, a, b = related(20, 23, 4)
-    others = related(20, 23, 5)
-    p, q, r = (Picture(image, 255) for image in (f, a, b))
-    first = METRICS[symbol](p, q, r).item()
-    METRICS[symbol](Picture(others[0], 255), q, r)
-    METRICS[symbol](q, p, r)
-    assert METRICS[symbol](p, q, r).item() == first == METRICS[symbol](f, a, b, 255).item()
+    check_memory(METRICS[symbol], smooth(20, 23, 4), smooth(20, 23, 5))
 
 
 @every_metric
 def test_path_of_gradients_gives_the_same(symbol: str) -> None:
-    f, a, b = related(24, 28, 6)
+    f, a, b = smooth(24, 28, 6)
     score = METRICS[symbol](f.requires_grad_(), a, b, 255)
     score.sum().backward()
     assert f.grad is not None
@@ -218,7 +188,7 @@ def test_path_of_gradients_gives_the_same(symbol: str) -> None:
 @every_metric
 def test_gradients(symbol: str) -> None:
     """Of the stretched levels before they are rounded."""
-    images = [image.double().requires_grad_() for image in related(17, 18, 8)]
+    images = [image.double().requires_grad_() for image in smooth(17, 18, 8)]
 
     def score(*each: Tensor) -> Tensor:
         parts = [Picture(image.detach(), 255) for image in each]

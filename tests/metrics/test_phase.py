@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,57 +11,26 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from torch import Tensor
 
 from imfuse.core.errors import MetricError
-from imfuse.imaging import read_image
 from imfuse.metrics import phase
 from imfuse.metrics._pictures import Picture
 from imfuse.metrics.phase import phase_congruency_quality
-
-Triple = tuple[Tensor, Tensor, Tensor]
-
-
-def tensor(image: np.ndarray) -> Tensor:
-    """(H, W) or (N, H, W) to (N, 1, H, W)."""
-    return torch.from_numpy(np.ascontiguousarray(image)).reshape(-1, 1, *image.shape[-2:])
-
-
-def related(height: int, width: int, seed: int) -> Triple:
-    """Three related pictures, the first a mix of the others."""
-    random = np.random.default_rng(seed)
-    y, x = np.mgrid[0:height, 0:width]
-    first, second = (128 + 90 * np.sin(y / random.uniform(2, 5) + x / random.uniform(2, 5)) for _ in range(2))
-    grain = random.normal(0, 8, (3, height, width))
-    images = np.clip(np.stack([0.6 * first + 0.4 * second, first, second]) + grain, 0, 255).round()
-    return tensor(images[0]), tensor(images[1]), tensor(images[2])
-
-
-def levels(image: Tensor) -> Picture:
-    """A picture whose levels are not rounded."""
-    picture = Picture(image.detach(), 255)
-    picture.levels = image
-    return picture
-
+from metric_pictures import FormulaPair, check_batch, check_memory, formula_values, smooth, tensor, triple, unrounded
 
 # Published values
 
 
-def test_published_code_run_in_octave(shared: Path, formula_pair: Callable[[int, int], tuple[Tensor, Tensor]]) -> None:
-    with (shared / "truth" / "other_metrics.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["metric"] == "QP"]
-    assert len(rows) == 2
-    for row in rows:
-        height, width = map(int, row["input"].split("x"))
-        a, b = ((255 * image.double()).round() for image in formula_pair(height, width))
-        score = phase_congruency_quality(((a + b) / 2).round(), a, b, 255)
-        assert score.item() == pytest.approx(float(row["value"]), rel=1e-9), row
+def test_published_code_run_in_octave(shared: Path, formula_pair: FormulaPair) -> None:
+    values = [value for value in formula_values(shared, formula_pair) if value[0]["metric"] == "QP"]
+    assert len(values) == 2
+    for row, images in values:
+        assert phase_congruency_quality(*images).item() == pytest.approx(float(row["value"]), rel=1e-9), row
 
 
 def test_picture(shared: Path) -> None:
     """Value of the fact sheet for pair 08 of TNO, fused by DenseFuse."""
-    files = (shared / "truth" / "fused" / "densefuse", shared / "data" / "tno" / "ir", shared / "data" / "tno" / "vi")
-    images = [tensor(read_image(folder / "08.png")) for folder in files]
+    images = triple(shared, "densefuse", "08")
     assert phase_congruency_quality(*images, 255).item() == pytest.approx(0.7198612175, rel=1e-9)
 
 
@@ -114,7 +81,7 @@ def kovesi(image: np.ndarray) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("size", [(32, 40), (33, 41), (32, 27), (11, 16)])
 def test_features_are_kovesis(size: tuple[int, int]) -> None:
-    image = related(*size, seed=2)[0]
+    image = smooth(*size, seed=2)[0]
     wanted = kovesi(image.numpy()[0, 0])
     assert np.max(wanted[0]) > 0.3
     for found, feature in zip(phase._features(Picture(image, 255)), wanted, strict=True):
@@ -158,7 +125,7 @@ def test_same_images() -> None:
 
 
 def test_constant_images_are_undefined() -> None:
-    images = related(24, 24, 1)
+    images = smooth(24, 24, 1)
     for level in (0, 77):
         flat = torch.full((1, 1, 24, 24), float(level))
         for place in range(3):
@@ -172,7 +139,7 @@ def test_constant_images_are_undefined() -> None:
 
 
 def test_too_small() -> None:
-    images = related(11, 14, 0)
+    images = smooth(11, 14, 0)
     assert phase_congruency_quality(*images, 255).isfinite().all()
     with pytest.raises(MetricError, match="QP needs at least 11x11 pixels, found 14x10"):
         phase_congruency_quality(*(image[..., 1:, :] for image in images), 255)
@@ -184,7 +151,7 @@ def test_too_small() -> None:
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_order_of_sources_and_mirror_images(seed: int) -> None:
-    f, a, b = related(33, 41, seed)
+    f, a, b = smooth(33, 41, seed)
     score = phase_congruency_quality(f, a, b, 255).item()
     assert phase_congruency_quality(f, b, a, 255).item() == pytest.approx(score, rel=1e-9)
     # The spectrum of an even size is not symmetric, and the low-pass of an odd one is off by one: nearly the same.
@@ -192,32 +159,22 @@ def test_order_of_sources_and_mirror_images(seed: int) -> None:
 
 
 def test_offset_changes_nothing() -> None:
-    f, a, b = (image // 2 for image in related(32, 36, 3))
+    f, a, b = (image // 2 for image in smooth(32, 36, 3))
     score = phase_congruency_quality(f, a, b, 255).item()
     assert phase_congruency_quality(f + 9, a + 100, b, 255).item() == pytest.approx(score, rel=1e-9)
 
 
 def test_batch_is_one_by_one() -> None:
-    images = [related(24, 27, seed) for seed in range(3)]
-    together = phase_congruency_quality(*(torch.cat(parts) for parts in zip(*images, strict=True)), 255)
-    assert together.dtype == torch.float64
-    assert together.tolist() == pytest.approx([phase_congruency_quality(*each, 255).item() for each in images], 1e-12)
+    check_batch(phase_congruency_quality, [smooth(24, 27, seed) for seed in range(3)])
 
 
 def test_pictures_remember_nothing_wrong() -> None:
-    f, a, b = related(24, 27, 4)
-    others = related(24, 27, 5)
-    p, q, r = (Picture(image, 255) for image in (f, a, b))
-    first = phase_congruency_quality(p, q, r).item()
-    phase_congruency_quality(Picture(others[0], 255), q, r)
-    phase_congruency_quality(p, q, Picture(others[2], 255))
-    phase_congruency_quality(q, p, r)
-    assert phase_congruency_quality(p, q, r).item() == first == phase_congruency_quality(f, a, b, 255).item()
+    check_memory(phase_congruency_quality, smooth(24, 27, 4), smooth(24, 27, 5))
 
 
 @pytest.mark.parametrize("size", [(24, 28), (25, 27)])
 def test_path_of_gradients_gives_the_same(size: tuple[int, int]) -> None:
-    f, a, b = related(*size, seed=6)
+    f, a, b = smooth(*size, seed=6)
     score = phase_congruency_quality(f.requires_grad_(), a, b, 255)
     score.sum().backward()
     assert f.grad is not None
@@ -226,15 +183,15 @@ def test_path_of_gradients_gives_the_same(size: tuple[int, int]) -> None:
 
 
 def test_gradients() -> None:
-    images = [image.double().requires_grad_() for image in related(14, 15, 8)]
+    images = [image.double().requires_grad_() for image in smooth(14, 15, 8)]
     torch.autograd.gradcheck(
-        lambda *each: phase_congruency_quality(*map(levels, each)), images, rtol=1e-3, atol=1e-8, fast_mode=True
+        lambda *each: phase_congruency_quality(*map(unrounded, each)), images, rtol=1e-3, atol=1e-8, fast_mode=True
     )
 
 
 def test_filters_made_without_gradients_serve_them() -> None:
     phase._bank.cache_clear()
-    f, a, b = related(12, 13, 0)
+    f, a, b = smooth(12, 13, 0)
     with torch.inference_mode():
         phase_congruency_quality(f, a, b, 255)
     phase_congruency_quality(f.requires_grad_(), a, b, 255).sum().backward()

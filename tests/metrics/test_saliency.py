@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +14,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from imfuse.core.errors import MetricError
-from imfuse.imaging import read_image
-from imfuse.metrics._pictures import Picture
 from imfuse.metrics.saliency import (
     cvejic_quality,
     piella_edge_quality,
@@ -24,8 +21,18 @@ from imfuse.metrics.saliency import (
     piella_weighted_quality,
     yang_quality,
 )
+from metric_pictures import (
+    FormulaPair,
+    Triple,
+    check_batch,
+    check_memory,
+    formula_values,
+    smooth,
+    tensor,
+    triple,
+    unrounded,
+)
 
-Triple = tuple[Tensor, Tensor, Tensor]
 METRICS: dict[str, Callable[..., Tensor]] = {
     "QS": piella_quality,
     "QW": piella_weighted_quality,
@@ -37,55 +44,29 @@ SIZES = {"QS": 11, "QW": 11, "QE": 11, "QC": 7, "QY": 7}
 every_metric = pytest.mark.parametrize("symbol", METRICS)
 
 
-def tensor(image: np.ndarray) -> Tensor:
-    """(H, W) or (N, H, W) to (N, 1, H, W)."""
-    return torch.from_numpy(np.ascontiguousarray(image)).reshape(-1, 1, *image.shape[-2:])
-
-
-def related(height: int, width: int, seed: int) -> Triple:
-    """Three related pictures, the first a mix of the others."""
-    random = np.random.default_rng(seed)
-    y, x = np.mgrid[0:height, 0:width]
-    first, second = (128 + 90 * np.sin(y / random.uniform(3, 9) + x / random.uniform(3, 9)) for _ in range(2))
-    grain = random.normal(0, 8, (3, height, width))
-    images = np.clip(np.stack([0.6 * first + 0.4 * second, first, second]) + grain, 0, 255).round()
-    return tensor(images[0]), tensor(images[1]), tensor(images[2])
-
-
 def with_flat_parts(height: int, width: int, seed: int) -> Triple:
     """Some windows are flat in one, two or all three pictures."""
-    f, a, b = related(height, width, seed)
+    f, a, b = smooth(height, width, seed)
     f[..., : height // 2, : width // 2] = 200
     a[..., : height // 2, :] = 255
     b[..., :, : width // 2] = 37
     return f, a, b
 
 
-def levels(image: Tensor) -> Picture:
-    """A picture whose levels are not rounded."""
-    picture = Picture(image.detach(), 255)
-    picture.levels = image
-    return picture
-
-
 # Published values
 
 
-def test_published_code_run_in_octave(shared: Path, formula_pair: Callable[[int, int], tuple[Tensor, Tensor]]) -> None:
-    with (shared / "truth" / "other_metrics.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["metric"] in METRICS]
-    assert len(rows) == 10
-    for row in rows:
-        height, width = map(int, row["input"].split("x"))
-        a, b = ((255 * image.double()).round() for image in formula_pair(height, width))
-        score = METRICS[row["metric"]](((a + b) / 2).round(), a, b, 255)
+def test_published_code_run_in_octave(shared: Path, formula_pair: FormulaPair) -> None:
+    values = [value for value in formula_values(shared, formula_pair) if value[0]["metric"] in METRICS]
+    assert len(values) == 10
+    for row, images in values:
+        score = METRICS[row["metric"]](*images, 255)
         assert score.item() == pytest.approx(float(row["value"]), rel=1e-9), row
 
 
 def test_picture(shared: Path) -> None:
     """Values of the fact sheet for pair 08 of TNO, fused by DenseFuse."""
-    files = (shared / "truth" / "fused" / "densefuse", shared / "data" / "tno" / "ir", shared / "data" / "tno" / "vi")
-    images = [tensor(read_image(folder / "08.png")) for folder in files]
+    images = triple(shared, "densefuse", "08")
     wanted = {"QS": 0.8840690481, "QW": 0.859042006, "QE": 0.6904088564, "QC": 0.7992334188, "QY": 0.8421270606}
     assert {name: metric(*images, 255).item() for name, metric in METRICS.items()} == pytest.approx(wanted, rel=1e-9)
 
@@ -160,7 +141,7 @@ def yang(f: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
     return float(np.mean(scores))
 
 
-@pytest.mark.parametrize("make", [related, with_flat_parts])
+@pytest.mark.parametrize("make", [smooth, with_flat_parts])
 def test_definitions(make: Callable[[int, int, int], Triple]) -> None:
     images = make(26, 30, 5)
     f, a, b = (image.numpy()[0, 0] for image in images)
@@ -182,7 +163,7 @@ def test_definitions(make: Callable[[int, int, int], Triple]) -> None:
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_same_images_score_one(symbol: str, seed: int) -> None:
-    image = related(16, 19, seed)[0]
+    image = smooth(16, 19, seed)[0]
     assert METRICS[symbol](image, image, image, 255).item() == pytest.approx(1, abs=1e-9)
 
 
@@ -191,7 +172,7 @@ def test_constant_images(symbol: str) -> None:
     """Always defined: flat windows count, at a half for each source."""
     metric, flat = METRICS[symbol], torch.full((1, 1, 20, 20), 100.0)
     assert metric(flat, flat, flat, 255).item() == pytest.approx(1, abs=1e-9)
-    for images in (related(20, 20, 3), with_flat_parts(20, 20, 3)):
+    for images in (smooth(20, 20, 3), with_flat_parts(20, 20, 3)):
         for place in range(3):
             score = metric(*(flat if place == i else image for i, image in enumerate(images)), 255).item()
             assert -1 <= score <= 1, place
@@ -221,7 +202,7 @@ def test_opposed_covariances() -> None:
 @every_metric
 def test_too_small(symbol: str) -> None:
     size = SIZES[symbol]
-    images = [image[..., :size] for image in related(size, 20, 0)]
+    images = [image[..., :size] for image in smooth(size, 20, 0)]
     assert METRICS[symbol](*images, 255).isfinite().all()
     with pytest.raises(MetricError, match=f"{symbol} needs at least {size}x{size} pixels, found {size - 1}x{size}"):
         METRICS[symbol](*(image[..., 1:] for image in images), 255)
@@ -234,7 +215,7 @@ def test_too_small(symbol: str) -> None:
 @settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 1000))
 def test_order_of_sources_and_mirror_images(symbol: str, seed: int) -> None:
-    f, a, b = related(18, 21, seed)
+    f, a, b = smooth(18, 21, seed)
     score = METRICS[symbol](f, a, b, 255).item()
     if symbol != "QC":
         assert METRICS[symbol](f, b, a, 255).item() == pytest.approx(score, rel=1e-9)
@@ -244,25 +225,16 @@ def test_order_of_sources_and_mirror_images(symbol: str, seed: int) -> None:
 
 @every_metric
 def test_batch_is_one_by_one(symbol: str) -> None:
-    images = [related(20, 23, seed) for seed in range(3)]
-    together = METRICS[symbol](*(torch.cat(parts) for parts in zip(*images, strict=True)), 255)
-    assert together.dtype == torch.float64
-    assert together.tolist() == pytest.approx([METRICS[symbol](*each, 255).item() for each in images], rel=1e-12)
+    check_batch(METRICS[symbol], [smooth(20, 23, seed) for seed in range(3)])
 
 
 @every_metric
 def test_pictures_remember_nothing_wrong(symbol: str) -> None:
-    f, a, b = related(20, 23, 4)
-    others = related(20, 23, 5)
-    p, q, r = (Picture(image, 255) for image in (f, a, b))
-    first = METRICS[symbol](p, q, r).item()
-    METRICS[symbol](Picture(others[0], 255), q, r)
-    METRICS[symbol](p, Picture(others[1], 255), r)
-    assert METRICS[symbol](p, q, r).item() == first == METRICS[symbol](f, a, b, 255).item()
+    check_memory(METRICS[symbol], smooth(20, 23, 4), smooth(20, 23, 5))
 
 
 @every_metric
-@pytest.mark.parametrize("make", [related, with_flat_parts])
+@pytest.mark.parametrize("make", [smooth, with_flat_parts])
 def test_path_of_gradients_gives_the_same(symbol: str, make: Callable[[int, int, int], Triple]) -> None:
     """OpenCV filters where no gradient is asked for, matrix products where one is."""
     f, a, b = make(24, 28, 6)
@@ -275,7 +247,7 @@ def test_path_of_gradients_gives_the_same(symbol: str, make: Callable[[int, int,
 
 @every_metric
 def test_gradients(symbol: str) -> None:
-    images = [image.double().requires_grad_() for image in related(12, 13, 8)]
+    images = [image.double().requires_grad_() for image in smooth(12, 13, 8)]
     torch.autograd.gradcheck(
-        lambda *levels_of: METRICS[symbol](*map(levels, levels_of)), images, rtol=1e-4, atol=1e-9, fast_mode=True
+        lambda *levels_of: METRICS[symbol](*map(unrounded, levels_of)), images, rtol=1e-4, atol=1e-9, fast_mode=True
     )

@@ -21,7 +21,7 @@ from imfuse.metrics._pictures import Picture
 from imfuse.metrics.structure import UNIFORM, Window, half
 from imfuse.metrics.structure import multi_scale_structural_similarity as ms_ssim
 from imfuse.metrics.structure import structural_similarity as ssim
-from metric_pictures import levels, noise, smooth, tensor, triple
+from metric_pictures import noise, smooth, tensor, triple, unrounded
 
 REPLICATE = Window(border="replicate")
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -261,14 +261,14 @@ def test_same_with_gradients(name: str) -> None:
 def test_gradient(name: str) -> None:
     images = tuple((image + 0.3 * noise(13, 14, seed=9) / 255).requires_grad_() for image in smooth(13, 14, 7))
     assert torch.autograd.gradcheck(
-        lambda *x: ssim(*map(levels, x), **VARIANTS[name]), images, fast_mode=True, eps=1e-4, atol=1e-9, rtol=1e-6
+        lambda *x: ssim(*map(unrounded, x), **VARIANTS[name]), images, fast_mode=True, eps=1e-4, atol=1e-9, rtol=1e-6
     )
 
 
 def test_gradient_on_five_scales() -> None:
     images = tuple((image + 0.3 * noise(161, 162, seed=9) / 255).requires_grad_() for image in smooth(161, 162, 7))
     assert torch.autograd.gradcheck(
-        lambda *x: ms_ssim(*map(levels, x)), images, fast_mode=True, eps=1e-4, atol=1e-9, rtol=1e-6
+        lambda *x: ms_ssim(*map(unrounded, x)), images, fast_mode=True, eps=1e-4, atol=1e-9, rtol=1e-6
     )
 
 

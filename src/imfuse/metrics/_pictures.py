@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import TypeVar, cast
 
 import torch
@@ -16,6 +16,9 @@ T = TypeVar("T")
 # On Linux, memory of freed tensors goes back to the system at once, and taking it anew costs more than the arithmetic
 # of a metric. The C library keeps blocks up to the size of the largest that it saw freed, 32 MiB at most: show it one.
 torch.empty((32 << 20) - (1 << 16), dtype=torch.uint8)
+
+_STRIP = 1 << 15
+"""Pixels at a time on a CPU: few enough for its cache."""
 
 
 class Picture:
@@ -96,3 +99,26 @@ def ratio_or_nan(numerator: Tensor, denominator: Tensor) -> Tensor:
 def average(per_source: Callable[[Picture, Picture], Tensor], fused: Picture, *sources: Picture) -> Tensor:
     """Mean over the sources of a comparison of a source with the fused image."""
     return torch.stack([per_source(source, fused) for source in sources]).mean(0)
+
+
+def mean_of_parts(compute: Callable[..., Tensor], *images: Tensor) -> Tensor:
+    """Mean over each image of a map that is computed from several (N, 1, H, W), part by part."""
+    total = torch.stack([compute(*part).sum((1, 2, 3)) for part in parts(*images)]).sum(0)
+    return total / images[0][0].numel()
+
+
+def strips(image: Tensor) -> Iterator[slice]:
+    """Rows of (..., H, W), on a CPU so few at a time that what is computed of them stays in its cache.
+
+    Memory that was fresh for each step would take longer than the arithmetic.
+    """
+    height = image.shape[-2]
+    size = max(1, _STRIP * height // image.numel()) if image.device.type == "cpu" else height
+    for start in range(0, height, size):
+        yield slice(start, start + size)
+
+
+def parts(*images: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Strips of several images of the same shape side by side."""
+    for rows in strips(images[0]):
+        yield tuple(image[..., rows, :] for image in images)

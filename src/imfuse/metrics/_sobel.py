@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Literal
 
 import cv2
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from imfuse.layers.windows import Border, filter_separable, pad
-from imfuse.metrics._pictures import Picture
+from imfuse.metrics._pictures import Picture, parts
 
 Summation = Literal["matlab", "octave", "columns"]
 """The order in which a program adds the terms of a Sobel response: ``matlab`` and ``octave`` as their ``conv2`` do,
@@ -28,7 +28,6 @@ _TERMS: dict[Summation, list[list[tuple[int, int]]]] = {
 }
 _DIFFERENCE, _SMOOTHING = (-1, 0, 1), (1, 2, 1)
 _TINY = 1e-300
-_PART = 1 << 16
 
 
 def strength(image: Picture, border: Border) -> Tensor:
@@ -97,18 +96,6 @@ def _in_order(levels: Tensor, border: Border, summation: Summation) -> tuple[Ten
         return total
 
     return respond(_DIFFERENCE, _SMOOTHING), respond(_SMOOTHING, _DIFFERENCE)
-
-
-def parts(*images: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Pixels (N, P) of several images side by side, on a CPU few enough at a time to stay in its cache.
-
-    Memory that was fresh for each step would take longer than the arithmetic.
-    """
-    first = images[0]
-    size = max(1, _PART // len(first)) if first.device.type == "cpu" else first[0].numel()
-    pixels = [image.flatten(1) for image in images]
-    for start in range(0, pixels[0].shape[1], size):
-        yield tuple(x[:, start : start + size] for x in pixels)
 
 
 def root(x: Tensor) -> Tensor:

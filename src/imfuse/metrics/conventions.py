@@ -10,42 +10,23 @@ from typing import Any, Literal
 from torch import Tensor
 
 from imfuse.core.errors import MetricError
+from imfuse.metrics import (
+    detail,
+    edges,
+    exposure,
+    fidelity,
+    fmi,
+    gradient,
+    information,
+    perception,
+    petrovic,
+    phase,
+    saliency,
+    statistics,
+    structure,
+)
 from imfuse.metrics._pictures import Image, pictures
 from imfuse.metrics.catalogue import METRICS
-from imfuse.metrics.detail import spatial_frequency_error, wavelet_edge_quality
-from imfuse.metrics.edges import gradient_quality, survey_gradient_quality
-from imfuse.metrics.exposure import mef_structural_similarity, multi_scale_mef_structural_similarity
-from imfuse.metrics.fidelity import visual_information_fidelity, visual_information_fidelity_for_fusion
-from imfuse.metrics.fmi import feature_mutual_information
-from imfuse.metrics.gradient import average_gradient, edge_intensity, spatial_frequency
-from imfuse.metrics.information import (
-    cross_entropy,
-    entropy,
-    mutual_information,
-    nonlinear_correlation_information_entropy,
-    normalised_mutual_information,
-    tsallis_information,
-)
-from imfuse.metrics.perception import chen_blum_quality, chen_varshney_error
-from imfuse.metrics.petrovic import fusion_artefacts, fusion_loss, total_performance
-from imfuse.metrics.phase import phase_congruency_quality
-from imfuse.metrics.saliency import (
-    cvejic_quality,
-    piella_edge_quality,
-    piella_quality,
-    piella_weighted_quality,
-    yang_quality,
-)
-from imfuse.metrics.statistics import (
-    correlation_coefficient,
-    mean_squared_error,
-    peak_signal_to_noise_ratio,
-    root_mean_squared_error,
-    standard_deviation,
-    sum_of_correlations_of_differences,
-    variance,
-)
-from imfuse.metrics.structure import UNIFORM, Window, multi_scale_structural_similarity, structural_similarity
 
 Gray = Literal["matlab", "opencv", "channels"]
 """How a colour picture is scored: its gray as MATLAB's ``rgb2gray`` or OpenCV on float32 round it, or each channel with
@@ -79,50 +60,50 @@ class Convention:
 
 
 _PLAIN = {
-    "EN": Definition(entropy),
-    "SD": Definition(standard_deviation),
-    "VAR": Definition(variance),
-    "SF": Definition(spatial_frequency),
-    "AG": Definition(average_gradient),
-    "EI": Definition(edge_intensity),
-    "MSE": Definition(mean_squared_error),
-    "RMSE": Definition(root_mean_squared_error),
-    "PSNR": Definition(peak_signal_to_noise_ratio),
-    "CC": Definition(correlation_coefficient),
-    "SCD": Definition(sum_of_correlations_of_differences),
-    "MI": Definition(mutual_information),
-    "QMI": Definition(normalised_mutual_information),
-    "QTE": Definition(tsallis_information),
-    "QTE_cvejic": Definition(tsallis_information, {"order": 1.85, "divisor": "none"}),
-    "QNCIE": Definition(nonlinear_correlation_information_entropy),
-    "CE": Definition(cross_entropy),
-    "FMI": Definition(feature_mutual_information),
-    "FMI_gradient": Definition(feature_mutual_information, {"feature": "gradient"}),
-    "FMI_edge": Definition(feature_mutual_information, {"feature": "edge"}),
-    "FMI_dct": Definition(feature_mutual_information, {"feature": "dct"}),
-    "FMI_w": Definition(feature_mutual_information, {"feature": "wavelet"}),
-    "VIF": Definition(visual_information_fidelity),
-    "VIFF": Definition(visual_information_fidelity_for_fusion),
-    "Qabf": Definition(gradient_quality),
-    "QG": Definition(survey_gradient_quality),
-    "Qabf_p": Definition(total_performance),
-    "Labf": Definition(fusion_loss),
-    "Nabf": Definition(fusion_artefacts),
-    "Nabf_o": Definition(fusion_artefacts, {"original": True}),
-    "SSIM": Definition(structural_similarity),
-    "MS_SSIM": Definition(multi_scale_structural_similarity),
-    "MEF_SSIM": Definition(mef_structural_similarity),
-    "MS_MEF_SSIM": Definition(multi_scale_mef_structural_similarity),
-    "QM": Definition(wavelet_edge_quality),
-    "QSF": Definition(spatial_frequency_error),
-    "QP": Definition(phase_congruency_quality),
-    "QS": Definition(piella_quality),
-    "QW": Definition(piella_weighted_quality),
-    "QE": Definition(piella_edge_quality),
-    "QC": Definition(cvejic_quality),
-    "QY": Definition(yang_quality),
-    "QCB": Definition(chen_blum_quality),
-    "QCV": Definition(chen_varshney_error),
+    "EN": Definition(information.entropy),
+    "SD": Definition(statistics.standard_deviation),
+    "VAR": Definition(statistics.variance),
+    "SF": Definition(gradient.spatial_frequency),
+    "AG": Definition(gradient.average_gradient),
+    "EI": Definition(gradient.edge_intensity),
+    "MSE": Definition(statistics.mean_squared_error),
+    "RMSE": Definition(statistics.root_mean_squared_error),
+    "PSNR": Definition(statistics.peak_signal_to_noise_ratio),
+    "CC": Definition(statistics.correlation_coefficient),
+    "SCD": Definition(statistics.sum_of_correlations_of_differences),
+    "MI": Definition(information.mutual_information),
+    "QMI": Definition(information.normalised_mutual_information),
+    "QTE": Definition(information.tsallis_information),
+    "QTE_cvejic": Definition(information.tsallis_information, {"order": 1.85, "divisor": "none"}),
+    "QNCIE": Definition(information.nonlinear_correlation_information_entropy),
+    "CE": Definition(information.cross_entropy),
+    "FMI": Definition(fmi.feature_mutual_information),
+    "FMI_gradient": Definition(fmi.feature_mutual_information, {"feature": "gradient"}),
+    "FMI_edge": Definition(fmi.feature_mutual_information, {"feature": "edge"}),
+    "FMI_dct": Definition(fmi.feature_mutual_information, {"feature": "dct"}),
+    "FMI_w": Definition(fmi.feature_mutual_information, {"feature": "wavelet"}),
+    "VIF": Definition(fidelity.visual_information_fidelity),
+    "VIFF": Definition(fidelity.visual_information_fidelity_for_fusion),
+    "Qabf": Definition(edges.gradient_quality),
+    "QG": Definition(edges.survey_gradient_quality),
+    "Qabf_p": Definition(petrovic.total_performance),
+    "Labf": Definition(petrovic.fusion_loss),
+    "Nabf": Definition(petrovic.fusion_artefacts),
+    "Nabf_o": Definition(petrovic.fusion_artefacts, {"original": True}),
+    "SSIM": Definition(structure.structural_similarity),
+    "MS_SSIM": Definition(structure.multi_scale_structural_similarity),
+    "MEF_SSIM": Definition(exposure.mef_structural_similarity),
+    "MS_MEF_SSIM": Definition(exposure.multi_scale_mef_structural_similarity),
+    "QM": Definition(detail.wavelet_edge_quality),
+    "QSF": Definition(detail.spatial_frequency_error),
+    "QP": Definition(phase.phase_congruency_quality),
+    "QS": Definition(saliency.piella_quality),
+    "QW": Definition(saliency.piella_weighted_quality),
+    "QE": Definition(saliency.piella_edge_quality),
+    "QC": Definition(saliency.cvejic_quality),
+    "QY": Definition(saliency.yang_quality),
+    "QCB": Definition(perception.chen_blum_quality),
+    "QCV": Definition(perception.chen_varshney_error),
 }
 
 
@@ -131,18 +112,20 @@ def _as_plain(*symbols: str) -> dict[str, Definition]:
 
 
 # Where both gradients are equal, most programs take the gradient itself for their ratio: 2e-6 at most on real pictures.
-_QABF = Definition(gradient_quality, {"ties": "strength"})
+_QABF = Definition(edges.gradient_quality, {"ties": "strength"})
 _SSIM_RANGE_2 = Definition(
-    structural_similarity,
-    {"window": UNIFORM, "peak": 2, "sample": True, "total": True},
+    structure.structural_similarity,
+    {"window": structure.UNIFORM, "peak": 2, "sample": True, "total": True},
     "a range of 2 is assumed for levels up to 255",
 )
 _PSNR_ON_UNIT = Definition(
-    peak_signal_to_noise_ratio, {"white": 1.0}, "errors on [0, 1] against a peak of 255: 48.13 dB too high"
+    statistics.peak_signal_to_noise_ratio, {"white": 1.0}, "errors on [0, 1] against a peak of 255: 48.13 dB too high"
 )
-_MSE_ON_UNIT = Definition(mean_squared_error, {"white": 1.0})
+_MSE_ON_UNIT = Definition(statistics.mean_squared_error, {"white": 1.0})
 _MI_MERGED = Definition(
-    mutual_information, {"merge_top": True}, "levels 254 and 255 share a bin of the joint histogram: slightly too high"
+    information.mutual_information,
+    {"merge_top": True},
+    "levels 254 and 255 share a bin of the joint histogram: slightly too high",
 )
 
 CONVENTIONS: dict[str, Convention] = {
@@ -155,14 +138,14 @@ CONVENTIONS: dict[str, Convention] = {
             "opencv",
             {
                 **_as_plain("EN", "SD", "SF", "CC", "SCD", "MSE"),
-                "AG": Definition(average_gradient, {"per_pixel": True}),
-                "MI": Definition(mutual_information, {"unit": "nat"}),
+                "AG": Definition(gradient.average_gradient, {"per_pixel": True}),
+                "MI": Definition(information.mutual_information, {"unit": "nat"}),
                 "PSNR": Definition(
-                    peak_signal_to_noise_ratio,
+                    statistics.peak_signal_to_noise_ratio,
                     {"peak": "fused"},
                     "the peak is the brightest pixel of the fused image: dark images score low",
                 ),
-                "VIF": Definition(visual_information_fidelity, {"undefined": 1.0}),
+                "VIF": Definition(fidelity.visual_information_fidelity, {"undefined": 1.0}),
                 "Qabf": _QABF,
                 "SSIM": _SSIM_RANGE_2,
             },
@@ -184,9 +167,9 @@ CONVENTIONS: dict[str, Convention] = {
             "matlab",
             {
                 "EN": _PLAIN["EN"],
-                "SF": Definition(spatial_frequency, {"white": 1.0}),
+                "SF": Definition(gradient.spatial_frequency, {"white": 1.0}),
                 "SD": Definition(
-                    standard_deviation,
+                    statistics.standard_deviation,
                     {"saturated": True},
                     "differences and squares of 8-bit numbers end at 255: not a standard deviation, at most 16",
                 ),
@@ -194,13 +177,13 @@ CONVENTIONS: dict[str, Convention] = {
                 "MSE": _MSE_ON_UNIT,
                 "MI": _MI_MERGED,
                 "VIF": Definition(
-                    visual_information_fidelity,
+                    fidelity.visual_information_fidelity,
                     {"saturated": True},
                     "products of 8-bit numbers end at 255 on the finest scale: far too high",
                 ),
                 **_as_plain("AG", "CC", "SCD"),
                 "Qabf": Definition(
-                    gradient_quality,
+                    edges.gradient_quality,
                     {"ties": "strength", "summation": "matlab"},
                     "on [0, 1], where rounding decides the angle of flat areas: up to 2 % off",
                 ),
@@ -217,18 +200,18 @@ CONVENTIONS: dict[str, Convention] = {
                 "MI": _MI_MERGED,
                 "Qabf": _QABF,
                 "Nabf": Definition(
-                    fusion_artefacts,
+                    petrovic.fusion_artefacts,
                     {"infrared_as_fused": True},
                     "arguments in the wrong order: the infrared image is scored as if it were the fused one",
                 ),
                 "SSIM": Definition(
-                    structural_similarity,
-                    {"window": Window(border="replicate"), "peak": 1},
+                    structure.structural_similarity,
+                    {"window": structure.Window(border="replicate"), "peak": 1},
                     "a range of 1 is assumed for levels up to 255",
                 ),
                 **_as_plain("MS_MEF_SSIM"),
                 "FMI_edge": Definition(
-                    feature_mutual_information, {"feature": "edge"}, "the toolbox prints this as FMI_pixel"
+                    fmi.feature_mutual_information, {"feature": "edge"}, "the toolbox prints this as FMI_pixel"
                 ),
                 **_as_plain("FMI_dct", "FMI_w"),
             },
@@ -239,18 +222,20 @@ CONVENTIONS: dict[str, Convention] = {
             "channels",
             {
                 **_as_plain("EN", "SD", "AG", "EI", "CE"),
-                "MI": Definition(mutual_information, {"unit": "nat"}),
-                "SF": Definition(spatial_frequency, {"per_pixel": True}),
+                "MI": Definition(information.mutual_information, {"unit": "nat"}),
+                "SF": Definition(gradient.spatial_frequency, {"per_pixel": True}),
                 "RMSE": Definition(
-                    root_mean_squared_error,
+                    statistics.root_mean_squared_error,
                     {"root_of_sum": True},
                     "the root is divided by the number of pixels: falls with the size of the image",
                 ),
                 "PSNR": Definition(
-                    peak_signal_to_noise_ratio, {"root_of_sum": True}, "takes that RMSE for the mean squared error"
+                    statistics.peak_signal_to_noise_ratio,
+                    {"root_of_sum": True},
+                    "takes that RMSE for the mean squared error",
                 ),
                 "Qabf": _QABF,
-                "SSIM": Definition(structural_similarity, {"total": True}),
+                "SSIM": Definition(structure.structural_similarity, {"total": True}),
                 **_as_plain("QCB", "QCV"),
             },
         ),
@@ -261,26 +246,28 @@ CONVENTIONS: dict[str, Convention] = {
             {
                 "EN": _PLAIN["EN"],
                 "SD": Definition(
-                    standard_deviation,
+                    statistics.standard_deviation,
                     {"white": 1.0, "root_of_sum": True},
                     "the sum is not divided by the number of pixels: grows with the size of the image",
                 ),
-                "MI": Definition(mutual_information, {"of_rows": True}, "twice the entropy; the sources play no part"),
+                "MI": Definition(
+                    information.mutual_information, {"of_rows": True}, "twice the entropy; the sources play no part"
+                ),
                 "SCD": _PLAIN["SCD"],
                 "Qabf": Definition(
-                    gradient_quality,
+                    edges.gradient_quality,
                     {"ties": "strength", "summation": "octave"},
                     "on [0, 1], where rounding, here that of GNU Octave, decides the angle of flat areas",
                 ),
                 "Nabf": Definition(
-                    fusion_artefacts,
+                    petrovic.fusion_artefacts,
                     {"summation": "columns"},
                     "on [0, 1], where no edge reaches the threshold of 2 levels: all pixels weigh the same",
                 ),
-                "SSIM": Definition(structural_similarity, {"window": Window(border="replicate")}),
+                "SSIM": Definition(structure.structural_similarity, {"window": structure.Window(border="replicate")}),
                 **_as_plain("MS_MEF_SSIM"),
                 "FMI_edge": Definition(
-                    feature_mutual_information, {"feature": "edge"}, "the folders print this as FMI_pixel"
+                    fmi.feature_mutual_information, {"feature": "edge"}, "the folders print this as FMI_pixel"
                 ),
                 **_as_plain("FMI_dct", "FMI_w"),
             },
@@ -292,17 +279,19 @@ CONVENTIONS: dict[str, Convention] = {
             {
                 "QMI": _PLAIN["QMI"],
                 "QTE": Definition(
-                    tsallis_information,
+                    information.tsallis_information,
                     {"divisor": "shannon", "exchanged": True},
                     "the marginals of the joint histogram are exchanged; Shannon entropies in the divisor",
                 ),
                 "QTE_cvejic": Definition(
-                    tsallis_information,
+                    information.tsallis_information,
                     {"order": 1.85, "divisor": "none", "exchanged": True},
                     "the marginals of the joint histogram are exchanged",
                 ),
                 "QNCIE": _PLAIN["QNCIE"],
-                "QG": Definition(survey_gradient_quality, {"flat_first": True}, "flat fused areas: sources not alike"),
+                "QG": Definition(
+                    edges.survey_gradient_quality, {"flat_first": True}, "flat fused areas: sources not alike"
+                ),
                 **_as_plain("QM", "QSF", "QP", "QS", "QW", "QE", "QC", "QY", "QCB", "QCV"),
             },
         ),

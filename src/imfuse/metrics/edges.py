@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from imfuse.metrics._pictures import Image, pictures, ratio_or_nan
-from imfuse.metrics._sobel import Summation, agreement, arctangent, edges, parts, ratio, sigmoid_
+from imfuse.metrics._pictures import Image, parts, pictures, ratio_or_nan
+from imfuse.metrics._sobel import Summation, agreement, arctangent, edges, ratio, sigmoid_
 
 _FLAT = 1e-5
 
@@ -55,8 +55,8 @@ def gradient_quality(
                 similar = torch.where(g == g_f, g_f, similar)
             aligned = (angle - angle_f).abs_().mul_(-2 / math.pi).add_(1)
             quality = sigmoid_(similar, 15, 0.5) * sigmoid_(aligned, 22, 0.8)
-            kept = kept + quality.mul_(g).sum(1)
-            total = total + g.sum(1)
+            kept = kept + quality.mul_(g).sum((1, 2, 3))
+            total = total + g.sum((1, 2, 3))
     return 0.9994 * 0.9879 * ratio_or_nan(kept, total)
 
 
@@ -105,7 +105,7 @@ def survey_gradient_quality(
             quality = sigmoid_(similar, 10, 0.5) * sigmoid_(agreement(angle, angle_f), 20, 0.75)
             kept += quality.mul_(weight)
             total += weight
-        score = score + kept.div_(total).sum(1)
+        score = score + kept.div_(total).sum((1, 2, 3))
     return score / f[0][0].numel()
 
 

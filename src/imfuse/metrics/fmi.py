@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -68,15 +69,23 @@ def _by_chunks(fused: Tensor, infrared: Tensor, visible: Tensor) -> float:
     tolerance = _NOISE * float(np.abs(planes).max())
     count = low.shape[1]
     size = min(_CHUNK, count)
-    chunk, scores = WindowScores(2, size), np.zeros((2, count + 2))
-    for start in range(0, count, size):
-        first = min(start, count - size)
-        bottom = low[:, first : first + size]
-        for place in range(9):
-            column, row = divmod(place, 3)
-            shift = first + row * width + column
-            np.subtract(planes[:, shift : shift + size], bottom, out=chunk.windows[place])
-        scores[:, first : first + size] = chunk.scores(same[:, first : first + size], tolerance)
+    starts = [min(start, count - size) for start in range(0, count, size)]
+    scores = np.zeros((2, count + 2))
+
+    def fill(some: list[int]) -> None:
+        chunk = WindowScores(2, size)
+        for first in some:
+            bottom = low[:, first : first + size]
+            for place in range(9):
+                column, row = divmod(place, 3)
+                shift = first + row * width + column
+                np.subtract(planes[:, shift : shift + size], bottom, out=chunk.windows[place])
+            scores[:, first : first + size] = chunk.scores(same[:, first : first + size], tolerance)
+
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(threads) as pool:
+        # NumPy works on one core, but lets other threads run meanwhile. A list: errors of threads show up here.
+        list(pool.map(fill, (starts[i::threads] for i in range(threads))))
     return float(scores.reshape(2, height - 2, width)[:, :, : width - 2].mean())
 
 

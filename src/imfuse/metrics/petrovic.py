@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.metrics._pictures import Image, Picture, pictures
-from imfuse.metrics._sobel import Summation, agreement, arctangent, edges, parts, ratio, root, sigmoid_
+from imfuse.metrics._pictures import Image, Picture, parts, pictures
+from imfuse.metrics._sobel import Summation, agreement, arctangent, edges, ratio, root, sigmoid_
 
 
 class _Account(NamedTuple):
@@ -112,7 +112,7 @@ def _account(
             loss = loss_a.mul_(w_a).add_(loss_b.mul_(w_b))
             added = loss * excess
             terms = weight, loss - added, added, in_full * weight
-            sums = sums + torch.stack([term.sum(1) for term in terms])
+            sums = sums + torch.stack([term.sum((1, 2, 3)) for term in terms])
         return _Account(*(sums[1:] / sums[0]))
 
     return fused.once(("account", infrared, visible, turned, summation), compute)

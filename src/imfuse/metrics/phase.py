@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from imfuse.layers.windows import filter_separable, gaussian
-from imfuse.metrics._pictures import Image, Picture, at_least, pictures, ratio_or_nan
+from imfuse.metrics._pictures import Image, Picture, at_least, pictures, ratio_or_nan, strips
 from imfuse.metrics._sobel import root
 
 _SCALES, _ORIENTATIONS = 4, 6
@@ -21,7 +21,6 @@ _SHORTEST_WAVE, _SCALE_RATIO, _BANDWIDTH = 3, 2.1, 0.55
 _ANGULAR_SIGMA = math.pi / _ORIENTATIONS / 1.2
 _EPSILON = 1e-4
 _FEATURE = 0.1
-_STRIP = 1 << 15
 
 
 def phase_congruency_quality(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
@@ -124,7 +123,7 @@ def _features_of(levels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         waves = [(inverse(even, radial), inverse(odd, radial)) for radial in bank.radial]
         finest = _length(*waves[0])
         threshold = noise * _middle(finest)
-        for rows in _strips(levels):
+        for rows in strips(levels):
             energy, amplitude = _energy([(even[rows], odd[rows]) for even, odd in waves], finest[rows], threshold)
             energies[rows] += energy
             amplitudes[rows] += amplitude
@@ -142,13 +141,6 @@ def _moments(like: Tensor) -> Tensor:
     """
     twice = torch.arange(_ORIENTATIONS, dtype=torch.float64, device=like.device) * (2 * math.pi / _ORIENTATIONS)
     return torch.stack([torch.full_like(twice, 1 / 2), twice.cos(), twice.sin() / 4]) * (2 / _ORIENTATIONS)
-
-
-def _strips(levels: Tensor) -> list[slice]:
-    """Rows, on a CPU so few that what is computed of them stays in its cache."""
-    height, width = levels.shape
-    count = max(1, _STRIP // width) if levels.device.type == "cpu" else height
-    return [slice(start, start + count) for start in range(0, height, count)]
 
 
 def _energy(waves: list[tuple[Tensor, Tensor]], finest: Tensor, threshold: Tensor) -> tuple[Tensor, Tensor]:

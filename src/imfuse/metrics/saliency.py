@@ -7,9 +7,9 @@ from torch import Tensor
 from torch.nn.functional import hardshrink, threshold
 
 from imfuse.layers.windows import filter_separable
-from imfuse.metrics._pictures import Image, Picture, at_least, pictures
+from imfuse.metrics._pictures import Image, Picture, at_least, mean_of_parts, parts, pictures
 from imfuse.metrics._sobel import root
-from imfuse.metrics.structure import GAUSSIAN, Window
+from imfuse.metrics.structure import GAUSSIAN, Window, similarity
 
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _SMALL_WINDOW, _SMALL_C = Window(size=7), 2e-16
@@ -82,12 +82,15 @@ def cvejic_quality(fused: Image, infrared: Image, visible: Image, data_range: fl
     """
     f, a, b = pictures(fused, infrared, visible, data_range)
     at_least(f.levels, 7, "QC")
-    (mf, vf), (ma, va), (mb, vb) = (_moments(_SMALL_WINDOW, image) for image in (f, a, b))
-    caf, cbf = (_covariance(_SMALL_WINDOW, f, source) for source in (a, b))
-    share = _share(caf, cbf)
-    score = torch.lerp(_similarity(mb, vb, mf, vf, cbf), _similarity(ma, va, mf, vf, caf), share)
-    # A share of 0 may come out as low as -_TINY / _NOISE.
-    return torch.where(share < -1e-30, 0, torch.where(share > 1, 1, score)).mean((1, 2, 3))
+
+    def quality(mf: Tensor, ma: Tensor, mb: Tensor, *second: Tensor) -> Tensor:
+        vf, va, vb, caf, cbf = (hardshrink(moment, _NOISE) for moment in second)
+        share = _share(caf, cbf)
+        to_a, to_b = (similarity(m, v, mf, vf, c, _SMALL_C, _SMALL_C) for m, v, c in ((ma, va, caf), (mb, vb, cbf)))
+        # A share of 0 may come out as low as -_TINY / _NOISE.
+        return torch.where(share < -1e-30, 0, torch.where(share > 1, 1, torch.lerp(to_b, to_a, share)))
+
+    return mean_of_parts(quality, *_moments(_SMALL_WINDOW, f, a, b))
 
 
 def yang_quality(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
@@ -104,44 +107,39 @@ def yang_quality(fused: Image, infrared: Image, visible: Image, data_range: floa
     """
     f, a, b = pictures(fused, infrared, visible, data_range)
     at_least(f.levels, 7, "QY")
-    (mf, vf), (ma, va), (mb, vb) = (_moments(_SMALL_WINDOW, image) for image in (f, a, b))
-    caf, cbf, cab = (_covariance(_SMALL_WINDOW, *pair) for pair in ((f, a), (f, b), (a, b)))
-    to_a, to_b = _similarity(ma, va, mf, vf, caf), _similarity(mb, vb, mf, vf, cbf)
-    alike = _similarity(ma, va, mb, vb, cab) >= 0.75
-    return torch.where(alike, torch.lerp(to_b, to_a, _share(va, vb)), torch.maximum(to_a, to_b)).mean((1, 2, 3))
+
+    def quality(mf: Tensor, ma: Tensor, mb: Tensor, *second: Tensor) -> Tensor:
+        vf, va, vb, caf, cbf, cab = (hardshrink(moment, _NOISE) for moment in second)
+        to_a, to_b = (similarity(m, v, mf, vf, c, _SMALL_C, _SMALL_C) for m, v, c in ((ma, va, caf), (mb, vb, cbf)))
+        alike = similarity(ma, va, mb, vb, cab, _SMALL_C, _SMALL_C) >= 0.75
+        return torch.where(alike, torch.lerp(to_b, to_a, _share(va, vb)), torch.maximum(to_a, to_b))
+
+    return mean_of_parts(quality, *_moments(_SMALL_WINDOW, f, a, b), _SMALL_WINDOW.covariance(a, b))
 
 
 def _piella(f: Picture, a: Picture, b: Picture) -> tuple[Tensor, Tensor]:
     """QS and QW."""
 
     def compute() -> tuple[Tensor, Tensor]:
-        (mf, vf), (ma, va), (mb, vb) = (_moments(GAUSSIAN, image) for image in (f, a, b))
-        caf, cbf = (_covariance(GAUSSIAN, f, source) for source in (a, b))
-        to_a, to_b = _similarity(ma, va, mf, vf, caf, _C1, _C2), _similarity(mb, vb, mf, vf, cbf, _C1, _C2)
-        score = torch.lerp(to_b, to_a, _share(va, vb))
-        # A threshold replaces what does not exceed it: windows that are flat in both sources.
-        weight = threshold(torch.maximum(va, vb), 0, 0.5)
-        return score.mean((1, 2, 3)), (weight * score).sum((1, 2, 3)) / weight.sum((1, 2, 3))
+        moments = _moments(GAUSSIAN, f, a, b)
+        sums = f.levels.new_zeros(3, len(f.levels))
+        for mf, ma, mb, *second in parts(*moments):
+            vf, va, vb, caf, cbf = (hardshrink(moment, _NOISE) for moment in second)
+            to_a, to_b = (similarity(m, v, mf, vf, c, _C1, _C2) for m, v, c in ((ma, va, caf), (mb, vb, cbf)))
+            score = torch.lerp(to_b, to_a, _share(va, vb))
+            # A threshold replaces what does not exceed it: windows that are flat in both sources.
+            weight = threshold(torch.maximum(va, vb), 0, 0.5)
+            terms = score, weight * score, weight
+            sums = sums + torch.stack([term.sum((1, 2, 3)) for term in terms])
+        return sums[0] / moments[0][0].numel(), sums[1] / sums[2]
 
     return f.once(("piella", a, b), compute)
 
 
-def _moments(window: Window, image: Picture) -> tuple[Tensor, Tensor]:
-    mean, variance = window.moments(image)
-    return mean, hardshrink(variance, _NOISE)
-
-
-def _covariance(window: Window, first: Picture, second: Picture) -> Tensor:
-    return hardshrink(window.covariance(first, second), _NOISE)
-
-
-def _similarity(
-    m1: Tensor, v1: Tensor, m2: Tensor, v2: Tensor, covariance: Tensor, c1: float = _SMALL_C, c2: float = _SMALL_C
-) -> Tensor:
-    """SSIM by the moments of two images."""
-    above = (m1 * m2).add_(c1 / 2) * (covariance + c2 / 2)
-    below = (m1 * m1).addcmul_(m2, m2).add_(c1) * (v1 + v2).add_(c2)
-    return above.mul_(4) / below
+def _moments(window: Window, f: Picture, a: Picture, b: Picture) -> list[Tensor]:
+    """Means of all, variances of all, covariances of f with a and with b."""
+    means, variances = zip(*(window.moments(image) for image in (f, a, b)), strict=True)
+    return [*means, *variances, window.covariance(f, a), window.covariance(f, b)]
 
 
 def _share(first: Tensor, second: Tensor) -> Tensor:

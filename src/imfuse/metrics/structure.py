@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.layers.windows import box, filter_separable, gaussian
-from imfuse.metrics._pictures import Image, Picture, at_least, average, pictures
+from imfuse.metrics._pictures import Image, Picture, at_least, average, mean_of_parts, pictures
 
 _LUMINANCE, _CONTRAST = 0.01, 0.03
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -137,32 +138,40 @@ def power(x: Tensor, exponent: float) -> Tensor:
     return torch.where(x > 0, x.where(x > 0, 1) ** exponent, 0)
 
 
+def similarity(
+    mean_1: Tensor, var_1: Tensor, mean_2: Tensor, var_2: Tensor, covariance: Tensor, c1: float, c2: float
+) -> Tensor:
+    """SSIM at each pixel, by the moments of the window around it."""
+    above = (mean_1 * mean_2).add_(c1 / 2) * (covariance + c2 / 2)
+    below = (mean_1 * mean_1).addcmul_(mean_2, mean_2).add_(c1) * (var_1 + var_2).add_(c2)
+    return above.mul_(4) / below
+
+
 def _similarity(
     source: Picture, fused: Picture, window: Window = GAUSSIAN, peak: float = 255, sample: bool = False
 ) -> Tensor:
-    return (_luminance(source, fused, window, peak) * _structure(source, fused, window, peak, sample)).mean((1, 2, 3))
+    c1, c2 = (_LUMINANCE * peak) ** 2, (_CONTRAST * peak) ** 2
+    if sample:
+        # The factor n / (n - 1) of all second moments, taken out of the fraction.
+        c2 *= 1 - window.size**-2
+    moments = *window.moments(source), *window.moments(fused), window.covariance(fused, source)
+    return mean_of_parts(partial(similarity, c1=c1, c2=c2), *moments)
 
 
 def _similarity_of_scales(source: Picture, fused: Picture) -> Tensor:
     product = fused.levels.new_ones(())
     for weight in _SCALE_WEIGHTS[:-1]:
-        product = product * power(_structure(source, fused).mean((1, 2, 3)), weight)
+        product = product * power(_structure(source, fused), weight)
         source, fused = half(source), half(fused)
     return product * power(_similarity(source, fused), _SCALE_WEIGHTS[-1])
 
 
-def _luminance(source: Picture, fused: Picture, window: Window, peak: float) -> Tensor:
-    """(2 m1 m2 + C1) / (m1^2 + m2^2 + C1), halved above and below; these differ by (m1 - m2)^2."""
-    first, second = window.moments(source)[0], window.moments(fused)[0]
-    product = (first * second).add_((_LUMINANCE * peak) ** 2 / 2)
-    difference = first - second
-    return product / torch.addcmul(product, difference, difference, value=0.5)
+def _structure(source: Picture, fused: Picture) -> Tensor:
+    """Mean of (2 v12 + C2) / (v1 + v2 + C2)."""
+    c2 = (_CONTRAST * 255) ** 2
 
+    def compute(var_1: Tensor, var_2: Tensor, covariance: Tensor) -> Tensor:
+        return (2 * covariance).add_(c2) / (var_1 + var_2).add_(c2)
 
-def _structure(
-    source: Picture, fused: Picture, window: Window = GAUSSIAN, peak: float = 255, sample: bool = False
-) -> Tensor:
-    """(2 v12 + C2) / (v1 + v2 + C2). The factor n / (n - 1) of a sample is taken out of all but the constant."""
-    first, second = window.moments(source)[1], window.moments(fused)[1]
-    constant = (_CONTRAST * peak) ** 2 * ((1 - window.size**-2) if sample else 1)
-    return (2 * window.covariance(fused, source)).add_(constant) / (first + second).add_(constant)
+    moments = GAUSSIAN.moments(source)[1], GAUSSIAN.moments(fused)[1], GAUSSIAN.covariance(fused, source)
+    return mean_of_parts(compute, *moments)
