@@ -74,14 +74,14 @@ def test_parameters(options: dict[str, str], parameters: int) -> None:
 
 @pytest.mark.parametrize(("side", "macs"), [(256, 12_026_970_112), (512, 48_107_880_448)])
 def test_multiply_accumulates_of_convolutions(side: int, macs: int) -> None:
-    """Counted by PyTorch's own counter, which says two operations for each; in proportion to the area."""
+    """Counted by PyTorch's own counter, which says two operations for each."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    model, image = RefineFuse(), torch.rand(1, 1, 64, 64)
-    with FlopCounterMode(display=False) as counter:
+    with torch.device("meta"):
+        model, image = RefineFuse(), torch.empty(1, 1, side, side)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(image, image)
-    convolutions = counter.get_flop_counts()["Global"][torch.ops.aten.convolution]
-    assert convolutions * (side // 64) ** 2 == 2 * macs
+    assert counter.get_flop_counts()["Global"][torch.ops.aten.convolution] == 2 * macs
 
 
 # Golden values

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 
+def own_precision(x: Tensor) -> AbstractContextManager[object]:
+    """Within it operations on the device of ``x`` keep the types of their inputs, whatever autocast says."""
+    device = x.device.type
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
+
+
 def reflect_pad(x: Tensor, margin: int) -> Tensor:
     """Mirror ``margin`` pixels around (N, C, H, W) without repeating the edge; H and W must exceed ``margin``."""
     # Autocast would mirror in float32, and back: a third of a training step in bfloat16.
-    with torch.autocast(x.device.type, enabled=False):
+    with own_precision(x):
         return F.pad(x, (margin, margin, margin, margin), mode="reflect")
 
 

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from imfuse.layers.filters import own_precision
+
 
 @cache
 @torch.inference_mode(False)  # What validation makes first must serve training too.
@@ -29,7 +31,7 @@ def gaussian_mean(x: Tensor, window: int, sigma: float) -> Tensor:
     down, across = (_blur_matrix(length, window, sigma).to(x) for length in (height, width))
     # Products with two matrices: training steps are many times faster than with one-channel convolutions.
     # The variances are differences of nearly equal numbers: mixed precision must not touch them.
-    with torch.autocast(x.device.type, enabled=False):
+    with own_precision(x):
         return down @ x @ across.t()
 
 
@@ -63,7 +65,7 @@ def sobel_gradient(image: Tensor) -> Tensor:
     """Sobel derivatives divided by 8, edge pixels repeated: (N, 1, H, W) to (N, 2, H, W), x first."""
     smooth, slope = image.new_tensor([1.0, 2.0, 1.0]), image.new_tensor([-1.0, 0.0, 1.0])
     kernel = torch.stack([torch.outer(smooth, slope), torch.outer(slope, smooth)])[:, None] / 8
-    with torch.autocast(image.device.type, enabled=False):
+    with own_precision(image):
         return F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), kernel)
 
 
@@ -92,7 +94,7 @@ def visual_information(fused: Tensor, source: Tensor) -> Tensor:
         return down @ x @ across.t()
 
     told = known = source.new_zeros(len(source))
-    with torch.autocast(source.device.type, enabled=False):
+    with own_precision(source):
         # Differences of nearly equal numbers follow: a mean of 0 keeps more digits.
         centre = source.mean((1, 2, 3), keepdim=True)
         x, y = 255 * (source - centre), 255 * (fused - centre)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.layers.filters import box_mean, reflect_pad
+from imfuse.layers.filters import box_mean, own_precision, reflect_pad
 from imfuse.losses.common import gaussian_mean, visual_information
 
 SALIENT_CLASSES = (1, 2, 3)
@@ -123,7 +123,7 @@ def sobel(image: Tensor) -> Tensor:
     """Sobel derivatives, not divided, mirrored border: (N, 1, H, W) to (N, 2, H, W), x first."""
     smooth, slope = image.new_tensor([1.0, 2.0, 1.0]), image.new_tensor([-1.0, 0.0, 1.0])
     kernel = torch.stack([torch.outer(smooth, slope), torch.outer(slope, smooth)])[:, None]
-    with torch.autocast(image.device.type, enabled=False):
+    with own_precision(image):
         return F.conv2d(reflect_pad(image, 1), kernel)
 
 
