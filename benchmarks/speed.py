@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import functools
 import statistics
 import sys
 import time
@@ -23,8 +24,10 @@ from torch import Tensor, nn
 from imfuse.core.registry import create_model
 from imfuse.data import render_scene
 from imfuse.imaging import luminance
+from imfuse.layers.attention import attend_plainly
 from imfuse.layers.folding import fold_norm
 from imfuse.layers.rules import fuse_maps
+from imfuse.models import refinefuse
 
 Form = Callable[[Tensor, Tensor], Tensor]
 
@@ -98,7 +101,45 @@ def didfuse_forms() -> dict[str, Form]:
     }
 
 
-FORMS = {"auif": auif_forms, "didfuse": didfuse_forms}
+class PlainRefineFuse(nn.Module):
+    """RefineFuse written straightforwardly: channels side by side for a grouped convolution, whole attention maps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = create_model("refinefuse")
+        for part in self.model.fusion[:2]:
+            part.forward = functools.partial(grouped_interaction, part)
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fused image."""
+        fast, refinefuse.attend = refinefuse.attend, attend_plainly
+        try:
+            return self.model(infrared, visible)
+        finally:
+            refinefuse.attend = fast
+
+
+def grouped_interaction(module: nn.Module, infrared: Tensor, visible: Tensor) -> Tensor:
+    """SFIM as its article says it."""
+    both = torch.cat([infrared, visible], 1)
+    maps = torch.cat([both.amax(1, keepdim=True), both.mean(1, keepdim=True)], 1)
+    first, second = torch.sigmoid(module.attention(maps)).chunk(2, 1)
+    beside = torch.stack([infrared + infrared * first, visible + visible * second], 2).flatten(1, 2)
+    return module.mix(beside)
+
+
+def refinefuse_forms() -> dict[str, Form]:
+    """The plain module, what each step brings, and what ``Fuser`` runs in float32 and bfloat16."""
+    return {
+        "plain module": PlainRefineFuse(),
+        "two depthwise convolutions, attention by rows": create_model("refinefuse"),
+        "the same, channels-last": create_model("refinefuse").to(memory_format=torch.channels_last),
+        "inference form, float32": create_model("refinefuse").inference_form(),
+        "inference form, bfloat16": create_model("refinefuse").inference_form().to(torch.bfloat16),
+    }
+
+
+FORMS = {"auif": auif_forms, "didfuse": didfuse_forms, "refinefuse": refinefuse_forms}
 
 
 def measure(forms: dict[str, Form], pair: tuple[Tensor, Tensor], seconds: float) -> dict[str, list[float]]:
