@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from imfuse.layers.blocks import conv_mirrored
 from imfuse.layers.folding import in_two
 from imfuse.layers.tiles import Span, split
-from imfuse.models.refinefuse import SFIM, channel_weight, resize_to
+from imfuse.models.refinefuse import PSIM, SFIM, Convolution, channel_weight, resize_to
 
 if TYPE_CHECKING:
     from imfuse.models.refinefuse import RefineFuse
@@ -76,8 +76,9 @@ class FastRefineFuse(nn.Module):
                     whole = part.new_empty((len(images), part.shape[1], *size))
                     maps.append(whole.contiguous(memory_format=torch.channels_last))
                 tile.store(maps[level - 1], part, level)
-        skip, *below = maps
-        fused = [fuse(*_halves(x)) for fuse, x in zip(self.model.fusion[2:], below, strict=True)]
+        skip = maps.pop(0)
+        # The features of both are given back as soon as they are fused.
+        fused = [_interact(fuse, maps.pop(0)) for fuse in self.model.fusion[2:]]
         x = fused.pop()
         for decoder in self.model.decoders[:-1]:
             x = decoder(x)
@@ -172,10 +173,17 @@ class _Grouped(nn.Module):
 
 
 def _interact(fuse: nn.Module, features: Tensor) -> Tensor:
-    """A shallow interaction of features that lie side by side, which are changed."""
-    if not isinstance(fuse, SFIM):
-        fused: Tensor = fuse(*_halves(features))
-        return fused
+    """An interaction of features that lie side by side, which may be changed."""
+    if isinstance(fuse, SFIM):
+        return _weight_and_mix(fuse, features)
+    if isinstance(fuse, PSIM):
+        _add_answers(fuse, features)
+    # What stands in for the modules in ablations is this convolution alone.
+    last = _conv(cast(PSIM | Convolution, fuse).fuse)
+    return conv_mirrored(features, last.weight, _bias(last))
+
+
+def _weight_and_mix(fuse: SFIM, features: Tensor) -> Tensor:
     number, channels, height, width = features.shape
     mean = F.conv2d(features, features.new_full((1, channels, 1, 1), 1 / channels))
     weight = torch.sigmoid(fuse.attention(torch.cat([features.amax(1, keepdim=True), mean], dim=1))) + 1
@@ -188,6 +196,17 @@ def _interact(fuse: nn.Module, features: Tensor) -> Tensor:
     return infrared + visible
 
 
+def _add_answers(fuse: PSIM, features: Tensor) -> None:
+    small = fuse.pooled(features)
+    query = fuse.query(small)
+    halves = zip(features.chunk(2, dim=1), small.chunk(2, dim=1), strict=True)
+    for (half, source), (key, value) in zip(
+        halves, ((fuse.key_ir, fuse.value_ir), (fuse.key_vi, fuse.value_vi)), strict=True
+    ):
+        source = source.contiguous(memory_format=torch.channels_last)
+        half += fuse.answer(query, key(source), value(source), half.shape[2:])
+
+
 def _conv(layer: nn.Module) -> nn.Conv2d:
     assert isinstance(layer, nn.Conv2d)
     return layer
@@ -196,11 +215,3 @@ def _conv(layer: nn.Module) -> nn.Conv2d:
 def _bias(layer: nn.Conv2d) -> Tensor:
     assert layer.bias is not None
     return layer.bias.detach()
-
-
-def _halves(features: Tensor) -> tuple[Tensor, Tensor]:
-    first, second = features.chunk(2, dim=1)
-    return (
-        first.contiguous(memory_format=torch.channels_last),
-        second.contiguous(memory_format=torch.channels_last),
-    )
