@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from torch import Tensor, nn
 
 from imfuse.core.convert import convert
@@ -25,6 +26,10 @@ from imfuse.data import render_scene
 from imfuse.models import FusionModel
 
 Pair = tuple[Tensor, Tensor]
+
+# Machines that run tests are busy: an example that takes long is not a fault.
+settings.register_profile("imfuse", deadline=None)
+settings.load_profile("imfuse")
 
 # A shell that runs the tests in the background ignores Ctrl-C, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
