@@ -1,0 +1,168 @@
+"""TransFusion against golden values of the authors' code, and its backbone's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from imfuse.core.convert import convert
+from imfuse.core.errors import WeightsError
+from imfuse.core.registry import create_model
+from imfuse.layers.vgg import STAGES, VGG19, read_imagenet, torchvision_layout
+from imfuse.models.transfusion import TransFusion
+
+
+def largest(difference: Tensor) -> float:
+    return difference.abs().max().item()
+
+
+def filled(golden: Any, gain: float = 1.0, **options: str) -> TransFusion:
+    model = golden.filled("transfusion", **options)
+    state = {name: value * gain if value.ndim > 1 else value for name, value in model.state_dict().items()}
+    model.load_state_dict(state)
+    return model
+
+
+@pytest.fixture(scope="module")
+def wanted(golden: Any) -> dict[str, Tensor]:
+    return {name: value.squeeze() for name, value in golden.arrays("transfusion").items()}
+
+
+def test_parameters() -> None:
+    with torch.device("meta"):
+        model = TransFusion()
+
+    def count(part: torch.nn.Module) -> int:
+        return sum(p.numel() for p in part.parameters())
+
+    assert count(model) == 53_136_384
+    assert count(model.encoder) == 20_024_384
+    assert count(model.decoder) == 21_386_209
+    assert (count(model.perception), count(model.attention), count(model.selection)) == (737_280, 95, 10_988_416)
+
+
+@pytest.mark.parametrize(
+    ("guidance", "name"), [("independent", "fused_64x96"), ("guided", "fused_guided_64x96")], ids=lambda x: x
+)
+def test_golden_output(golden: Any, wanted: dict[str, Tensor], guidance: str, name: str) -> None:
+    with torch.inference_mode():
+        fused = filled(golden, guidance=guidance)(*golden.pair(64, 96))
+    assert largest(fused.squeeze() - wanted[name]) < 2e-6
+
+
+def test_golden_output_of_another_size(golden: Any, wanted: dict[str, Tensor]) -> None:
+    padded = [F.pad(image, (0, 13, 0, 3)) for image in golden.pair(61, 83)]
+    with torch.inference_mode():
+        fused = filled(golden)(*padded)[..., :61, :83]
+    assert largest(fused.squeeze() - wanted["fused_61x83"]) < 2e-6
+
+
+@pytest.mark.parametrize(("guidance", "name"), [("independent", ""), ("guided", "guided_")])
+def test_golden_lively_output(golden: Any, wanted: dict[str, Tensor], guidance: str, name: str) -> None:
+    """Larger weights, which make what the modules do visible."""
+    model = filled(golden, 1.4, guidance=guidance)
+    with torch.inference_mode():
+        infrared, visible = (model.encode(image) for image in golden.pair(64, 96))
+        found = model.decoder(model.select(infrared, visible)).squeeze()
+    assert found.std() > 0.5
+    assert largest(found - wanted[f"gain14_pre_relu_{name}64x96"]) < 1e-4
+    if guidance == "independent":
+        assert F.relu(found).sum().item() == pytest.approx(54.38290, abs=2e-3)
+
+
+def test_golden_features_and_maps(golden: Any, wanted: dict[str, Tensor]) -> None:
+    model, guided = filled(golden), filled(golden, guidance="guided")
+    with torch.inference_mode():
+        infrared, visible = (model.encode(image) for image in golden.pair(64, 96))
+        selected = model.select(infrared, visible)
+        merged = [module(a, b) for module, a, b in zip(model.perception, infrared, visible, strict=True)]
+        for level in range(5):
+            for name, features in (("ir", infrared), ("vis", visible), ("sel", selected)):
+                x = features[level][0]
+                assert largest(x[:4, :4, :6] - wanted[f"slice_{name}{level + 1}"]) < 1e-5
+                statistics = torch.stack([x.mean(), x.std(correction=0), x.abs().max()])
+                assert largest(statistics - wanted[f"stat_{name}{level + 1}"]) < 1e-5
+            for name, network in (("indep", model), ("guided", guided)):
+                found = network.spatial_maps(merged)[level].squeeze()
+                expected = wanted[f"map_{name}_{level + 1}"]
+                assert largest(found[: expected.shape[0], : expected.shape[1]] - expected) < 1e-5
+
+
+def test_output_is_not_negative_and_may_exceed_one_before_it_is_clipped(golden: Any) -> None:
+    model = filled(golden, 1.4)
+    with torch.inference_mode():
+        bright = [torch.ones(1, 1, 32, 32)] * 2
+        fused = model(*bright)
+        assert 0 <= fused.min() <= fused.max() <= 1
+        assert model.reconstruct(bright[0]).min() >= 0
+
+
+def test_checkpoint_of_the_authors_layout_is_recognised(golden: Any, tmp_path: Path) -> None:
+    checkpoint = golden.checkpoint("transfusion")
+    assert len(checkpoint) == 134
+    torch.save(checkpoint, tmp_path / "stage2.model")
+    target = tmp_path / "authors.safetensors"
+    assert convert([tmp_path / "stage2.model"], target) == "transfusion"
+    model = create_model("transfusion", target)
+    assert torch.equal(model.encoder.stages[3][1].weight, checkpoint["layer4.1.weight"])
+    assert torch.equal(model.decoder.levels[0].convs[0].weight, checkpoint["conv1_1_1.conv2d.weight"])
+
+
+def test_images_change_places_with_a_difference(golden: Any) -> None:
+    model, (infrared, visible) = filled(golden, 1.4), golden.pair(32, 32)
+    with torch.inference_mode():
+        assert largest(model(infrared, visible) - model(visible, infrared)) > 1e-3
+
+
+# The backbone
+
+
+def torchvision_file(path: Path, width: int | None = None) -> dict[str, Tensor]:
+    """A file of torchvision's layout with made-up values, its classifier left small."""
+    shapes = {theirs: VGG19().state_dict()[ours].shape for theirs, ours in torchvision_layout().items()}
+    state = {name: torch.rand(shape) for name, shape in shapes.items()}
+    state["classifier.0.weight"] = torch.rand(4, 4)
+    if width is not None:
+        state["features.0.weight"] = torch.rand(width, 3, 3, 3)
+    torch.save(state, path)
+    return state
+
+
+def test_torchvision_layout_is_that_of_configuration_e() -> None:
+    """Indices counted by hand: 16 convolutions, ReLUs between, a pooling after each stage."""
+    numbers = [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]
+    assert [name for name in torchvision_layout() if name.endswith("weight")] == [
+        f"features.{n}.weight" for n in numbers
+    ]
+    assert sum(len(widths) for widths in STAGES) == 16
+
+
+def test_torchvision_file_is_read_by_its_own_names(tmp_path: Path) -> None:
+    path = tmp_path / "vgg19.pth"
+    theirs = torchvision_file(path)
+    network = VGG19()
+    network.load_state_dict(read_imagenet(path, check=False))
+    assert torch.equal(network.stages[1][1].weight, theirs["features.5.weight"])
+    assert torch.equal(network.stages[4][7].bias, theirs["features.34.bias"])
+
+
+def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "vgg19.pth"
+    with pytest.raises(WeightsError, match="cannot read it"):
+        read_imagenet(path)
+    torchvision_file(path, width=32)
+    with pytest.raises(WeightsError, match="SHA-256"):
+        read_imagenet(path)
+    with pytest.raises(WeightsError, match=r"features.0.weight: \(64, 3, 3, 3\) expected, \(32, 3, 3, 3\) found"):
+        read_imagenet(path, check=False)
+    path.write_bytes(b"no tensors")
+    with pytest.raises(WeightsError, match="not a file of weights"):
+        read_imagenet(path, check=False)
+    torch.save([1, 2], path)
+    with pytest.raises(WeightsError, match="nothing found"):
+        read_imagenet(path, check=False)
