@@ -31,6 +31,7 @@ SPEC = ModelSpec(
     min_size=16,
     not_tileable="channel weights are pooled over the whole picture",
     memory_per_pixel=2600,
+    dtypes=("float32", "bfloat16"),
     options=(
         Option("guidance", ("independent", "guided"), "independent", "maps of places by level, or deep guides shallow"),
     ),
@@ -168,6 +169,12 @@ class TransFusion(FusionModel):
         selected = self.select([first for first, _ in halves], [second for _, second in halves])
         fused: Tensor = self.decoder(selected)
         return fused.clamp(0, 1)
+
+    def inference_form(self) -> nn.Module:
+        """Channels-last, one gray input plane: see ``_transfusion_inference``."""
+        from imfuse.models._transfusion_inference import FastTransFusion
+
+        return FastTransFusion(self.eval())
 
     def encode(self, image: Tensor) -> list[Tensor]:
         """Features of five levels of images (N, 1, H, W); the gray plane stands for red, green and blue."""
