@@ -198,7 +198,7 @@ def _describe(error: Exception, job: _Job) -> str:
 
 
 def _read(job: _Job, fuser: Fuser, overwrite: bool) -> None:
-    job.fingerprint = fuser.fingerprint(_file_digest(job.pair.infrared), _file_digest(job.pair.visible))
+    job.fingerprint = fuser.fingerprint(file_digest(job.pair.infrared), file_digest(job.pair.visible))
     if not overwrite and _is_finished(job.out, job.fingerprint):
         job.outcome = "skipped"
         return
@@ -225,7 +225,7 @@ def _write(job: _Job, fuser: Fuser) -> None:
     job.outcome = "written"
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
     """SHA-256 of a file; nothing for one that cannot be read, which the reader then explains."""
     digest = hashlib.sha256()
     try:
