@@ -90,6 +90,10 @@ def run(
     if not settings.get("data"):
         raise typer.BadParameter("give a data set, such as --data tno=data/tno, or --config FILE")
     plan = make_plan(settings)
+    if report:
+        from imfuse.benchmark.report import check_report
+
+        check_report()
     # Torch takes seconds to import: what is wrong with the command line comes first.
     from imfuse.benchmark.runner import run_benchmark
 
@@ -119,9 +123,12 @@ def _print_tables(results: Results) -> None:
 
 
 def _write(results: Results, out: Path, report: bool) -> None:
+    from imfuse.benchmark.report import write_report
     from imfuse.benchmark.tables import write_tables
 
     files = [out / "results.json", *write_tables(results, out)]
+    if report and any(map(results.methods_on, results.data)):
+        files.append(write_report(results, out))
     for file in files:
         print(file)
 
