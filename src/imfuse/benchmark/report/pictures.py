@@ -64,14 +64,17 @@ def _files(results: Results, name: str, pair: str, folder: Path) -> dict[str, Pa
 
 def _scale(pairs: Sequence[dict[str, Path]]) -> float:
     """By what all pictures are shrunk, at most 1."""
-    pixels = 0
-    for files in pairs:
-        try:
-            with Image.open(files["vi"]) as image:
-                pixels += image.width * image.height * len(files)
-        except (OSError, ValueError):
-            continue
+    pixels = sum(_pixels(files["vi"]) * len(files) for files in pairs)
     return min(1.0, math.sqrt(_ALL_PIXELS / max(1, pixels)))
+
+
+def _pixels(file: Path) -> int:
+    """As the header says; 0 for what is no picture, which is left out later."""
+    try:
+        with Image.open(file) as image:
+            return image.width * image.height
+    except (OSError, ValueError):
+        return 0
 
 
 def _embed(files: dict[str, Path], infrared_range: Range, scale: float) -> str:
