@@ -152,3 +152,43 @@ def _print_what_is_wrong(results: Results) -> None:
         for method, reasons in data.failed.items():
             for pair, reason in reasons.items():
                 say(f"failed: {' '.join(filter(None, (name, method, pair)))}: {reason}")
+
+
+@benchmark.command()
+def figure(
+    folder: Annotated[Path, typer.Argument(help="Folder of a benchmark that ran.", show_default=False)],
+    pair: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[DATA/]NAME[@X,Y[,SIZE]]...",
+            help="A row, with what to magnify as parts of the picture (repeatable). Default: the first three pairs.",
+        ),
+    ] = None,
+    methods: Annotated[str | None, typer.Option(help="Columns, with commas. Default: all methods.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Where to, without extension. Default: FOLDER/figure.")
+    ] = None,
+) -> None:
+    """Write the grid that papers print as PNG and PDF: rows are pairs, columns methods, with magnified details."""
+    from imfuse.benchmark.figure import Row, parse_row, write_figure
+    from imfuse.benchmark.results import read_results
+
+    results = read_results(folder)
+    data = next(iter(results.data))
+    rows = [parse_row(text, results) for text in pair or ()]
+    rows = rows or [Row(data, name) for name in list(results.data[data].pairs)[:3]]
+    columns = [word.strip() for word in methods.split(",")] if methods else []
+    for file in write_figure(
+        results, folder if folder.is_dir() else folder.parent, rows, columns, out or folder / "figure"
+    ):
+        print(file)
+
+
+@benchmark.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a benchmark that ran.", show_default=False)],
+) -> None:
+    """Write tables and report.html of a benchmark again, from its results.json."""
+    from imfuse.benchmark.results import read_results
+
+    _write(read_results(folder), folder, report=True)
