@@ -192,3 +192,54 @@ def report(
     from imfuse.benchmark.results import read_results
 
     _write(read_results(folder), folder, report=True)
+
+
+@benchmark.command()
+def reproduce(
+    name: Annotated[
+        str | None, typer.Argument(help="A published table, such as refinefuse-tno; none: list them.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="The data set of the table.")] = None,
+    models: Annotated[
+        str | None, typer.Option(metavar="[NAME=]MODEL[:WEIGHTS],...", help="Models. Default: all that ship weights.")
+    ] = None,
+    fused: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=DIR", help="Pictures made elsewhere (repeatable).")
+    ] = None,
+    out: Out = Path("benchmark"),
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
+) -> None:
+    """Score a published table's data set under its convention and print printed, ours and difference.
+
+    imfuse benchmark reproduce refinefuse-tno --data data/tno --fused DenseFuse=results/densefuse
+
+    Without --data the printed numbers alone, and where they come from.
+    """
+    from imfuse.benchmark.published import get_published, list_published
+    from imfuse.cli._benchmark_tables import print_published, print_reproduction
+
+    if name is None:
+        print_published([get_published(one) for one in list_published()])
+        return
+    table = get_published(name)
+    if data is None:
+        print_reproduction(table, None)
+        return
+    from imfuse.benchmark.plan import make_plan, named
+    from imfuse.benchmark.reproduce import markdown
+
+    settings: dict[str, Any] = {"data": {table.data: data}, "models": models or "all"}
+    settings |= {"fused": named(fused or [], "--fused"), "convention": table.convention, "metrics": table.compared}
+    plan = make_plan(settings)
+    from imfuse.benchmark.runner import run_benchmark
+    from imfuse.imaging import write_file
+
+    with progress_bar() as progress:
+        results = run_benchmark(plan, out, workers=workers, progress=progress)
+    results.write(out / "results.json")
+    _print_what_is_wrong(results)
+    print_reproduction(table, results)
+    write_file(out / "reproduce.md", markdown(table, results).encode())
+    print(out / "reproduce.md")
+    if not results.complete:
+        raise typer.Exit(1)
