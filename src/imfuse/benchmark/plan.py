@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -21,6 +21,9 @@ _MAX_BYTES = 1 << 20
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+_Kind = TypeVar("_Kind", bound=_Strict)
 
 
 class ModelEntry(_Strict):
@@ -57,7 +60,20 @@ class Folders(_Strict):
     visible: Path
 
 
-class Plan(_Strict):
+class _Models(_Strict):
+    models: tuple[ModelEntry, ...] = Field(default="all", validate_default=True)
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if value in ("all", ["all"]):
+            return [name for name in list_models() if get_spec(name).weights]
+        if value in ("none", ["none"]):
+            return []
+        return [word for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+class Plan(_Models):
     """All that decides the numbers of a benchmark.
 
     Attributes:
@@ -74,7 +90,6 @@ class Plan(_Strict):
     """
 
     data: dict[str, Path | Folders]
-    models: tuple[ModelEntry, ...] = Field(default="all", validate_default=True)
     fused: dict[str, Path | dict[str, Path]] = Field(default_factory=dict)
     metrics: str | tuple[str, ...] | None = None
     convention: str = "plain"
@@ -82,15 +97,6 @@ class Plan(_Strict):
     range: str = "auto"
     device: str = "auto"
     dtype: str = "auto"
-
-    @field_validator("models", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        if value in ("all", ["all"]):
-            return [name for name in list_models() if get_spec(name).weights]
-        if value in ("none", ["none"]):
-            return []
-        return [word for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check(self) -> Plan:
@@ -125,8 +131,21 @@ class Plan(_Strict):
 
 def make_plan(settings: Mapping[str, Any]) -> Plan:
     """Validate; raises ``MetricError`` in one line that says which setting is wrong."""
+    return _validated(Plan, settings)
+
+
+def parse_models(text: str) -> tuple[ModelEntry, ...]:
+    """``[NAME=]MODEL[:WEIGHTS],...``, "all" that ship weights, or "none". Raises ``MetricError``.
+
+    >>> [entry.label for entry in parse_models("auif,theirs=auif:file.safetensors")]
+    ['auif', 'theirs']
+    """
+    return _validated(_Models, {"models": text}).models
+
+
+def _validated(kind: type[_Kind], settings: Mapping[str, Any]) -> _Kind:
     try:
-        return Plan.model_validate(settings)
+        return kind.model_validate(settings)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("function", "constrained")))

@@ -13,6 +13,7 @@ from rich.text import Text
 from imfuse.metrics import METRICS
 
 if TYPE_CHECKING:
+    from imfuse.benchmark.efficiency import Efficiency
     from imfuse.benchmark.published import PublishedTable
     from imfuse.benchmark.results import Results
     from imfuse.benchmark.tables import Table as BenchmarkTable
@@ -47,7 +48,7 @@ def print_published(tables: Sequence[PublishedTable]) -> None:
         shown.add_column(heading, no_wrap=True, justify="right" if number else "left")
     for one in tables:
         shown.add_row(one.name, one.data, str(one.pairs) if one.pairs else "?", str(len(one.rows)), one.table)
-    console.print(shown)
+    _print_whole(shown, console)
     for cite in dict.fromkeys(f"{one.name.partition('-')[0]}: {one.cite}" for one in tables):
         console.print(Text(f" {cite}"))
 
@@ -68,6 +69,27 @@ def print_reproduction(published: PublishedTable, results: Results | None) -> No
         for i, row in enumerate(rows):
             last = i == len(rows) - 1
             shown.add_row(Text(line.method if i == 0 else ""), *row, end_section=last and len(rows) > 1)
-    console.print(shown)
+    _print_whole(shown, console)
     for note in notes_of(published, results):
         console.print(Text(f" {note}"))
+
+
+def print_efficiency(efficiency: Efficiency) -> None:
+    """Costs of models, and what the numbers are."""
+    from imfuse.benchmark.efficiency import HEAD, notes_of, rows_of
+
+    console = Console(highlight=False)
+    shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
+    for i, heading in enumerate(HEAD):
+        shown.add_column(heading, no_wrap=i > 0, justify="right" if i > 1 else "left")
+    for row in rows_of(efficiency):
+        shown.add_row(*map(Text, row))
+    _print_whole(shown, console)
+    for note in notes_of(efficiency):
+        console.print(Text(f" {note}"))
+
+
+def _print_whole(table: Table, console: Console) -> None:
+    """Print a table whose numbers are not cut where the terminal is narrow."""
+    wide = console.measure(table, options=console.options.update(width=1000)).maximum
+    Console(highlight=False, width=max(wide, console.width)).print(table)

@@ -243,3 +243,45 @@ def reproduce(
     print(out / "reproduce.md")
     if not results.complete:
         raise typer.Exit(1)
+
+
+@benchmark.command()
+def efficiency(
+    models: Annotated[
+        str, typer.Option(metavar="[NAME=]MODEL[:WEIGHTS],...", help="Models; all are those that ship weights.")
+    ] = "all",
+    sizes: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT,...")] = "256x256,512x512,640x480,1024x768",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    dtype: Annotated[str, typer.Option(help="Number format of the networks.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0 takes all.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0, help="Time to measure for each model and size.")] = 3.0,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder to write efficiency.md and efficiency.json into.")
+    ] = None,
+) -> None:
+    """Parameters, operations, time and peak memory of models, each measured in a process of its own."""
+    from imfuse.benchmark.plan import parse_models
+
+    entries = parse_models(models)
+    from rich.console import Console
+
+    from imfuse.benchmark.efficiency import as_json, markdown, measure_models, parse_sizes
+    from imfuse.cli._benchmark_tables import print_efficiency
+    from imfuse.imaging import write_file
+
+    wanted = parse_sizes(sizes)
+    with Console(stderr=True).status("measuring") as status:
+        measured = measure_models(
+            entries,
+            wanted,
+            device=device,
+            dtype=dtype,
+            threads=threads,
+            seconds=seconds,
+            progress=lambda done, total, name: status.update(f"{done} of {total}: {name}"),
+        )
+    print_efficiency(measured)
+    if out is not None:
+        for name, text in (("efficiency.md", markdown(measured)), ("efficiency.json", as_json(measured))):
+            write_file(out / name, text.encode())
+            print(out / name)
