@@ -21,7 +21,7 @@ def test_every_table_can_be_computed(name: str) -> None:
     table = get_published(name)
     assert table.rows
     assert table.cite
-    assert table.data in (*KNOWN, "nir_country")
+    assert table.data in KNOWN
     for symbol in table.compared:
         get_definition(symbol, table.convention)
     assert all(value > 0 for row in table.rows.values() for value in row.values())

@@ -31,6 +31,7 @@ KNOWN: dict[str, KnownSet] = {
     "msrs": KnownSet("MSRS"),
     "m3fd": KnownSet("M3FD", (("m3fd_fusion/ir", "m3fd_fusion/vis"),)),
     "llvip": KnownSet("LLVIP", (("infrared/test", "visible/test"),)),
+    "nir_country": KnownSet("EPFL NIR country"),
     "mri_ct": KnownSet("Harvard MRI-CT", (_MEDICAL[0],)),
     "mri_pet": KnownSet("Harvard MRI-PET", (_MEDICAL[1],)),
     "mri_spect": KnownSet("Harvard MRI-SPECT", (_MEDICAL[2],)),
