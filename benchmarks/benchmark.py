@@ -13,12 +13,13 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from imfuse._kinds import MAX_PIXELS
+from imfuse._kinds import MAX_PIXELS, Stored
 from imfuse.benchmark.datasets import find_data
 from imfuse.benchmark.plan import Plan, make_plan
 from imfuse.benchmark.report import write_report
@@ -29,39 +30,44 @@ from imfuse.fuser import Fuser
 from imfuse.imaging import match_folders, write_image
 from imfuse.scoring import Scorer
 
+Times = tuple[float, float]
+"""Seconds on the clock, and of the processor: the second says more on a machine that is shared."""
 
-def bare(plan: Plan) -> float:
-    """Seconds to read, fuse and score every pair, sources shared between methods, nothing written."""
+
+def timed(work: Callable[[], object]) -> Times:
+    clock, busy = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - clock, time.process_time() - busy
+
+
+def bare(plan: Plan) -> None:
+    """Read, fuse and score every pair, sources shared between methods, nothing written."""
     fusers = [Fuser(entry.model, entry.weights) for entry in plan.models]
     scorer = Scorer.of(plan.metrics, plan.convention, plan.range, MAX_PIXELS)
-    start = time.perf_counter()
     for name, folder in plan.data.items():
         place = find_data(name, Path(str(folder)))
         for pair in match_folders(place.infrared, place.visible).pairs:
             sources = scorer.read_sources(pair)
             for fuser in fusers:
                 fused = fuser(sources[0].stored.pixels, sources[1].stored.pixels)
-                scorer.values(type(sources[0].stored)(fused, "fused"), *sources)
-    return time.perf_counter() - start
+                scorer.values(Stored(fused, "fused"), *sources)
 
 
 def runner(data: Path, models: str, metrics: str | None, turns: int) -> None:
     plan = make_plan({"data": {"tno": data}, "models": models, "metrics": metrics})
-    times: dict[str, list[float]] = {"bare sum": [], "imfuse benchmark": [], "again, all remembered": []}
+    times: dict[str, list[Times]] = {"bare sum": [], "imfuse benchmark": [], "again, all remembered": []}
     for _ in range(turns):
-        times["bare sum"].append(bare(plan))
+        times["bare sum"].append(timed(lambda: bare(plan)))
         with tempfile.TemporaryDirectory() as folder:
             for name in ("imfuse benchmark", "again, all remembered"):
-                start = time.perf_counter()
-                results = run_benchmark(plan, Path(folder), workers=1)
-                times[name].append(time.perf_counter() - start)
-    pairs = len(results.data["tno"].pairs)
-    print(f"{pairs} pairs, models {models}, metrics {','.join(results.metrics)}, threads {torch.get_num_threads()}")
-    print("| what | seconds (median) | to the bare sum |")
-    print("|---|---:|---:|")
-    base = statistics.median(times["bare sum"])
+                times[name].append(timed(lambda: run_benchmark(plan, Path(folder), workers=1)))
+    print(f"TNO, models {models}, threads: {torch.get_num_threads()}, medians of {turns}")
+    print("| what | seconds | of the processor | to the bare sum |")
+    print("|---|---:|---:|---:|")
+    base = statistics.median(busy for _, busy in times["bare sum"])
     for name, taken in times.items():
-        print(f"| {name} | {statistics.median(taken):.2f} | {statistics.median(taken) / base:.3f} |")
+        clock, busy = (statistics.median(values) for values in zip(*taken, strict=True))
+        print(f"| {name} | {clock:.2f} | {busy:.2f} | {busy / base:.3f} |")
 
 
 def made_up(folder: Path, methods: int, pairs: int) -> Results:
@@ -96,10 +102,10 @@ def report(methods: int, pairs: int, keep: Path | None) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = keep or Path(temporary)
         results = made_up(folder, methods, pairs)
-        start, busy = time.perf_counter(), time.process_time()
-        page = write_report(results, folder)
-        seconds, busy = time.perf_counter() - start, time.process_time() - busy
-        print(f"{methods} methods, {pairs} pairs: {seconds:.1f} s, of processors {busy:.1f} s, {page.stat().st_size / 1e6:.1f} MB")
+        seconds, busy = timed(lambda: write_report(results, folder))
+        page = folder / "report.html"
+        size = page.stat().st_size / 1e6
+        print(f"{methods} methods, {pairs} pairs: {seconds:.1f} s, of processors {busy:.1f} s; {size:.1f} MB")
 
 
 def main() -> int:
