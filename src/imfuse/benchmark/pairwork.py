@@ -15,7 +15,7 @@ from imfuse import __version__, _kinds
 from imfuse._levels import ScoredImage
 from imfuse.benchmark.plan import ModelEntry
 from imfuse.core.errors import ImfuseError
-from imfuse.folder import file_digest
+from imfuse.folder import file_digest, fuse_pair
 from imfuse.fuser import Fuser
 from imfuse.imaging import Pair, write_file
 from imfuse.scoring import Scorer, describe_failure
@@ -111,21 +111,27 @@ class _Work:
             outcome.failed[method] = _reason(error, self.job, method)
 
     def _result(self, method: str) -> FusedPicture:
-        file = self.job.fused.get(method) or self._fuse(method)
-        digest, scorer = file_digest(file), self.worker.scorer
+        scorer = self.worker.scorer
+        file, pixels = self.job.fused.get(method), None
+        if file is None:
+            file, pixels = self._fuse(method)
+        digest = file_digest(file)
         known = self.record.scores(digest)
         missing = tuple(symbol for symbol in scorer.metrics if symbol not in known)
         if missing:
-            stored = _kinds.read(file, scorer.max_pixels)
-            known |= _defined(replace(scorer, metrics=missing).values(stored, *self.sources))
+            read = _kinds.read(file, scorer.max_pixels) if pixels is None else _kinds.as_stored(pixels, str(file))
+            known |= _defined(replace(scorer, metrics=missing).values(read, *self.sources))
             self.record.remember(digest, known)
         return FusedPicture(file, digest, {symbol: known[symbol] for symbol in scorer.metrics})
 
-    def _fuse(self, method: str) -> Path:
-        pair = self.job.pair
-        file = self.worker.out / "fused" / self.job.data / method / f"{pair.name}.png"
-        self.worker.fusers[method].fuse_files(pair.infrared, pair.visible, file)
-        return file
+    def _fuse(self, method: str) -> tuple[Path, _kinds.Array | None]:
+        """The file of the result, and its pixels where they were made just now."""
+        file = self.worker.out / "fused" / self.job.data / method / f"{self.job.pair.name}.png"
+        fuser = self.worker.fusers[method]
+        return file, fuse_pair(fuser, self.job.pair, file, self.digests, self._stored)
+
+    def _stored(self) -> tuple[_kinds.Stored, _kinds.Stored]:
+        return self.sources[0].stored, self.sources[1].stored
 
 
 class _Record:

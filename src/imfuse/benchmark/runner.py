@@ -76,7 +76,7 @@ def run_benchmark(
     settings = {"device": plan.device, "dtype": plan.dtype, "range": plan.range}
     worker = PairWorker(plan.models, scorer, out, settings)
     # Loaded here once, so that what is wrong with a model is said before anything is done.
-    device = {fuser.device.type for fuser in replace(worker).fusers.values()} or {"cpu"}
+    device = {fuser.device.type for fuser in worker.fusers.values()} or {"cpu"}
     _make_folder(out)
     jobs = [
         Job(data.name, pair, {method: files[pair.name] for method, files in data.fused.items() if pair.name in files})
@@ -157,7 +157,8 @@ def _outcomes(worker: PairWorker, jobs: Sequence[Job], workers: int) -> Iterator
 
 def _in_processes(worker: PairWorker, jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
     """What is done; ends early where a process is killed."""
-    with _pool(worker, workers) as pool:
+    # A copy carries no networks: each process loads its own.
+    with _pool(replace(worker), workers) as pool:
         futures = [pool.submit(_run, job) for job in jobs]
         for future in as_completed(futures):
             with suppress(BrokenProcessPool):
@@ -209,7 +210,7 @@ def _metric(symbol: str, convention: str) -> dict[str, str]:
 def _methods(plan: Plan, worker: PairWorker) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for entry in plan.models:
-        fuser = replace(worker, models=(entry,)).fusers[entry.label]
+        fuser = worker.fusers[entry.label]
         header = read_header(resolve_weights(fuser.spec, entry.weights))
         found[entry.label] = {
             "kind": "model",

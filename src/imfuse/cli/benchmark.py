@@ -57,7 +57,7 @@ def run(
     config: Annotated[
         Path | None, typer.Option(metavar="YAML", help="These settings from a file; options given here win.")
     ] = None,
-    out: Out = Path("benchmark"),
+    out: Out = Path("runs/benchmark"),
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes. Default: one per core, at most 8; one on a GPU.")
     ] = None,
@@ -206,7 +206,7 @@ def reproduce(
     fused: Annotated[
         list[str] | None, typer.Option(metavar="NAME=DIR", help="Pictures made elsewhere (repeatable).")
     ] = None,
-    out: Out = Path("benchmark"),
+    out: Out = Path("runs/reproduce"),
     workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
 ) -> None:
     """Score a published table's data set under its convention and print printed, ours and difference.
