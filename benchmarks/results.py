@@ -20,6 +20,7 @@ from imfuse.benchmark.runner import run_benchmark
 from imfuse.benchmark.tables import markdown, tables_of, write_tables
 from imfuse.core.convert import convert
 from imfuse.core.registry import get_spec, list_models
+from imfuse.folder import Progress
 from imfuse.imaging import write_file
 
 SETS = {"tno": "tno", "roadscene": "roadscene", "msrs": "msrs_sample", "nir_country": "nir_country"}
@@ -91,8 +92,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int)
     args = parser.parse_args()
 
-    def tell(step: object) -> None:
-        print(step, file=sys.stderr)
+    def tell(step: Progress) -> None:
+        print(f"{step.done} of {step.total} {step.name}", file=sys.stderr)
 
     results = run_benchmark(plan_of(args.shared, args.work), args.work, workers=args.workers, progress=tell)
     results.write(args.work / "results.json")

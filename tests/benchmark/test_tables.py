@@ -77,6 +77,15 @@ def test_command(pairs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert "failed: mine dark 2: dark/2.png: the file is empty" in capsys.readouterr().err
 
 
+def test_settings_of_a_file_and_of_the_command_line(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (pairs / "plan.yaml").write_text("data: {mine: set}\nmodels: none\nfused: {dark: dark}\nmetrics: [EN]\n")
+    monkeypatch.chdir(pairs / "set")
+    words = ["benchmark", "--config", "../plan.yaml", "--metrics", "SD", "--workers", "1", "--no-report", "-o", "../x"]
+    assert main(words) == 0
+    results = read_results(pairs / "x")
+    assert (list(results.methods), list(results.metrics)) == (["dark"], ["SD"])
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
