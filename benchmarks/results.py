@@ -1,115 +1,108 @@
-"""Our weights beside the authors' on the test sets of the AUIF-Net and DIDFuse papers: ``results.py --shared DIR``.
+"""Write ``docs/results.md``: every shipped model, and authors' weights where there are any, on the test sets.
 
-Prints a Markdown page with mean scores; ``-o docs/results.md`` writes it and four pictures into ``docs/images``.
-The authors' weights run through our code, so that only the weights differ.
+``results.py --shared DIR -o docs/results.md --work FOLDER`` runs ``imfuse benchmark`` in FOLDER, where a stopped run
+goes on, and leaves its report there. DIR holds ``data``, ``official/<model>/checkpoints`` and ``truth/fused``.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from pathlib import Path
 
-import numpy as np
-import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 
+from imfuse.benchmark.figure import Row, write_figure
+from imfuse.benchmark.plan import Plan, make_plan
+from imfuse.benchmark.report import write_report
+from imfuse.benchmark.results import Results
+from imfuse.benchmark.runner import run_benchmark
+from imfuse.benchmark.tables import markdown, tables_of, write_tables
 from imfuse.core.convert import convert
-from imfuse.core.registry import get_spec
-from imfuse.fuser import Fuser
-from imfuse.imaging import luminance, match_folders, read_image
-from imfuse.metrics import METRICS, score_images
+from imfuse.core.registry import get_spec, list_models
+from imfuse.folder import Progress
+from imfuse.imaging import write_file
 
-MODELS = ("auif", "didfuse")
-SHOWN = ("EN", "SD", "SF", "AG", "SCD")
-SETS = {"TNO": "tno", "RoadScene test": "roadscene/test", "NIR country": "nir_country"}
-# One pair of each set and a second of RoadScene, chosen for people, lamps and sky before any result was seen.
-PICTURES = (("TNO", "25"), ("RoadScene test", 7), ("RoadScene test", 21), ("NIR country", 3))
+SETS = {"tno": "tno", "roadscene": "roadscene", "msrs": "msrs_sample", "nir_country": "nir_country"}
+# Chosen for people, lamps and sky before any result was seen.
+ROWS = (("tno", "25"), ("roadscene", 7), ("roadscene", 21), ("msrs", 1), ("nir_country", 3))
+FIGURE_WIDTH = 1600
 
 
-def unit(pixels: np.ndarray) -> torch.Tensor:
-    """Luminance of an 8-bit picture as (1, 1, H, W) in [0, 1]."""
-    scaled = pixels.astype(np.float32) / 255
-    return torch.from_numpy(np.ascontiguousarray(luminance(scaled) if scaled.ndim == 3 else scaled))[None, None]
+def plan_of(shared: Path, work: Path) -> Plan:
+    """All shipped models, those of them whose authors' checkpoints are at hand once more, and published pictures."""
+    models = []
+    for name in list_models():
+        checkpoints = shared / "official" / name / "checkpoints"
+        if get_spec(name).weights:
+            models.append({"model": name})
+        if checkpoints.is_dir():
+            weights = work / "weights" / f"{name}.safetensors"
+            if not weights.is_file():
+                convert([checkpoints], weights, name)
+            models.append({"model": name, "weights": str(weights), "name": f"{name} (authors)"})
+    fused = {folder.name: {"tno": folder} for folder in sorted((shared / "truth" / "fused").glob("*/"))}
+    return make_plan({"data": {n: shared / "data" / d for n, d in SETS.items()}, "models": models, "fused": fused})
 
 
-def fusers(shared: Path, folder: Path) -> dict[tuple[str, str], Fuser]:
-    """Each method with our weights and with the authors'."""
-    found = {}
-    for model in MODELS:
-        authors = folder / f"{model}.safetensors"
-        convert([shared / "official" / model / "checkpoints"], authors)
-        found[model, "authors"] = Fuser(model, authors)
-        found[model, "ours"] = Fuser(model)
-    return found
+def draw(results: Results, work: Path, target: Path) -> None:
+    """The figure of some pairs, as a picture for a page."""
+    rows = []
+    for data, pair in ROWS:
+        names = list(results.data[data].pairs)
+        rows.append(Row(data, names[pair] if isinstance(pair, int) else pair))
+    models = [name for name, about in results.methods.items() if about["kind"] == "model"]
+    png, _ = write_figure(results, work, rows, models, work / "figure")
+    with Image.open(png) as image:
+        picture = image.convert("RGB")
+    picture.thumbnail((FIGURE_WIDTH, 10 * FIGURE_WIDTH), Image.Resampling.LANCZOS)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(target, quality=88)
 
 
-def table(name: str, pairs: int, scores: dict[tuple[str, str], list[list[float]]]) -> str:
-    """Means of one set as a Markdown table."""
-    specs = [METRICS[symbol] for symbol in SHOWN]
-    head = " | ".join(f"{spec.symbol}{f' ({spec.unit})' if spec.unit else ''}" for spec in specs)
-    lines = [f"## {name}, {pairs} pairs", "", f"| method | weights | {head} |", "|---|---|" + "---|" * len(specs)]
-    for (model, weights), rows in scores.items():
-        means = " | ".join(f"{value:.3f}" for value in np.nanmean(rows, axis=0))
-        lines.append(f"| {get_spec(model).title} | {weights} | {means} |")
-    return "\n".join([*lines, ""])
-
-
-def picture(fused: dict[tuple[str, str], np.ndarray], path: Path) -> None:
-    """The fused results of one pair side by side, named, no wider than 1280 pixels."""
-    panels = []
-    for (model, weights), pixels in fused.items():
-        panel = Image.fromarray(pixels).convert("RGB")
-        panel.thumbnail((316, 316), Image.Resampling.LANCZOS)
-        titled = Image.new("RGB", (panel.width, panel.height + 18), "white")
-        titled.paste(panel, (0, 18))
-        ImageDraw.Draw(titled).text((4, 3), f"{get_spec(model).title}, {weights}", fill="black")
-        panels.append(np.pad(np.asarray(titled), ((0, 0), (0, 4), (0, 0)), constant_values=255))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.concatenate(panels, axis=1)).save(path, quality=88)
+def page_of(results: Results, picture: str) -> str:
+    """The page as Markdown."""
+    convention, environment = results.convention["name"], results.environment
+    made = f"imfuse {results.imfuse}, torch {environment['torch']}, {environment['device']}, {results.date[:10]}"
+    return "\n".join([
+        "# Results",
+        "",
+        "Printed by `python benchmarks/results.py --shared DIR -o docs/results.md`, which runs"
+        " [`imfuse benchmark`](guide/benchmark.md).",
+        f"Means over the pairs of each set under the convention `{convention}`; see [Metrics](metrics.md). **Bold** is"
+        " best, underlined second; `rank` is the mean rank over pairs and metrics.",
+        "A model alone has the weights that ship; *(authors)* has its authors' published checkpoint, run through this"
+        " library. Names that are no model are pictures that others published.",
+        "MSRS is a sample of 17 of its 361 test pairs.",
+        "",
+        f"![Infrared, visible and fused pictures of five pairs]({picture})",
+        "",
+        *(markdown(table) for table in tables_of(results)),
+        f"Made by {made}.",
+        "",
+    ])  # fmt: skip
 
 
 def main() -> int:
-    """Print or write the page."""
+    """Run, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, required=True, help="folder with official/ and data/")
-    parser.add_argument("-o", "--out", type=Path, help="the Markdown file to write, with pictures in images/ beside it")
+    parser.add_argument("--shared", type=Path, required=True)
+    parser.add_argument("-o", "--out", type=Path, required=True, help="the Markdown file")
+    parser.add_argument("--work", type=Path, default=Path("runs/results"), help="folder of the benchmark")
+    parser.add_argument("--workers", type=int)
     args = parser.parse_args()
-    page = [
-        "# Results",
-        "",
-        "Printed by `python benchmarks/results.py --shared DIR -o docs/results.md`. Means over the pairs of each set,",
-        "of the luminance, by the definitions of [Metrics](metrics.md); more is better in every column.",
-        "*authors*: their published checkpoints, run through this library. *ours*: the weights that ship, trained by",
-        "the papers' recipes on the 180 FLIR pairs of RoadScene; see [Training](training/index.md).",
-        "Their SD and SF are not comparable with the papers' tables, which use unusual forms of both.",
-        "",
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        methods = fusers(args.shared, Path(folder))
-        for name, place in SETS.items():
-            pairs = match_folders(args.shared / "data" / place / "ir", args.shared / "data" / place / "vi").pairs
-            wanted = {key for group, key in PICTURES if group == name}
-            scores: dict[tuple[str, str], list[list[float]]] = {key: [] for key in methods}
-            for index, pair in enumerate(pairs):
-                infrared, visible = read_image(pair.infrared), read_image(pair.visible)
-                fused = {key: fuser(infrared, visible) for key, fuser in methods.items()}
-                for key, pixels in fused.items():
-                    values = score_images(unit(pixels), unit(infrared), unit(visible), metrics=SHOWN)
-                    scores[key].append([value.item() for value in values.values()])
-                if args.out and wanted & {index, pair.name}:
-                    target = args.out.parent / "images" / f"result_{place.split('/')[0]}_{pair.name}.jpg"
-                    picture(fused, target)
-                    page.append(f"![fused pictures of {name} {pair.name}](images/{target.name})\n")
-            page.append(table(name, len(pairs), scores))
-            print(page[-1], file=sys.stderr)
-    text = "\n".join(page)
-    if args.out:
-        args.out.write_text(text, encoding="utf-8")
-    else:
-        print(text)
-    return 0
+
+    def tell(step: Progress) -> None:
+        print(f"{step.done} of {step.total} {step.name}", file=sys.stderr)
+
+    results = run_benchmark(plan_of(args.shared, args.work), args.work, workers=args.workers, progress=tell)
+    results.write(args.work / "results.json")
+    write_tables(results, args.work)
+    write_report(results, args.work)
+    picture = args.out.parent / "images" / "results.jpg"
+    draw(results, args.work, picture)
+    write_file(args.out, page_of(results, f"images/{picture.name}").encode())
+    return 0 if results.complete else 1
 
 
 if __name__ == "__main__":

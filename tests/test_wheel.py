@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from imfuse.benchmark.published import list_published
 from imfuse.core.registry import get_spec, list_models
 from imfuse.data import render_scene
 from imfuse.imaging import read_image, write_image
@@ -38,7 +39,10 @@ def test_wheel_holds_weights_recipes_and_types(wheel: Path) -> None:
     for model in list_models():
         assert {f"imfuse/weights/{entry.file}" for entry in get_spec(model).weights} <= names
     assert {f"imfuse/training/recipes/{name}.yaml" for name in list_recipes()} <= names
-    assert "imfuse/py.typed" in names
+    assert {f"imfuse/benchmark/published/{name}.csv" for name in (*list_published(), "refinefuse-cost")} <= names
+    report = ROOT / "src" / "imfuse" / "benchmark" / "report"
+    assert {f"imfuse/benchmark/report/{path.name}" for path in report.iterdir() if path.is_file()} <= names
+    assert {"imfuse/py.typed", "imfuse/benchmark/published/sources.yaml"} <= names
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
 
 

@@ -75,10 +75,14 @@ def read(path: PathLike, max_pixels: int) -> Stored:
     """Read a file. A gray picture that is stored as RGB counts as gray: its result is gray as well."""
     # Who raises the limit on pixels wants the pictures read, so the limit on bytes goes along.
     max_bytes = MAX_BYTES * max(max_pixels, MAX_PIXELS) // MAX_PIXELS
-    pixels = read_image(path, max_pixels=max_pixels, max_bytes=max_bytes)
+    return as_stored(read_image(path, max_pixels=max_pixels, max_bytes=max_bytes), str(Path(path)))
+
+
+def as_stored(pixels: Array, name: str) -> Stored:
+    """Pixels as ``read`` gives them for a file that holds them."""
     if pixels.ndim == 3 and is_gray(pixels, equal_channels=True):
         pixels = np.ascontiguousarray(pixels[..., 0])
-    return Stored(pixels, str(Path(path)))
+    return Stored(pixels, name)
 
 
 def check_batches(infrared: Loaded, visible: Loaded) -> None:

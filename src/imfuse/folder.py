@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from imfuse import __version__
-from imfuse._kinds import read
+from imfuse._kinds import Array, Stored, read
 from imfuse.core.errors import ImageError, ImfuseError, PairError
 from imfuse.imaging import Pair, match_folders, read_metadata, remove_leftovers, write_image
 
@@ -82,6 +82,22 @@ def fuse_files(fuser: Fuser, infrared: Path, visible: Path, out: Path, *, overwr
     return True
 
 
+def fuse_pair(
+    fuser: Fuser, pair: Pair, out: Path, digests: tuple[str, str], load: Callable[[], tuple[Stored, Stored]]
+) -> Array | None:
+    """Fuse a pair whose pictures others need as well; ``digests`` are those of its files, ``load`` gives the pictures.
+
+    Returns:
+        The pixels that were written, or None where ``out`` is already the result, so that nothing was done.
+    """
+    job = _Job(pair, out, fingerprint=fuser.fingerprint(*digests))
+    if _is_finished(out, job.fingerprint):
+        return None
+    job.prepared = fuser.prepare(*load())
+    _fuse(job, fuser)
+    return _write(job, fuser)
+
+
 def fuse_folder(
     fuser: Fuser,
     infrared: Path,
@@ -135,7 +151,7 @@ def _stream(fuser: Fuser, jobs: Iterable[_Job], overwrite: bool, workers: int) -
     """Read ahead in threads, fuse here, write behind in threads."""
     pace = _Pace(workers)
 
-    def step(function: Callable[[_Job], None]) -> Callable[[_Job], _Job]:
+    def step(function: Callable[[_Job], object]) -> Callable[[_Job], _Job]:
         return lambda job: _guarded(function, job)
 
     def watched(read_jobs: Iterator[_Job]) -> Iterator[_Job]:
@@ -178,7 +194,7 @@ def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _guarded(function: Callable[[_Job], None], job: _Job) -> _Job:
+def _guarded(function: Callable[[_Job], object], job: _Job) -> _Job:
     """One step of a job that is still open; whatever goes wrong is the job's own failure."""
     if job.outcome is None:
         try:
@@ -198,7 +214,7 @@ def _describe(error: Exception, job: _Job) -> str:
 
 
 def _read(job: _Job, fuser: Fuser, overwrite: bool) -> None:
-    job.fingerprint = fuser.fingerprint(_file_digest(job.pair.infrared), _file_digest(job.pair.visible))
+    job.fingerprint = fuser.fingerprint(file_digest(job.pair.infrared), file_digest(job.pair.visible))
     if not overwrite and _is_finished(job.out, job.fingerprint):
         job.outcome = "skipped"
         return
@@ -210,7 +226,7 @@ def _fuse(job: _Job, fuser: Fuser) -> None:
     job.fused = fuser.fuse_luminance(job.prepared)
 
 
-def _write(job: _Job, fuser: Fuser) -> None:
+def _write(job: _Job, fuser: Fuser) -> Array:
     assert job.prepared is not None
     assert job.fused is not None
     pixels = fuser.finish(job.prepared, job.fused).as_type(fuser.bits or 8)
@@ -223,9 +239,10 @@ def _write(job: _Job, fuser: Fuser) -> None:
     }
     write_image(job.out, pixels, metadata=metadata)
     job.outcome = "written"
+    return pixels
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
     """SHA-256 of a file; nothing for one that cannot be read, which the reader then explains."""
     digest = hashlib.sha256()
     try:

@@ -100,7 +100,7 @@ class Fuser:
         self.dtype = _checked_dtype(self.spec, dtype)
         self.device = _checked_device(device)
         network = create_model(model, weights, **self.options)
-        self._weights_hash = _hash_of_weights(self.spec, weights, network)
+        self.weights_hash = _hash_of_weights(self.spec, weights, network)
         self.network = network.inference_form().to(device=self.device, dtype=self.dtype)
 
     @overload
@@ -177,7 +177,7 @@ class Fuser:
         """SHA-256 over everything that decides a result; ``inputs`` are the hashes of what is fused."""
         from imfuse import __version__
 
-        settings: list[object] = [self.spec.name, self._weights_hash, self.options, str(self.dtype), __version__]
+        settings: list[object] = [self.spec.name, self.weights_hash, self.options, str(self.dtype), __version__]
         settings += [str(self.range), str(self.visible_range), self.gray, self.bits or 8, self.resize, inputs]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 

@@ -104,7 +104,7 @@ def score(
         return score_folders(*paths, metrics=metrics, convention=convention, range=range, max_pixels=max_pixels)
     if folders:
         raise PairError(f"three pictures or three folders are expected; folders are: {', '.join(folders)}")
-    scorer = _Scorer.of(metrics, convention, range, max_pixels)
+    scorer = Scorer.of(metrics, convention, range, max_pixels)
     stored = {side: _load(picture, side, max_pixels) for side, picture in given.items()}
     return scorer.values(stored["fused"], *scorer.sources(stored["infrared"], stored["visible"]))
 
@@ -124,7 +124,7 @@ def score_files(
     The other arguments, and the errors, are those of ``score``.
     """
     started = time.perf_counter()
-    scorer = _Scorer.of(metrics, convention, range, max_pixels)
+    scorer = Scorer.of(metrics, convention, range, max_pixels)
     pair = Pair(Path(visible).stem, Path(infrared), Path(visible))
     sources = scorer.read_sources(pair)
     rows = [
@@ -168,7 +168,7 @@ def score_folders(
         PairError: the folders do not belong together.
     """
     started = time.perf_counter()
-    scorer = _Scorer.of(metrics, convention, range, max_pixels)
+    scorer = Scorer.of(metrics, convention, range, max_pixels)
     folders = _named(fused)
     pairing = match_folders(infrared, visible)
     matches = {method: match_fused(folder, pairing.pairs) for method, folder in folders.items()}
@@ -224,7 +224,7 @@ class _Job:
 
 
 @dataclass(frozen=True)
-class _Scorer:
+class Scorer:
     """What to compute, checked."""
 
     metrics: tuple[str, ...]
@@ -233,14 +233,17 @@ class _Scorer:
     max_pixels: int
 
     @classmethod
-    def of(cls, metrics: Chosen, convention: str, range_: str | Range, max_pixels: int) -> _Scorer:
+    def of(cls, metrics: Chosen, convention: str, range_: str | Range, max_pixels: int) -> Scorer:
+        """Check the arguments of ``score``."""
         range_ = parse_range(range_) if isinstance(range_, str) else range_
         return cls(choose_metrics(metrics, convention), convention, range_, max_pixels)
 
     def read_sources(self, pair: Pair) -> tuple[ScoredImage, ScoredImage]:
+        """Infrared and visible picture of a pair; raises what ``score`` raises."""
         return self.sources(_kinds.read(pair.infrared, self.max_pixels), _kinds.read(pair.visible, self.max_pixels))
 
     def sources(self, infrared: Stored, visible: Stored) -> tuple[ScoredImage, ScoredImage]:
+        """The same of pictures that are read."""
         _check_size(infrared, visible)
         gray = get_convention(self.convention).gray
         return ScoredImage(infrared, gray, self.range), ScoredImage(visible, gray)
@@ -275,25 +278,26 @@ def _pool(workers: int | None) -> Iterator[ThreadPoolExecutor]:
         cv2.setNumThreads(opencv_threads)
 
 
-def _score_pair(scorer: _Scorer, job: _Job) -> list[ImageScores | Failure]:
+def _score_pair(scorer: Scorer, job: _Job) -> list[ImageScores | Failure]:
     """Score what all methods made of a pair; whatever goes wrong is the failure of one picture or of the pair."""
     try:
         sources = scorer.read_sources(job.pair)
     except Exception as error:
-        return [Failure("", job.pair.name, _describe(error, job.pair.visible))]
+        return [Failure("", job.pair.name, describe_failure(error, job.pair.visible))]
     return [_score_file(scorer, method, job.pair.name, path, sources) for method, path in job.fused.items()]
 
 
 def _score_file(
-    scorer: _Scorer, method: str, image: str, path: Path, sources: tuple[ScoredImage, ScoredImage]
+    scorer: Scorer, method: str, image: str, path: Path, sources: tuple[ScoredImage, ScoredImage]
 ) -> ImageScores | Failure:
     try:
         return ImageScores(method, image, scorer.values(_kinds.read(path, scorer.max_pixels), *sources))
     except Exception as error:
-        return Failure(method, image, _describe(error, path))
+        return Failure(method, image, describe_failure(error, path))
 
 
-def _describe(error: Exception, path: Path) -> str:
+def describe_failure(error: Exception, path: Path) -> str:
+    """One line on why the picture at ``path`` has no scores."""
     if isinstance(error, MetricError):
         return f"{path}: {error}"
     if isinstance(error, ImfuseError):

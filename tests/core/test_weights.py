@@ -52,6 +52,14 @@ def one_line(error: pytest.ExceptionInfo[WeightsError], *parts: object) -> None:
 # Round trip
 
 
+def test_equal_weights_make_equal_files(file: Path, state: dict[str, Tensor], tmp_path: Path) -> None:
+    header = {str(i): "ä" for i in range(20)}
+    for name in ("a", "b"):
+        save_weights(tmp_path / name, state, header)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert read_header(tmp_path / "a") == header
+
+
 def test_round_trip(file: Path, state: dict[str, Tensor]) -> None:
     found = load_weights(file, SPEC, state)
     assert found.keys() == state.keys()

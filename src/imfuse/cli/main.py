@@ -20,9 +20,10 @@ COMMANDS = {
     "models": "imfuse.cli.models",
     "convert": "imfuse.cli.convert",
     "score": "imfuse.cli.score",
+    "benchmark": "imfuse.cli.benchmark",
     "demo": "imfuse.cli.demo",
 }
-"""Name of a command -> module with a function of that name. These modules import neither torch nor NumPy."""
+"""Name of a command -> module with a function (or ``Typer``) of that name. They import neither torch nor NumPy."""
 
 PARTLY, MISUSED, INTERRUPTED = 1, 2, 130
 
@@ -50,7 +51,11 @@ def build_app() -> typer.Typer:
     app.callback()(_root)
     for name, module in COMMANDS.items():
         if importlib.util.find_spec(module) is not None:
-            app.command(name)(getattr(importlib.import_module(module), name))
+            command = getattr(importlib.import_module(module), name)
+            if isinstance(command, typer.Typer):
+                app.add_typer(command, name=name)
+            else:
+                app.command(name)(command)
     return app
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
@@ -118,7 +119,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], header: Mapping[str, s
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # save_file would make a file that its owner alone can read.
-        temporary.write_bytes(save(tensors, metadata=dict(header)))
+        temporary.write_bytes(_in_order(save(tensors, metadata=dict(header))))
         temporary.replace(path)
     except BaseException as error:
         with suppress(OSError):
@@ -126,6 +127,17 @@ def save_weights(path: Path, state: Mapping[str, Tensor], header: Mapping[str, s
         if isinstance(error, OSError):
             raise WeightsError(f"{path}: cannot write ({error.strerror or error})") from None
         raise
+
+
+def _in_order(data: bytes) -> bytes:
+    """Sort the provenance in the header: safetensors shuffles it, and equal weights should have equal hashes."""
+    size = int.from_bytes(data[:8], "little")
+    content = json.loads(data[8 : 8 + size])
+    content["__metadata__"] = dict(sorted(content["__metadata__"].items()))
+    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False).encode()
+    # Tensors begin at a multiple of 8.
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + data[8 + size :]
 
 
 def _some(names: list[str], most: int = 5) -> str:

@@ -1,0 +1,70 @@
+"""How large a network is, and how many multiplications and additions one pair costs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from imfuse.core.registry import create_model, get_spec
+from imfuse.layers.padding import round_up
+
+COUNTED = "convolutions, linear layers and attention products; not counted: norms, activations, sums, filters"
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """What a network costs whatever machine it runs on.
+
+    Attributes:
+        parameters: numbers that training sets; buffers do not count.
+        macs: multiply-accumulate operations of one pair in convolutions, linear layers and attention products.
+        convolution_macs: those of convolutions alone, which some articles print, often as "FLOPs".
+    """
+
+    parameters: int
+    macs: int
+    convolution_macs: int
+
+
+def count(model: str, height: int, width: int, **options: str) -> Complexity:
+    """Count the plain module of a method at a size (padded to what the method needs).
+
+    The counter is torch's (``torch.utils.flop_counter``), which counts a multiplication and an addition as two; a
+    multiply-accumulate is both. Raises ``ModelError`` for an unknown model.
+
+    >>> count("didfuse", 64, 64).parameters
+    260935
+    """
+    spec = get_spec(model)
+    sides = [round_up(max(side, spec.min_size), spec.multiple) for side in (height, width)]
+    return count_module(create_model(model, weights=None, **options), *sides)
+
+
+def count_module(network: nn.Module, height: int, width: int) -> Complexity:
+    """Count any network that takes a pair of tensors (1, 1, H, W)."""
+    # Tensors without content: only shapes are computed, so a large picture costs no time and no memory.
+    network = network.to("meta").eval()
+    pair = [torch.empty(1, 1, height, width, device="meta") for _ in range(2)]
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), _attention_in_parts(), counter:
+        network(*pair)
+    by_operation = counter.get_flop_counts()["Global"]
+    convolutions = sum(flops for operation, flops in by_operation.items() if "conv" in str(operation))
+    return Complexity(
+        sum(parameter.numel() for parameter in network.parameters()),
+        counter.get_total_flops() // 2,
+        convolutions // 2,
+    )
+
+
+@contextmanager
+def _attention_in_parts() -> Iterator[None]:
+    """The counter knows products of matrices, but not every fused form of attention."""
+    with sdpa_kernel(SDPBackend.MATH):
+        yield

@@ -1,0 +1,186 @@
+"""The qualitative figure of papers: rows are pairs, columns are methods, with magnified details, as PNG and PDF."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from imfuse._kinds import MAX_PIXELS, read
+from imfuse._levels import FULL, to_levels
+from imfuse.benchmark.results import Results
+from imfuse.core.errors import ImageError, ImfuseError, MetricError
+from imfuse.imaging import parse_range
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Levels = npt.NDArray[np.uint8]
+
+_WIDTH = 7.16  # inches: two columns of an IEEE page
+_DPI = 300
+_COLOURS = ("#ff3b30", "#34c759", "#ffcc00")
+_INSET = 0.44
+_GAP = 0.012
+_DEFAULT_SIZE = 0.16
+_PAIR = re.compile(r"(?:(?P<data>[^/@]+)/)?(?P<name>[^@]+)(?P<details>(?:@[^@]+)*)")
+
+
+@dataclass(frozen=True)
+class Detail:
+    """A square to magnify: its centre as parts of width and height, its side as a part of the shorter side."""
+
+    x: float
+    y: float
+    size: float = _DEFAULT_SIZE
+
+
+@dataclass(frozen=True)
+class Row:
+    """A pair of a data set, and what to magnify of it; nothing given: where the infrared picture stands out most."""
+
+    data: str
+    name: str
+    details: tuple[Detail, ...] = ()
+
+
+def parse_row(text: str, results: Results) -> Row:
+    """``[DATA/]NAME[@X,Y[,SIZE]]...``; raises ``MetricError`` for what the results do not have."""
+    match = _PAIR.fullmatch(text)
+    words: dict[str, str | None] = match.groupdict() if match else {"name": text}
+    data, name = words.get("data") or next(iter(results.data)), words["name"] or ""
+    if data not in results.data:
+        raise MetricError(f"--pair {text!r}: no data set {data!r}; there are {', '.join(results.data)}")
+    if name not in results.data[data].pairs:
+        some = ", ".join(list(results.data[data].pairs)[:5])
+        raise MetricError(f"--pair {text!r}: no pair {name!r} in {data}; there are {some} ...")
+    try:
+        details = tuple(Detail(*map(float, one.split(","))) for one in (words.get("details") or "").split("@")[1:])
+    except (TypeError, ValueError):
+        raise MetricError(f"--pair {text!r}: [DATA/]NAME@X,Y,SIZE is expected, such as tno/05@0.4,0.6,0.15") from None
+    for one in details:
+        if not (0 <= one.x <= 1 and 0 <= one.y <= 1 and 0 < one.size <= 1):
+            raise MetricError(f"--pair {text!r}: X, Y and SIZE are parts of the picture, from 0 to 1")
+    if len(details) > len(_COLOURS):
+        raise MetricError(f"--pair {text!r}: at most {len(_COLOURS)} details are magnified")
+    return Row(data, name, details)
+
+
+def write_figure(results: Results, folder: Path, rows: Sequence[Row], methods: Sequence[str], out: Path) -> list[Path]:
+    """Write ``out`` with the extensions .png and .pdf; ``folder`` is that of the results.
+
+    Raises ``MetricError`` for an unknown method, ``ImageError`` for pictures that cannot be read, ``ImfuseError``
+    where matplotlib is not installed.
+    """
+    unknown = [method for method in methods if method not in results.methods]
+    if unknown:
+        raise MetricError(f"no method {unknown[0]!r} in the results; there are {', '.join(results.methods)}")
+    try:
+        figure = _draw(results, folder, rows, methods or list(results.methods))
+    except ModuleNotFoundError:
+        raise ImfuseError("a figure needs another package: pip install 'imfuse[report]'") from None
+    targets = [out.with_name(out.name + extension) for extension in (".png", ".pdf")]
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(targets[0], dpi=_DPI, metadata={"Software": None})
+        figure.savefig(targets[1], dpi=_DPI, metadata={"CreationDate": None, "Producer": None})
+    except OSError as error:
+        raise ImageError(f"{out}: cannot write ({error.strerror or error})") from None
+    return targets
+
+
+def standing_out(infrared: Levels) -> Detail:
+    """Where the infrared picture is brightest against its surroundings, as a person or an engine is."""
+    gray = infrared.astype(np.float32) if infrared.ndim == 2 else infrared.mean(2, dtype=np.float32)
+    side = min(gray.shape)
+    near = cv2.GaussianBlur(gray, (0, 0), max(0.5, side / 40))
+    far = cv2.GaussianBlur(gray, (0, 0), max(1.0, side / 8))
+    # Blurs know less of the surroundings at the rim.
+    rim = side // 10
+    contrast = (near - far)[rim : gray.shape[0] - rim, rim : gray.shape[1] - rim]
+    y, x = np.unravel_index(int(contrast.argmax()), contrast.shape)
+    return Detail(float(x + rim) / gray.shape[1], float(y + rim) / gray.shape[0])
+
+
+def _draw(results: Results, folder: Path, rows: Sequence[Row], methods: Sequence[str]) -> Figure:
+    from matplotlib.figure import Figure
+
+    pictures = [_pictures(results, folder, row, methods) for row in rows]
+    titles = ["infrared", "visible", *methods]
+    cell = (_WIDTH - _GAP * (len(titles) - 1)) / len(titles)
+    # A row is as high as its pictures are at the width of a column.
+    heights = [cell * row["infrared"].shape[0] / row["infrared"].shape[1] for row in pictures]
+    head = 0.2
+    total = head + sum(heights) + _GAP * (len(rows) - 1)
+    figure = Figure(figsize=(_WIDTH, total))
+    top = total - head
+    for row, found, height in zip(rows, pictures, heights, strict=True):
+        details = row.details or (standing_out(found["infrared"]),)
+        for column, title in enumerate(titles):
+            left = column * (cell + _GAP)
+            place = (left / _WIDTH, (top - height) / total, cell / _WIDTH, height / total)
+            axes: Any = figure.add_axes(place)
+            axes.set_axis_off()
+            if row is rows[0]:
+                axes.set_title(title, fontsize=7, pad=3)
+            if title in found:
+                _panel(axes, found[title], details)
+        top -= height + _GAP
+    return figure
+
+
+def _pictures(results: Results, folder: Path, row: Row, methods: Sequence[str]) -> dict[str, Levels]:
+    data = results.data[row.data]
+    pair = data.pairs[row.name]
+    infrared = read(Path(data.infrared) / pair["infrared"], MAX_PIXELS)
+    found = {"infrared": to_levels(infrared, parse_range(results.range))}
+    found["visible"] = to_levels(read(Path(data.visible) / pair["visible"], MAX_PIXELS))
+    for method in methods:
+        # A method without this picture leaves its place empty.
+        if entry := data.pictures.get(method, {}).get(row.name):
+            found[method] = to_levels(read(folder / entry["file"], MAX_PIXELS), FULL)
+    return found
+
+
+def _panel(axes: Axes, picture: Levels, details: Sequence[Detail]) -> None:
+    """A picture with frames round its details, and these magnified in its lower corners."""
+    height, width = picture.shape[:2]
+    settings: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 255}
+    axes.imshow(picture, aspect="auto", interpolation="antialiased", **settings)
+    for detail, colour, corner in zip(details, _COLOURS, _corners(details, width / height), strict=False):
+        half = detail.size * min(height, width) / 2
+        x, y = (min(max(part * side, half), side - half) for part, side in ((detail.x, width), (detail.y, height)))
+        axes.add_patch(_frame((x - half - 0.5, y - half - 0.5), 2 * half, colour))
+        inset: Any = axes.inset_axes((*corner, _INSET, _INSET * width / height))
+        left, top = round(x - half), round(y - half)
+        side = max(1, round(2 * half))
+        inset.imshow(picture[top : top + side, left : left + side], aspect="auto", interpolation="bicubic", **settings)
+        inset.set_xticks([])
+        inset.set_yticks([])
+        for spine in inset.spines.values():
+            spine.set(edgecolor=colour, linewidth=1.1)
+
+
+def _corners(details: Sequence[Detail], aspect: float) -> list[tuple[float, float]]:
+    """Lower left ends of the insets, as parts from below: the corners that hide the details least."""
+    free = [(x, y) for y in (0.0, 1 - _INSET * aspect) for x in (0.0, 1 - _INSET)]
+
+    def distance(corner: tuple[float, float]) -> float:
+        middle = corner[0] + _INSET / 2, 1 - corner[1] - _INSET * aspect / 2
+        return min(math.hypot(one.x - middle[0], (one.y - middle[1]) / aspect) for one in details)
+
+    return sorted(free, key=distance, reverse=True)
+
+
+def _frame(corner: tuple[float, float], side: float, colour: str) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(corner, side, side, fill=False, edgecolor=colour, linewidth=0.9)

@@ -1,0 +1,116 @@
+"""How long a network takes for one pair, and how much memory: measured in a fresh process for each model and size."""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import time
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import torch
+from torch import Tensor
+
+from imfuse.benchmark.plan import ModelEntry
+from imfuse.core.errors import ModelError
+from imfuse.fuser import Fuser
+from imfuse.layers.padding import round_up
+
+_STATUS = Path("/proc/self/status")
+_CLEAR = Path("/proc/self/clear_refs")
+_FEWEST_RUNS = 5
+_MOST_RUNS = 200
+
+
+@dataclass(frozen=True)
+class Latency:
+    """What was measured.
+
+    Attributes:
+        milliseconds: median wall time of the network for one pair that is on the device, after a warm-up.
+        spread: half the distance of the quartiles.
+        runs: how many.
+        memory: peak bytes above those of the loaded model: resident on a CPU (Linux), allocated on a GPU; else None.
+    """
+
+    milliseconds: float
+    spread: float
+    runs: int
+    memory: int | None
+
+
+def measure(
+    entry: ModelEntry, height: int, width: int, *, device: str, dtype: str = "auto", threads: int, seconds: float
+) -> Latency:
+    """Measure the form that ``Fuser`` runs, whole pictures without tiles, for ``seconds`` in a process of its own.
+
+    Raises ``ModelError`` where the process is killed, as for lack of memory, and what ``Fuser`` raises.
+    """
+    settings = {"device": device, "dtype": dtype, **entry.options}
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        try:
+            return pool.submit(_measure, entry, settings, (height, width), threads, seconds).result()
+        except BrokenProcessPool:
+            raise ModelError(f"{entry.label}: {width}x{height} pixels need more memory than there is") from None
+
+
+def _measure(
+    entry: ModelEntry, settings: Mapping[str, str], size: tuple[int, int], threads: int, seconds: float
+) -> Latency:
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    fuser = Fuser(entry.model, entry.weights, **settings)  # type: ignore[arg-type]
+    sides = [round_up(max(side, fuser.spec.min_size), fuser.spec.multiple) for side in size]
+    random = torch.Generator().manual_seed(0)
+    pair = [torch.rand(1, 1, *sides, generator=random).to(fuser.device) for _ in range(2)]
+    with torch.inference_mode():
+        memory = _peak(fuser, pair)
+        return _timed(fuser, pair, seconds, memory)
+
+
+def _timed(fuser: Fuser, pair: list[Tensor], seconds: float, memory: int | None) -> Latency:
+    fuser.network(*pair)
+    _synchronise(fuser)
+    times: list[float] = []
+    while len(times) < _FEWEST_RUNS or (sum(times) < seconds and len(times) < _MOST_RUNS):
+        start = time.perf_counter()
+        fuser.network(*pair)
+        _synchronise(fuser)
+        times.append(time.perf_counter() - start)
+    low, middle, high = (1000 * value for value in statistics.quantiles(times, n=4))
+    return Latency(middle, (high - low) / 2, len(times), memory)
+
+
+def _peak(fuser: Fuser, pair: list[Tensor]) -> int | None:
+    """Highest memory of one run above what is held before it."""
+    if fuser.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(fuser.device)
+        before = torch.cuda.memory_allocated(fuser.device)
+        fuser.network(*pair)
+        _synchronise(fuser)
+        return torch.cuda.max_memory_allocated(fuser.device) - before
+    # Loading a model may have needed more than holding it.
+    with suppress(OSError):
+        _CLEAR.write_text("5")
+    held = _status("VmRSS")
+    fuser.network(*pair)
+    highest = _status("VmHWM")
+    return None if held is None or highest is None else max(0, highest - held)
+
+
+def _status(field: str) -> int | None:
+    """A field of this process in bytes; only Linux tells."""
+    with suppress(OSError, ValueError, StopIteration):
+        lines = _STATUS.read_text(encoding="ascii").splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith(field)).split()[1])
+    return None
+
+
+def _synchronise(fuser: Fuser) -> None:
+    if fuser.device.type == "cuda":
+        torch.cuda.synchronize(fuser.device)

@@ -1,0 +1,202 @@
+"""What a benchmark runs: models, data sets, foreign pictures, metrics; from a command line or a YAML file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from imfuse.core.errors import MetricError, PairError
+from imfuse.core.registry import get_spec, list_models
+
+# Names become folders.
+_NAME = re.compile(r"[^\W_][\w.+\-() ]*")
+_MODEL = re.compile(r"(?:(?P<name>[^=:]+)=)?(?P<model>[^=:]+)(?::(?P<weights>.+))?")
+_MAX_BYTES = 1 << 20
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+
+_Kind = TypeVar("_Kind", bound=_Strict)
+
+
+class ModelEntry(_Strict):
+    """A model of this library with its weights (a shipped name or a file), under the name it has in the tables."""
+
+    model: str
+    weights: str = "default"
+    name: str = ""
+    options: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        """``[NAME=]MODEL[:WEIGHTS]``."""
+        if not isinstance(value, str):
+            return value
+        match = _MODEL.fullmatch(value.strip())
+        if match is None:
+            raise ValueError(
+                f"[NAME=]MODEL[:WEIGHTS] is expected, such as auif or authors=auif:theirs.safetensors, found {value!r}"
+            )
+        return {key: word for key, word in match.groupdict().items() if word}
+
+    @property
+    def label(self) -> str:
+        """Its name in the tables."""
+        return self.name or self.model
+
+
+class Folders(_Strict):
+    """Two folders of pictures that belong together by name."""
+
+    infrared: Path
+    visible: Path
+
+
+class _Models(_Strict):
+    models: tuple[ModelEntry, ...] = Field(default="all", validate_default=True)
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if value in ("all", ["all"]):
+            return [name for name in list_models() if get_spec(name).weights]
+        if value in ("none", ["none"]):
+            return []
+        return [word for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
+class Plan(_Models):
+    """All that decides the numbers of a benchmark.
+
+    Attributes:
+        data: the folder of each data set by its name, or its two folders.
+        models: models of this library; "all" are those that ship weights, "none" is none.
+        fused: pictures made elsewhere: a name, and their folder (of the only data set, or with a folder for each data
+            set by name), or a folder for each data set.
+        metrics: as for ``imfuse score``.
+        convention: whose definitions.
+        against: the method that the others are compared with; by default the first.
+        range: what of the infrared picture becomes black and white, for fusing and for scoring.
+        device: "auto", "cpu", "cuda", ...
+        dtype: "auto" or one that every model computes in.
+    """
+
+    data: dict[str, Path | Folders]
+    fused: dict[str, Path | dict[str, Path]] = Field(default_factory=dict)
+    metrics: str | tuple[str, ...] | None = None
+    convention: str = "plain"
+    against: str = ""
+    range: str = "auto"
+    device: str = "auto"
+    dtype: str = "auto"
+
+    @model_validator(mode="after")
+    def _check(self) -> Plan:
+        if not self.data:
+            raise ValueError("no data set is given; give one as --data NAME=DIR")
+        if not self.methods:
+            raise ValueError("nothing to compare: give --models, or --fused NAME=DIR")
+        for name in (*self.data, *self.methods):
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"the name {name!r} cannot be used: it becomes the name of a folder")
+        for name in self.methods:
+            if self.methods.count(name) > 1:
+                raise ValueError(f"two methods are called {name!r}; name one of them, as in --models NAME={name}")
+        if self.against and self.against not in self.methods:
+            raise ValueError(f"against {self.against!r}: one of {', '.join(self.methods)} is expected")
+        return self
+
+    @property
+    def methods(self) -> list[str]:
+        """Names of the methods in the order of the tables."""
+        return [entry.label for entry in self.models] + list(self.fused)
+
+    def fused_folder(self, method: str, data: str) -> Path | None:
+        """Where the pictures of a foreign method on a data set are; ``None`` where it has none."""
+        place = self.fused[method]
+        if isinstance(place, dict):
+            return place.get(data)
+        if (place / data).is_dir():
+            return place / data
+        return place if len(self.data) == 1 else None
+
+
+def make_plan(settings: Mapping[str, Any]) -> Plan:
+    """Validate; raises ``MetricError`` in one line that says which setting is wrong."""
+    return _validated(Plan, settings)
+
+
+def parse_models(text: str) -> tuple[ModelEntry, ...]:
+    """``[NAME=]MODEL[:WEIGHTS],...``, "all" that ship weights, or "none". Raises ``MetricError``.
+
+    >>> [entry.label for entry in parse_models("auif,theirs=auif:file.safetensors")]
+    ['auif', 'theirs']
+    """
+    return _validated(_Models, {"models": text}).models
+
+
+def _validated(kind: type[_Kind], settings: Mapping[str, Any]) -> _Kind:
+    try:
+        return kind.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("function", "constrained")))
+        message = first["msg"].removeprefix("Value error, ")
+        raise MetricError(f"benchmark: {where + ': ' if where else ''}{message}") from None
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Settings of a YAML file, whose relative folders and files are taken from its own folder."""
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise MetricError(f"{path}: too large for the settings of a benchmark (1 MiB at most)")
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise MetricError(f"{path}: not a readable YAML file ({str(error).splitlines()[0]})") from None
+    if not isinstance(content, dict):
+        raise MetricError(f"{path}: settings such as 'data:' and 'models:' are expected")
+    base = path.parent
+    for key in ("data", "fused"):
+        if isinstance(content.get(key), dict):
+            content[key] = {name: _rebased(place, base) for name, place in content[key].items()}
+    if isinstance(content.get("models"), list):
+        content["models"] = [_with_weights(entry, base) for entry in content["models"]]
+    return content
+
+
+def named(words: list[str], option: str) -> dict[str, str]:
+    """``NAME=DIR`` words as a dictionary; raises ``PairError``."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, _, place = word.partition("=")
+        if not (name and place):
+            raise PairError(f"{option} {word!r}: NAME=DIR is expected, such as {option} tno=data/tno")
+        if name in found:
+            raise PairError(f"{option} {word!r}: the name {name!r} is given twice")
+        found[name] = place
+    return found
+
+
+def _rebased(place: Any, base: Path) -> Any:
+    if isinstance(place, dict):
+        return {key: _rebased(value, base) for key, value in place.items()}
+    return base / place if isinstance(place, str) else place
+
+
+def _with_weights(entry: Any, base: Path) -> Any:
+    """A weights file beside the YAML file; the names of shipped weights stay."""
+    try:
+        checked = ModelEntry.model_validate(entry)
+    except ValidationError:
+        return entry
+    if not checked.weights.endswith(".safetensors"):
+        return entry
+    return checked.model_copy(update={"weights": str(base / checked.weights)})

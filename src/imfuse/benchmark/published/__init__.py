@@ -1,0 +1,105 @@
+"""Tables that articles print, as numbers with their source."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from imfuse.core.errors import MetricError
+from imfuse.metrics import METRICS
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Column:
+    """A printed column: whether our numbers of that symbol mean the same, and what to know of it."""
+
+    symbol: str
+    compare: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """Mean scores that an article prints.
+
+    Attributes:
+        name: as users ask for it.
+        cite: the article.
+        table: which of its tables.
+        data: the data set, by its name in ``docs/datasets.md``.
+        pairs: how many pairs it says; 0 where it does not.
+        convention: under which our numbers are comparable.
+        columns: by printed name.
+        rows: method, then printed value by column.
+        digits: how many are printed behind the point.
+    """
+
+    name: str
+    cite: str
+    table: str
+    data: str
+    pairs: int
+    convention: str
+    columns: dict[str, Column] = field(default_factory=dict)
+    rows: dict[str, dict[str, float]] = field(default_factory=dict)
+    digits: int = 4
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Symbols whose numbers mean the same here and there."""
+        return tuple(column.symbol for column in self.columns.values() if column.compare)
+
+
+def list_published() -> list[str]:
+    """Names of the tables.
+
+    >>> "refinefuse-tno" in list_published()
+    True
+    """
+    return list(_sources()["tables"])
+
+
+def get_published(name: str) -> PublishedTable:
+    """A table by its name; ``MetricError`` names the nearest one.
+
+    >>> get_published("refinefuse-tno").rows["DenseFuse"]["EN"]
+    6.8193
+    """
+    sources = _sources()
+    if name not in sources["tables"]:
+        near = difflib.get_close_matches(name, sources["tables"], n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise MetricError(f"no published table {name!r}; {hint}there are {', '.join(sources['tables'])}")
+    entry = sources["tables"][name]
+    article = sources["articles"][entry["article"]]
+    printed = read_rows(name)
+    symbols = [symbol for symbol in next(iter(printed.values())) if symbol in METRICS]
+    return PublishedTable(
+        name,
+        article["cite"],
+        entry["table"],
+        entry["data"],
+        entry.get("pairs", 0),
+        article["convention"],
+        {symbol: Column(symbol, **article.get("columns", {}).get(symbol, {})) for symbol in symbols},
+        {method: {symbol: float(row[symbol]) for symbol in symbols} for method, row in printed.items()},
+        max(len(row[symbol].partition(".")[2]) for row in printed.values() for symbol in symbols),
+    )
+
+
+def read_rows(name: str) -> dict[str, dict[str, str]]:
+    """The printed words of a table by method and column."""
+    with (_HERE / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return {row.pop("Method"): row for row in csv.DictReader(file)}
+
+
+def _sources() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((_HERE / "sources.yaml").read_text(encoding="utf-8"))
+    return content

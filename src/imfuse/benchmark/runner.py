@@ -1,0 +1,260 @@
+"""Run a benchmark: every model on every pair, in processes, remembered by content, and the numbers of all of it."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import platform
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from importlib.metadata import version
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+
+from imfuse import __version__
+from imfuse._kinds import MAX_PIXELS
+from imfuse.benchmark.datasets import DataFolders, find_data
+from imfuse.benchmark.pairwork import FusedPicture, Job, Outcome, PairWorker
+from imfuse.benchmark.plan import Plan
+from imfuse.benchmark.results import DataResults, Results
+from imfuse.core.errors import ImageError
+from imfuse.core.weights import read_header, resolve_weights
+from imfuse.folder import Progress
+from imfuse.imaging import Pairing, match_folders, match_fused, remove_leftovers
+from imfuse.metrics import METRICS, get_convention, get_definition
+from imfuse.scoring import Scorer
+
+_MOST_WORKERS = 8
+_DIED = "the process that worked on this pair was killed, perhaps for lack of memory; use fewer --workers"
+
+
+@dataclass(frozen=True)
+class _Data:
+    """A data set with its pairs, and the foreign pictures of it."""
+
+    name: str
+    folders: DataFolders
+    pairing: Pairing
+    fused: dict[str, dict[str, Path]]
+    unmatched: dict[str, tuple[str, ...]]
+
+
+def run_benchmark(
+    plan: Plan,
+    out: Path,
+    *,
+    workers: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Results:
+    """Run a plan; pictures and remembered scores go below ``out``, the caller writes the results.
+
+    What an earlier run with the same inputs, weights, convention and version left in ``out`` is not done again, so a
+    run that was killed goes on where it was. A pair that fails is named in the results, and the others go on.
+
+    Args:
+        plan: what to run.
+        out: folder of the benchmark.
+        workers: processes; by default one for each thread of torch, at most 8, and one on a GPU. 1 works in this one.
+        progress: called before the first pair and after each.
+
+    Raises:
+        ImfuseError: something of the plan cannot be used; nothing was done then.
+    """
+    scorer = Scorer.of(plan.metrics, plan.convention, plan.range, MAX_PIXELS)
+    sets = [_load(plan, name) for name in plan.data]
+    settings = {"device": plan.device, "dtype": plan.dtype, "range": plan.range}
+    worker = PairWorker(plan.models, scorer, out, settings)
+    # Loaded here once, so that what is wrong with a model is said before anything is done.
+    device = {fuser.device.type for fuser in worker.fusers.values()} or {"cpu"}
+    _make_folder(out)
+    jobs = [
+        Job(data.name, pair, {method: files[pair.name] for method, files in data.fused.items() if pair.name in files})
+        for data in sets
+        for pair in data.pairing.pairs
+    ]
+    number = workers or (min(torch.get_num_threads(), _MOST_WORKERS) if device == {"cpu"} else 1)
+    tell = progress or (lambda _: None)
+    tell(Progress(0, len(jobs)))
+    outcomes: dict[tuple[str, str], Outcome] = {}
+    for outcome in _outcomes(worker, jobs, min(number, len(jobs))):
+        outcomes[outcome.data, outcome.name] = outcome
+        tell(Progress(len(outcomes), len(jobs), outcome.name))
+    return Results(
+        imfuse=__version__,
+        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        environment=environment(device.pop()),
+        convention={key: getattr(get_convention(plan.convention), key) for key in ("name", "origin", "gray")},
+        metrics={symbol: _metric(symbol, plan.convention) for symbol in scorer.metrics},
+        range=str(scorer.range),
+        against=plan.against or plan.methods[0],
+        methods=_methods(plan, worker),
+        data={data.name: _data_results(data, plan, out, outcomes) for data in sets},
+    )
+
+
+def environment(device: str) -> dict[str, str]:
+    """What numbers may depend on besides the plan."""
+    found = {name: version(name) for name in ("torch", "numpy", "scipy", "opencv-python-headless")}
+    name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
+    return {"python": platform.python_version(), **found, "platform": platform.system(), "device": f"{device} ({name})"}
+
+
+def _load(plan: Plan, name: str) -> _Data:
+    place = plan.data[name]
+    folders = find_data(name, place) if isinstance(place, Path) else DataFolders(name, place.infrared, place.visible)
+    pairing = match_folders(folders.infrared, folders.visible)
+    places = {method: plan.fused_folder(method, name) for method in plan.fused}
+    matches = {method: match_fused(place, pairing.pairs) for method, place in places.items() if place is not None}
+    return _Data(
+        name,
+        folders,
+        pairing,
+        {method: found for method, (found, _) in matches.items()},
+        {method: left for method, (_, left) in matches.items()},
+    )
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(
+            f"{out}: cannot make the output folder ({error.strerror or error}); choose another -o"
+        ) from None
+    for folder in (out, out / "cache", *(out / "fused").glob("*/*")):
+        remove_leftovers(folder)
+
+
+def _outcomes(worker: PairWorker, jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
+    """In this process, or in several. Where one of those is killed, its pair is tried again alone, then given up."""
+    if workers <= 1:
+        yield from map(worker.run, jobs)
+        return
+    left = {(job.data, job.pair.name): job for job in jobs}
+    for outcome in _in_processes(worker, jobs, workers):
+        del left[outcome.data, outcome.name]
+        yield outcome
+    while left:
+        for outcome in _in_processes(worker, list(left.values()), 1):
+            del left[outcome.data, outcome.name]
+            yield outcome
+        if left:
+            # One process takes them in order, so the first that is not done is the one that ended it.
+            job = left.pop(next(iter(left)))
+            yield Outcome(job.data, job.pair.name, failed={"": _DIED})
+
+
+def _in_processes(worker: PairWorker, jobs: Sequence[Job], workers: int) -> Iterator[Outcome]:
+    """What is done; ends early where a process is killed."""
+    # A copy carries no networks: each process loads its own.
+    with _pool(replace(worker), workers) as pool:
+        futures = [pool.submit(_run, job) for job in jobs]
+        for future in as_completed(futures):
+            with suppress(BrokenProcessPool):
+                yield future.result()
+
+
+@contextmanager
+def _pool(worker: PairWorker, workers: int) -> Iterator[ProcessPoolExecutor]:
+    threads = max(1, torch.get_num_threads() // workers)
+    # A forked process would inherit the threads of torch in an unknown state.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, _start, (worker, threads))
+    try:
+        yield pool
+    finally:
+        # After Ctrl-C what is under way is finished, and nothing new begins.
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+_worker: PairWorker
+
+
+def _start(worker: PairWorker, threads: int) -> None:
+    """Set up a process: its worker, its share of threads, and an end when the main process is gone."""
+    global _worker
+    _worker = worker
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    wait([sentinel])
+    os._exit(1)
+
+
+def _run(job: Job) -> Outcome:
+    return _worker.run(job)
+
+
+def _metric(symbol: str, convention: str) -> dict[str, str]:
+    spec, accident = METRICS[symbol], get_definition(symbol, convention).accident
+    return {"name": spec.name, "unit": spec.unit, "better": spec.better, "accident": accident}
+
+
+def _methods(plan: Plan, worker: PairWorker) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for entry in plan.models:
+        fuser = worker.fusers[entry.label]
+        header = read_header(resolve_weights(fuser.spec, entry.weights))
+        found[entry.label] = {
+            "kind": "model",
+            "model": entry.model,
+            "title": fuser.spec.title,
+            "paper": fuser.spec.paper.link,
+            "options": fuser.options,
+            "dtype": str(fuser.dtype).removeprefix("torch."),
+            "weights": {"name": entry.weights, "sha256": fuser.weights_hash, **{k: header[k] for k in sorted(header)}},
+        }
+    return found | {method: {"kind": "pictures", "title": method} for method in plan.fused}
+
+
+def _data_results(data: _Data, plan: Plan, out: Path, outcomes: dict[tuple[str, str], Outcome]) -> DataResults:
+    """Everything of a data set in the order of its pairs, whichever process was done first."""
+    names = [pair.name for pair in data.pairing.pairs]
+    result = DataResults(
+        data.folders.title,
+        str(data.folders.infrared.resolve()),
+        str(data.folders.visible.resolve()),
+        pictures={method: {} for method in (*(entry.label for entry in plan.models), *data.fused)},
+        missing={method: [name for name in names if name not in files] for method, files in data.fused.items()},
+        unmatched={method: list(left) for method, left in data.unmatched.items()},
+        unmatched_infrared=list(data.pairing.unmatched_infrared),
+        unmatched_visible=list(data.pairing.unmatched_visible),
+    )
+    for pair in data.pairing.pairs:
+        outcome = outcomes[data.name, pair.name]
+        result.pairs[pair.name] = {
+            "infrared": pair.infrared.name,
+            "visible": pair.visible.name,
+            **dict(zip(("infrared_sha256", "visible_sha256"), outcome.sha256, strict=True)),
+        }
+        for method, picture in outcome.pictures.items():
+            result.pictures[method][pair.name] = _picture(picture, out)
+        for method, message in outcome.failed.items():
+            result.failed.setdefault(method, {})[pair.name] = message
+    return result
+
+
+def _picture(picture: FusedPicture, out: Path) -> dict[str, Any]:
+    inside = picture.file.is_relative_to(out)
+    return {
+        "file": picture.file.relative_to(out).as_posix() if inside else str(picture.file.resolve()),
+        "sha256": picture.sha256,
+        "scores": {symbol: None if math.isnan(value) else value for symbol, value in picture.scores.items()},
+    }

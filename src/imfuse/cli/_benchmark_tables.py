@@ -1,0 +1,95 @@
+"""What ``imfuse benchmark`` prints besides scores: ranks and significance, published tables, costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from imfuse.metrics import METRICS
+
+if TYPE_CHECKING:
+    from imfuse.benchmark.efficiency import Efficiency
+    from imfuse.benchmark.published import PublishedTable
+    from imfuse.benchmark.results import Results
+    from imfuse.benchmark.tables import Table as BenchmarkTable
+
+
+def rank_table(table: BenchmarkTable) -> Group:
+    """Average rank of each method, and in which metrics it is better or worse than the chosen one."""
+    shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
+    shown.add_column("", no_wrap=True, style="bold")
+    shown.add_column("rank ↓", justify="right", no_wrap=True)
+    for heading in ("better", "worse", "not told apart"):
+        shown.add_column(heading, overflow="fold")
+    for method in sorted(table.scores.methods, key=lambda name: table.ranks[name]):
+        marks = {symbol: one.mark for symbol, one in table.comparisons.get(method, {}).items()}
+        words = [" ".join(symbol for symbol, mark in marks.items() if mark == wanted) for wanted in "+-="]
+        reference = method == table.against and bool(table.comparisons)
+        shown.add_row(
+            Text(method), f"{table.ranks[method]:.2f}", *(["(the reference)", "", ""] if reference else words)
+        )
+    note = " rank: mean over metrics and pairs, 1 is best"
+    if table.comparisons:
+        note += f"; better, worse: than {table.against}, paired Wilcoxon test at 5 %, corrected after Holm"
+    return Group(shown, Text(note))
+
+
+def print_published(tables: Sequence[PublishedTable]) -> None:
+    """The published tables there are, and the articles they are of."""
+    console = Console(highlight=False)
+    shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
+    for heading in ("NAME", "DATA", "PAIRS", "METHODS", "TABLE"):
+        number = heading in ("PAIRS", "METHODS")
+        shown.add_column(heading, no_wrap=True, justify="right" if number else "left")
+    for one in tables:
+        shown.add_row(one.name, one.data, str(one.pairs) if one.pairs else "?", str(len(one.rows)), one.table)
+    _print_whole(shown, console)
+    for cite in dict.fromkeys(f"{one.name.partition('-')[0]}: {one.cite}" for one in tables):
+        console.print(Text(f" {cite}"))
+
+
+def print_reproduction(published: PublishedTable, results: Results | None) -> None:
+    """Printed, ours and difference of every method, and what to know of them."""
+    from imfuse.benchmark.reproduce import lines_of, notes_of, words_of
+
+    console = Console(highlight=False)
+    symbols = list(published.columns)
+    shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
+    shown.add_column(published.name, style="bold", no_wrap=True)
+    shown.add_column("", style="dim", no_wrap=True)
+    for symbol in symbols:
+        shown.add_column(f"{symbol} {METRICS[symbol].arrow}".strip(), justify="right", no_wrap=True)
+    for line in lines_of(published, results):
+        rows = words_of(line, published)
+        for i, row in enumerate(rows):
+            last = i == len(rows) - 1
+            shown.add_row(Text(line.method if i == 0 else ""), *row, end_section=last and len(rows) > 1)
+    _print_whole(shown, console)
+    for note in notes_of(published, results):
+        console.print(Text(f" {note}"))
+
+
+def print_efficiency(efficiency: Efficiency) -> None:
+    """Costs of models, and what the numbers are."""
+    from imfuse.benchmark.efficiency import HEAD, notes_of, rows_of
+
+    console = Console(highlight=False)
+    shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
+    for i, heading in enumerate(HEAD):
+        shown.add_column(heading, no_wrap=i > 0, justify="right" if i > 1 else "left")
+    for row in rows_of(efficiency):
+        shown.add_row(*map(Text, row))
+    _print_whole(shown, console)
+    for note in notes_of(efficiency):
+        console.print(Text(f" {note}"))
+
+
+def _print_whole(table: Table, console: Console) -> None:
+    """Print a table whose numbers are not cut where the terminal is narrow."""
+    wide = console.measure(table, options=console.options.update(width=1000)).maximum
+    Console(highlight=False, width=max(wide, console.width)).print(table)

@@ -1,0 +1,287 @@
+"""``imfuse benchmark``: models and foreign pictures on data sets, to tables, figures and a report."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from imfuse.cli._terminal import count, few, progress_bar
+
+if TYPE_CHECKING:
+    from imfuse.benchmark.results import Results
+
+benchmark = typer.Typer(
+    invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}, rich_markup_mode=None
+)
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the benchmark; run again to go on after a stop.")]
+
+
+@benchmark.callback()
+def run(
+    context: typer.Context,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=DIR", help="A data set (repeatable); its layout is recognised, see the docs."),
+    ] = None,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[NAME=]MODEL[:WEIGHTS],...",
+            help="Models, with other weights if wanted. Default: all that ship weights; none: only --fused.",
+        ),
+    ] = None,
+    fused: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=DIR", help="Pictures made elsewhere, directly or in a folder for each data set (repeatable)."
+        ),
+    ] = None,
+    metrics: Annotated[
+        str | None,
+        typer.Option(help="Symbols with commas, such as EN,MI,VIF, or all. Default: what most papers print."),
+    ] = None,
+    convention: Annotated[str | None, typer.Option(help="Whose definitions. Default: plain.")] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="Test the others against it. Default: the first.")
+    ] = None,
+    range_: Annotated[
+        str | None,
+        typer.Option("--range", help="What of the infrared is black and white, fused and scored. Default: auto."),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 ... Default: auto.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="Number format of the networks. Default: auto.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="YAML", help="These settings from a file; options given here win.")
+    ] = None,
+    out: Out = Path("runs/benchmark"),
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes. Default: one per core, at most 8; one on a GPU.")
+    ] = None,
+    report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
+) -> None:
+    """Fuse and score data sets by models, beside pictures made elsewhere: tables, results.json, report.html.
+
+    imfuse benchmark --data tno=data/tno --models auif,didfuse --fused densefuse=results/densefuse -o tno
+
+    A stopped run goes on where it was: nothing whose inputs, weights, convention and version are the same is done
+    again.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from imfuse.benchmark.plan import make_plan, named, read_settings
+
+    settings: dict[str, Any] = read_settings(config) if config else {}
+    given = {
+        "data": named(data, "--data") if data else None,
+        "fused": named(fused, "--fused") if fused else None,
+        "models": models,
+        "metrics": metrics,
+        "convention": convention,
+        "against": against,
+        "range": range_,
+        "device": device,
+        "dtype": dtype,
+    }
+    settings |= {name: value for name, value in given.items() if value is not None}
+    if not settings.get("data"):
+        raise typer.BadParameter("give a data set, such as --data tno=data/tno, or --config FILE")
+    plan = make_plan(settings)
+    if report:
+        from imfuse.benchmark.report import check_report
+
+        check_report()
+    # Torch takes seconds to import: what is wrong with the command line comes first.
+    from imfuse.benchmark.runner import run_benchmark
+
+    with progress_bar() as progress:
+        results = run_benchmark(plan, out, workers=workers, progress=progress)
+    results.write(out / "results.json")
+    _print_what_is_wrong(results)
+    _print_tables(results)
+    _write(results, out, report)
+    if not results.complete:
+        raise typer.Exit(1)
+
+
+def _print_tables(results: Results) -> None:
+    from rich.console import Console
+
+    from imfuse.benchmark.tables import caption, tables_of
+    from imfuse.cli._benchmark_tables import rank_table
+    from imfuse.cli._score_tables import print_scores
+
+    console = Console(highlight=False)
+    for table in tables_of(results):
+        console.print(f"\n{caption(table)}", style="bold", markup=False)
+        print_scores(table.scores, console)
+        if table.ranked:
+            console.print(rank_table(table))
+
+
+def _write(results: Results, out: Path, report: bool) -> None:
+    from imfuse.benchmark.report import write_report
+    from imfuse.benchmark.tables import write_tables
+
+    files = [out / "results.json", *write_tables(results, out)]
+    if report and any(map(results.methods_on, results.data)):
+        files.append(write_report(results, out))
+    for file in files:
+        print(file)
+
+
+def _print_what_is_wrong(results: Results) -> None:
+    """One line on the standard error output for each kind of thing that has no scores."""
+
+    def say(text: str) -> None:
+        print(" ".join(f"imfuse: {text}".split()), file=sys.stderr)
+
+    for name, data in results.data.items():
+        for side, left in (("infrared", data.unmatched_infrared), ("visible", data.unmatched_visible)):
+            if left:
+                say(f"{name}: {count(len(left), f'{side} picture')} without a partner: {few(tuple(left))}")
+        for method, pairs in data.missing.items():
+            if pairs:
+                say(f"{name}: {method}: {count(len(pairs), 'pair')} without a fused picture: {few(tuple(pairs))}")
+        for method, files in data.unmatched.items():
+            if files:
+                say(f"{name}: {method}: {count(len(files), 'picture')} without a pair: {few(tuple(files))}")
+        for method, reasons in data.failed.items():
+            for pair, reason in reasons.items():
+                say(f"failed: {' '.join(filter(None, (name, method, pair)))}: {reason}")
+
+
+@benchmark.command()
+def figure(
+    folder: Annotated[Path, typer.Argument(help="Folder of a benchmark that ran.", show_default=False)],
+    pair: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[DATA/]NAME[@X,Y[,SIZE]]...",
+            help="A row, with what to magnify as parts of the picture (repeatable). Default: the first three pairs.",
+        ),
+    ] = None,
+    methods: Annotated[str | None, typer.Option(help="Columns, with commas. Default: all methods.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Where to, without extension. Default: FOLDER/figure.")
+    ] = None,
+) -> None:
+    """Write the grid that papers print as PNG and PDF: rows are pairs, columns methods, with magnified details."""
+    from imfuse.benchmark.figure import Row, parse_row, write_figure
+    from imfuse.benchmark.results import read_results
+
+    results = read_results(folder)
+    data = next(iter(results.data))
+    rows = [parse_row(text, results) for text in pair or ()]
+    rows = rows or [Row(data, name) for name in list(results.data[data].pairs)[:3]]
+    columns = [word.strip() for word in methods.split(",")] if methods else []
+    for file in write_figure(
+        results, folder if folder.is_dir() else folder.parent, rows, columns, out or folder / "figure"
+    ):
+        print(file)
+
+
+@benchmark.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a benchmark that ran.", show_default=False)],
+) -> None:
+    """Write tables and report.html of a benchmark again, from its results.json."""
+    from imfuse.benchmark.results import read_results
+
+    _write(read_results(folder), folder, report=True)
+
+
+@benchmark.command()
+def reproduce(
+    name: Annotated[
+        str | None, typer.Argument(help="A published table, such as refinefuse-tno; none: list them.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(metavar="DIR", help="The data set of the table.")] = None,
+    models: Annotated[
+        str | None, typer.Option(metavar="[NAME=]MODEL[:WEIGHTS],...", help="Models. Default: all that ship weights.")
+    ] = None,
+    fused: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=DIR", help="Pictures made elsewhere (repeatable).")
+    ] = None,
+    out: Out = Path("runs/reproduce"),
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
+) -> None:
+    """Score a published table's data set under its convention and print printed, ours and difference.
+
+    imfuse benchmark reproduce refinefuse-tno --data data/tno --fused DenseFuse=results/densefuse
+
+    Without --data the printed numbers alone, and where they come from.
+    """
+    from imfuse.benchmark.published import get_published, list_published
+    from imfuse.cli._benchmark_tables import print_published, print_reproduction
+
+    if name is None:
+        print_published([get_published(one) for one in list_published()])
+        return
+    table = get_published(name)
+    if data is None:
+        print_reproduction(table, None)
+        return
+    from imfuse.benchmark.plan import make_plan, named
+    from imfuse.benchmark.reproduce import markdown
+
+    settings: dict[str, Any] = {"data": {table.data: data}, "models": models or "all"}
+    settings |= {"fused": named(fused or [], "--fused"), "convention": table.convention, "metrics": table.compared}
+    plan = make_plan(settings)
+    from imfuse.benchmark.runner import run_benchmark
+    from imfuse.imaging import write_file
+
+    with progress_bar() as progress:
+        results = run_benchmark(plan, out, workers=workers, progress=progress)
+    results.write(out / "results.json")
+    _print_what_is_wrong(results)
+    print_reproduction(table, results)
+    write_file(out / "reproduce.md", markdown(table, results).encode())
+    print(out / "reproduce.md")
+    if not results.complete:
+        raise typer.Exit(1)
+
+
+@benchmark.command()
+def efficiency(
+    models: Annotated[
+        str, typer.Option(metavar="[NAME=]MODEL[:WEIGHTS],...", help="Models; all are those that ship weights.")
+    ] = "all",
+    sizes: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT,...")] = "256x256,512x512,640x480,1024x768",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    dtype: Annotated[str, typer.Option(help="Number format of the networks.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0 takes all.")] = 0,
+    seconds: Annotated[float, typer.Option(min=0, help="Time to measure for each model and size.")] = 3.0,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder to write efficiency.md and efficiency.json into.")
+    ] = None,
+) -> None:
+    """Parameters, operations, time and peak memory of models, each measured in a process of its own."""
+    from imfuse.benchmark.plan import parse_models
+
+    entries = parse_models(models)
+    from rich.console import Console
+
+    from imfuse.benchmark.efficiency import as_json, markdown, measure_models, parse_sizes
+    from imfuse.cli._benchmark_tables import print_efficiency
+    from imfuse.imaging import write_file
+
+    wanted = parse_sizes(sizes)
+    with Console(stderr=True).status("measuring") as status:
+        measured = measure_models(
+            entries,
+            wanted,
+            device=device,
+            dtype=dtype,
+            threads=threads,
+            seconds=seconds,
+            progress=lambda done, total, name: status.update(f"{done} of {total}: {name}"),
+        )
+    print_efficiency(measured)
+    if out is not None:
+        for name, text in (("efficiency.md", markdown(measured)), ("efficiency.json", as_json(measured))):
+            write_file(out / name, text.encode())
+            print(out / name)

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imfuse import list_models
+from imfuse.benchmark.datasets import KNOWN, find_data
+from imfuse.benchmark.plan import ModelEntry, make_plan, named, read_settings
+from imfuse.core.errors import MetricError, PairError
+from imfuse.core.registry import get_spec
+
+
+def make(folder: Path, *places: str) -> Path:
+    for place in places:
+        (folder / place).mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "infrared", "visible", "title"),
+    [
+        ("tno", "ir", "vi", "TNO"),
+        ("tno", "Thermal", "Visual", "TNO"),
+        ("roadscene", "cropinfrared", "crop_LR_visible", "RoadScene"),
+        ("msrs", "test/ir", "test/vi", "MSRS"),
+        ("m3fd", "Ir", "Vis", "M3FD"),
+        ("M3FD", "M3FD_Fusion/Ir", "M3FD_Fusion/Vis", "M3FD"),
+        ("llvip", "infrared/test", "visible/test", "LLVIP"),
+        ("mri_ct", "CT", "MRI", "Harvard MRI-CT"),
+        ("mri_pet", "test/mri", "test/pet", "Harvard MRI-PET"),
+        ("mri_spect", "MRI", "SPECT", "Harvard MRI-SPECT"),
+        ("mine", "infrared", "visible", "mine"),
+    ],
+)
+def test_layouts(tmp_path: Path, name: str, infrared: str, visible: str, title: str) -> None:
+    # A part to train on, and folders of other things, are in the way.
+    make(tmp_path, infrared, visible, "train/ir", "train/vi", "labels", "crop_HR_visible")
+    found = find_data(name, tmp_path)
+    assert (found.title, found.infrared, found.visible) == (title, tmp_path / infrared, tmp_path / visible)
+
+
+def test_a_test_part_comes_first(tmp_path: Path) -> None:
+    assert find_data("x", make(tmp_path, "ir", "vi", "test/ir", "test/vi")).infrared == tmp_path / "test" / "ir"
+
+
+def test_no_layout(tmp_path: Path) -> None:
+    with pytest.raises(PairError, match="no layout"):
+        find_data("tno", make(tmp_path, "ir", "other"))
+    with pytest.raises(PairError, match="no such folder"):
+        find_data("tno", tmp_path / "no")
+
+
+def test_every_known_set_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    assert all(f"`{name}`" in page for name in KNOWN)
+
+
+def test_model_words() -> None:
+    assert ModelEntry.model_validate("auif") == ModelEntry(model="auif")
+    entry = ModelEntry.model_validate("theirs=auif:some/file.safetensors")
+    assert (entry.label, entry.model, entry.weights) == ("theirs", "auif", "some/file.safetensors")
+
+
+def test_all_models_are_those_with_weights() -> None:
+    plan = make_plan({"data": {"x": "."}})
+    assert plan.methods == [name for name in list_models() if get_spec(name).weights]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"data": {}}, "no data set"),
+        ({"models": "none"}, "nothing to compare"),
+        ({"models": "auif,auif"}, "two methods"),
+        ({"models": "auif", "fused": {"auif": "x"}}, "two methods"),
+        ({"fused": {"../up": "x"}}, "name of a folder"),
+        ({"data": {"a/b": "x"}}, "name of a folder"),
+        ({"against": "nobody"}, "nobody"),
+        ({"what": 1}, "what"),
+        ({"models": ["=auif"]}, "MODEL"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(MetricError, match=message):
+        make_plan({"data": {"x": "."}, **settings})
+
+
+def test_yaml_paths_are_from_its_folder(tmp_path: Path) -> None:
+    file = tmp_path / "plan.yaml"
+    file.write_text(
+        "data:\n  tno: tno\n  two: {infrared: a, visible: b}\n"
+        "models: [auif, 'theirs=auif:w.safetensors', {model: didfuse, name: calm, options: {rule: average}}]\n"
+        "fused: {other: made/other}\nmetrics: [EN, SD]\n"
+    )
+    plan = make_plan(read_settings(file))
+    assert plan.data["tno"] == tmp_path / "tno"
+    assert plan.data["two"].visible == tmp_path / "b"  # type: ignore[union-attr]
+    assert plan.methods == ["auif", "theirs", "calm", "other"]
+    assert plan.models[1].weights == str(tmp_path / "w.safetensors")
+    assert plan.models[2].options == {"rule": "average"}
+    assert plan.fused["other"] == tmp_path / "made" / "other"
+
+
+@pytest.mark.parametrize("text", ["data: [", "- a", "\x00", "!!python/object:os.system {}"])
+def test_yaml_that_is_none(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(MetricError, match=r"x\.yaml"):
+        read_settings(tmp_path / "x.yaml")
+
+
+def test_named() -> None:
+    assert named(["a=b=c"], "--data") == {"a": "b=c"}
+    for words in (["a"], ["=b"], ["a="], ["a=b", "a=c"]):
+        with pytest.raises(PairError, match="--data"):
+            named(words, "--data")
