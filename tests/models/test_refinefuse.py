@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imfuse.benchmark import complexity
 from imfuse.core.registry import create_model
 from imfuse.data import render_scene
 from imfuse.imaging import luminance
@@ -82,6 +83,11 @@ def test_multiply_accumulates_of_convolutions(side: int, macs: int) -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(image, image)
     assert counter.get_flop_counts()["Global"][torch.ops.aten.convolution] == 2 * macs
+    found = complexity.count("refinefuse", side, side)
+    assert (found.parameters, found.convolution_macs) == (2_208_173, macs)
+    # Two images, two levels, scores of width 16 and values of width 128.
+    tokens = (side // 8) ** 2
+    assert found.macs - macs == 4 * tokens**2 * (16 + 128)
 
 
 # Golden values
