@@ -22,10 +22,10 @@ if TYPE_CHECKING:
         RecipeError,
         WeightsError,
     )
-    from imfuse.core.registry import create_model, get_spec, list_models
+    from imfuse.core.registry import DEFAULT_MODEL, create_model, get_spec, list_models
     from imfuse.core.spec import ModelSpec
     from imfuse.folder import FolderReport
-    from imfuse.fuser import DEFAULT_MODEL, Fuser, fuse
+    from imfuse.fuser import Fuser, fuse
     from imfuse.models import FusionModel
     from imfuse.scoring import score, score_folders
 
@@ -64,7 +64,8 @@ _ERRORS = ("ImageError", "ImfuseError", "MetricError", "ModelError", "PairError"
 _HOMES = {
     **dict.fromkeys(_ERRORS, "imfuse.core.errors"),
     **dict.fromkeys(("create_model", "get_spec", "list_models"), "imfuse.core.registry"),
-    **dict.fromkeys(("DEFAULT_MODEL", "Fuser", "fuse"), "imfuse.fuser"),
+    "DEFAULT_MODEL": "imfuse.core.registry",
+    **dict.fromkeys(("Fuser", "fuse"), "imfuse.fuser"),
     **dict.fromkeys(("score", "score_folders"), "imfuse.scoring"),
     "FolderReport": "imfuse.folder",
     "FusionModel": "imfuse.models",

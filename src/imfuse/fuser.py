@@ -22,14 +22,13 @@ from imfuse.core.errors import ModelError
 from imfuse.core.memory import available_memory
 from imfuse.core.registry import create_model, get_spec
 from imfuse.core.spec import ModelSpec
-from imfuse.core.weights import file_hash, resolve_weights
+from imfuse.core.weights import file_hash, model_of, resolve_weights
 from imfuse.imaging import Range, check_same_size, luminance, parse_range, recombine, to_unit
 from imfuse.layers.tiles import fuse_tiled, tile_side
 
 if TYPE_CHECKING:
     from imfuse.folder import FolderReport, Progress
 
-DEFAULT_MODEL = "auif"
 GIB = 2**30
 Float = npt.NDArray[np.float32]
 
@@ -51,7 +50,8 @@ class Fuser:
     """A fusion method, ready to use on pictures of any kind, size and bit depth.
 
     Args:
-        model: name of a method; ``imfuse.list_models()`` gives them.
+        model: name of a method; ``imfuse.list_models()`` gives them. Left out: the one that a file of weights is for,
+            else the default one.
         weights: name of shipped weights, path of a safetensors file, or ``None`` for random values (tests).
         device: "auto" (a CUDA GPU where there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
         dtype: "auto" (float32), or one of ``get_spec(model).dtypes``.
@@ -74,7 +74,7 @@ class Fuser:
 
     def __init__(
         self,
-        model: str = DEFAULT_MODEL,
+        model: str | None = None,
         weights: str | Path | None = "default",
         device: str = "auto",
         dtype: str = "auto",
@@ -89,7 +89,7 @@ class Fuser:
         max_pixels: int = MAX_PIXELS,
         **options: str,
     ) -> None:
-        self.spec = get_spec(model)
+        self.spec = get_spec(model or model_of(weights))
         self.options = self.spec.check_options(options)
         self.range = parse_range(range) if isinstance(range, str) else range
         self.visible_range = parse_range(visible_range) if isinstance(visible_range, str) else visible_range
@@ -99,7 +99,7 @@ class Fuser:
         self.tile, self.memory, self.max_pixels = _checked_tile(self.spec, tile), memory, max_pixels
         self.dtype = _checked_dtype(self.spec, dtype)
         self.device = _checked_device(device)
-        network = create_model(model, weights, **self.options)
+        network = create_model(self.spec.name, weights, **self.options)
         self.weights_hash = _hash_of_weights(self.spec, weights, network)
         self.network = network.inference_form().to(device=self.device, dtype=self.dtype)
 
@@ -248,7 +248,7 @@ class Fuser:
 
 
 def fuse(
-    infrared: Picture, visible: Picture, model: str = DEFAULT_MODEL, **settings: Any
+    infrared: Picture, visible: Picture, model: str | None = None, **settings: Any
 ) -> npt.NDArray[Any] | Image.Image | Tensor:
     """Fuse one registered pair; ``settings`` are those of ``Fuser``, which is faster for many pairs."""
     result: npt.NDArray[Any] | Image.Image | Tensor = Fuser(model, **settings)(infrared, visible)

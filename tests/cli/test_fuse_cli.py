@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import inspect
 import os
 import subprocess
 import sys
@@ -10,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+import imfuse
 from imfuse import DEFAULT_MODEL, __version__, create_model
-from imfuse.cli.fuse import fuse
 from imfuse.cli.main import main
-from imfuse.core.weights import save_weights
+from imfuse.core.weights import model_of, save_weights
 from imfuse.imaging import image_size, read_image, write_image
 
 
@@ -162,8 +161,10 @@ def test_names_that_are_no_text(folders: Path, weights: str) -> None:
     assert "0 bytes" in done.stderr
 
 
-def test_the_default_model_is_that_of_the_library() -> None:
-    assert inspect.signature(fuse).parameters["model"].default == DEFAULT_MODEL
+def test_the_model_is_the_default_one_or_what_the_weights_are_for(weights: str, tmp_path: Path) -> None:
+    assert imfuse.Fuser(device="cpu").spec.name == DEFAULT_MODEL
+    assert imfuse.Fuser(weights=weights, device="cpu").spec.name == "auif"
+    assert model_of("default") == model_of(None) == model_of(tmp_path / "missing.safetensors") == DEFAULT_MODEL
 
 
 def test_version_help_and_models(capsys: pytest.CaptureFixture[str]) -> None:

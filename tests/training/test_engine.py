@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from imfuse.core.errors import ImfuseError, PairError, RecipeError, WeightsError
 from imfuse.core.registry import create_model
-from imfuse.core.weights import read_header
+from imfuse.core.weights import read_header, save_weights
 from imfuse.data.pairs import find_pairs
 from imfuse.training.engine import train
 from imfuse.training.log import read_log
@@ -94,6 +94,27 @@ def test_refinefuse_trains_on_labels_and_rendered_scenes_and_resumes(
     assert rates == pytest.approx([0.5, 1.0, 0.75, 0.25])
     (scores,) = (row for row in read_log(tmp_path / "parts" / "log.jsonl") if row["split"] == "validation")
     assert {"VIF", "AG", "SCD", "Qabf", "SF", "EN", "SSIM"} <= scores.keys()
+
+
+def test_training_begins_with_other_weights_and_resumes(pairs_folder: Path, tmp_path: Path) -> None:
+    recipe = small("epochs=1", "optimizer.lr=1e-9", "optimizer.groups={}")
+    state = create_model("auif").state_dict()
+    tuned = load_file(run(recipe, pairs_folder, tmp_path / "tuned", start="default"))
+    assert all(torch.allclose(tuned[name], state[name], atol=1e-6) for name in tuned)
+    header = read_header(tmp_path / "tuned" / "weights.safetensors")
+    assert header["start"].startswith("default sha256:")
+    with pytest.raises(WeightsError, match="didfuse"):
+        run(recipe, pairs_folder, tmp_path / "other", start=create_file_of("didfuse", tmp_path))
+    with pytest.raises(ConnectionError):
+        run(recipe, pairs_folder, tmp_path / "parts", start="default", callbacks=(StopAfter(1),))
+    resumed = load_file(run(recipe, pairs_folder, tmp_path / "parts", start="default", resume=True))
+    assert all(torch.equal(resumed[name], tuned[name]) for name in tuned)
+
+
+def create_file_of(name: str, folder: Path) -> str:
+    path = folder / f"{name}.safetensors"
+    save_weights(path, create_model(name).state_dict(), {"model": name})
+    return str(path)
 
 
 def test_killed_process_resumes_to_the_same_weights(pairs_folder: Path, tmp_path: Path) -> None:

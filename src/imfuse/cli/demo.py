@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-SHOWN = ("EN", "SD", "SF", "AG", "SCD")
+SHOWN = ("EN", "SD", "SF", "AG", "SCD", "VIF", "Qabf", "SSIM")
 
 
 def demo(
@@ -20,11 +20,11 @@ def demo(
     from rich.console import Console
 
     from imfuse.data import render_scene
-    from imfuse.fuser import DEFAULT_MODEL, Fuser
+    from imfuse.fuser import Fuser
     from imfuse.imaging import write_image
 
     scene = render_scene(seed=seed)
-    fuser = Fuser(model or DEFAULT_MODEL)
+    fuser = Fuser(model)
     fused = fuser(scene.infrared, scene.visible)
     infrared = np.repeat(scene.infrared[..., None], 3, axis=2)
     gap = np.full((len(infrared), 8, 3), 255, np.uint8)

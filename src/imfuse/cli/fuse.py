@@ -11,7 +11,8 @@ import typer
 
 from imfuse.cli._terminal import count, few, progress_bar
 from imfuse.core.errors import ImageError, ImfuseError, ModelError, PairError
-from imfuse.core.registry import get_spec
+from imfuse.core.registry import DEFAULT_MODEL, get_spec
+from imfuse.core.weights import model_of
 
 if TYPE_CHECKING:
     from imfuse.folder import FolderReport
@@ -29,7 +30,13 @@ def fuse(
         Path | None,
         typer.Option("-o", "--output", help="Result. Default: NAME_fused.png here; for folders the folder fused."),
     ] = None,
-    model: Annotated[str, typer.Option(help="Method; imfuse models lists them.")] = "auif",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Method; imfuse models lists them. Default: {DEFAULT_MODEL}, or what a file of weights is for.",
+            show_default=False,
+        ),
+    ] = None,
     weights: Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")] = "default",
     option: Annotated[
         list[str] | None,
@@ -59,6 +66,7 @@ def fuse(
     A folder can be interrupted and run again: finished results are kept, others are made.
     """
     folders = _are_folders(infrared, visible)
+    model = model or model_of(weights)
     options: dict[str, Any] = {**get_spec(model).check_options(_parse_options(option or []))}
     parsed_tile = _parse_tile(tile)
     # Torch takes seconds to import: what is wrong with the command line comes first.

@@ -21,6 +21,9 @@ def train(
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="Change the recipe, as in --set optimizer.lr=0.001 (repeatable).")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option(help="Weights to begin with: a shipped entry such as default, or a file.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out where it was stopped.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Print the recipe with all defaults and stop.")] = False,
     name: Annotated[str, typer.Option(help="What the data is called in the header of the weights.")] = "",
@@ -55,6 +58,7 @@ def train(
         settings,
         files,
         out,
+        start=start,
         resume=resume,
         accelerator=accelerator,
         devices=int(devices) if devices.isdigit() else devices,

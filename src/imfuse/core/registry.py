@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from imfuse.models import FusionModel
 
 PACKAGE = "imfuse.models"
+DEFAULT_MODEL = "refinefuse"
+"""The method that is used where none is named."""
 
 
 def _read_spec(source: Path) -> ModelSpec | None:

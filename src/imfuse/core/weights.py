@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imfuse.core.errors import ModelError, WeightsError
+from imfuse.core.registry import DEFAULT_MODEL
 from imfuse.core.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -44,6 +45,14 @@ def resolve_weights(spec: ModelSpec, weights: str | Path) -> Path:
     if file_hash(path) != entry.sha256:
         raise WeightsError(f"{path}: damaged (its sha256 is not {entry.sha256[:12]}…); install imfuse again")
     return path
+
+
+def model_of(weights: str | Path | None) -> str:
+    """The method that a weights file is for by its header; the default method for anything else."""
+    path = Path(weights or "")
+    if path.suffix != ".safetensors" or not path.is_file():
+        return DEFAULT_MODEL
+    return read_header(path).get("model", DEFAULT_MODEL)
 
 
 @cache

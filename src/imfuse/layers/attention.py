@@ -14,8 +14,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """``softmax(scale q k^T) v`` over the keys: (N, L, d), (N, S, d), (N, S, c) to (N, L, c), with d <= c.
 
     PyTorch's kernels that never hold the L x S map ask for query, key and value of one width, so the first two are
-    filled up with zeros, which changes no score. Without gradients, and not on a GPU, rows of the map are computed a few
-    at a time by its matrix product instead: that does not multiply by those zeros, and is faster, in bfloat16 several
+    filled up with zeros, which changes no score. Without gradients, and not on a GPU, the map is computed by its matrix
+    product instead, some rows at a time: that does not multiply by those zeros, and is faster, in bfloat16 several
     times. :func:`attend_plainly` is the oracle.
 
     >>> q, k, v = torch.randn(2, 12, 4), torch.randn(2, 9, 4), torch.randn(2, 9, 16)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
 from imfuse.layers.attention import attend
 from imfuse.layers.blocks import Conv3x3
 from imfuse.models._base import FusionModel
@@ -43,6 +43,16 @@ SPEC = ModelSpec(
         Option("fim", ("on", "off", "spatial"), "on", "weights of the skip at level 2 (Table 9); spatial: places too"),
         Option("scale", ("root", "one"), "root", "attention scores are divided by the root of the key width, or not"),
         Option("padding", ("reflect", "zeros"), "reflect", "border of all 3x3 convolutions"),
+    ),
+    weights=(
+        WeightsSpec(
+            name="default",
+            file="refinefuse.safetensors",
+            sha256="d54baa141211049894f8fc3ca5b7b80455adc23084f8a84135d25bd65882e81c",
+            recipe="refinefuse_roadscene",
+            data="RoadScene, the 180 FLIR training pairs",
+            date="2026-11-21",
+        ),
     ),
 )
 

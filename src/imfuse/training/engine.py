@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader
 import imfuse
 from imfuse.core.errors import RecipeError, WeightsError
 from imfuse.core.registry import get_spec
-from imfuse.core.weights import save_weights
+from imfuse.core.weights import file_hash, load_weights, resolve_weights, save_weights
 from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan
 from imfuse.data.pairs import (
@@ -48,6 +48,7 @@ def train(
     files: list[PairFiles],
     out: Path,
     *,
+    start: str | Path | None = None,
     resume: bool = False,
     accelerator: str = "auto",
     devices: int | str = "auto",
@@ -59,14 +60,22 @@ def train(
     """Train and return the path of the exported weights, ``out/weights.safetensors``.
 
     ``out`` also gets the resolved recipe, the environment, ``log.jsonl``, TensorBoard events, ``curve.png`` and
-    ``last.ckpt``. With ``resume`` a run that was stopped goes on from ``last.ckpt`` with the losses that it would have
-    had. Raises ``RecipeError``, ``PairError`` or ``WeightsError``.
+    ``last.ckpt``. ``start`` names weights to begin with, a shipped entry or a file. With ``resume`` a run that was
+    stopped goes on from ``last.ckpt`` with the losses that it would have had. Raises ``RecipeError``, ``PairError`` or
+    ``WeightsError``.
     """
     checkpoint = _prepare(recipe, out, resume)
     train_files, validation_files = split_pairs(files, recipe.data.validation)
     cache = check_pairs(files, recipe.data.crop.size, recipe.data.cache_mb << 20)
     L.seed_everything(recipe.seed, workers=True, verbose=False)
     module = FusionTraining(recipe)
+    origin = {}
+    if start is not None:
+        path = resolve_weights(get_spec(recipe.model), start)
+        state = module.network.state_dict()
+        # Weights files leave out the step counters of batch norms.
+        module.network.load_state_dict(load_weights(path, get_spec(recipe.model), state))
+        origin = {"start": f"{start if isinstance(start, str) else path.name} sha256:{file_hash(path)}"}
     loaders = Loaders(recipe, train_files, validation_files, cache)
     log, interrupt = JsonLines(out), SaveOnInterrupt(out / LAST)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -120,7 +129,8 @@ def train(
     weights = out / "weights.safetensors"
     if trainer.is_global_zero:
         draw_curves(out / LOG, out / "curve.png")
-        save_weights(weights, module.network.state_dict(), _provenance(recipe, len(train_files), data_name, trainer))
+        header = _provenance(recipe, len(train_files), data_name, trainer) | origin
+        save_weights(weights, module.network.state_dict(), header)
     return weights
 
 
