@@ -160,6 +160,13 @@ def test_visual_information_is_the_metric() -> None:
     torch.testing.assert_close(single.double(), wanted, rtol=1e-4, atol=0)
 
 
+def test_information_of_an_empty_crop_is_bounded() -> None:
+    empty, lively = 0.5 + 1e-4 * noise(1, 1, 48, 48, seed=1), noise(1, 1, 48, 48, seed=2)
+    assert visual_information(empty + 0.1 * (empty - 0.5) * 1e4, empty) > 2
+    _, parts = Objective(vif=1).terms(empty + 0.1 * (empty - 0.5) * 1e4, empty, lively)
+    assert -2 <= parts["vif"] <= 2
+
+
 @pytest.mark.parametrize("name", ["signed_texture", "ssim", "scd", "vif", "hot", "mean_intensity", "max_intensity"])
 def test_each_term_leads_to_better_pictures(name: str) -> None:
     # The power makes some pixels hot.
