@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 4 << 30
 SUFFIXES = frozenset({".pth", ".pt", ".pkl", ".model", ".ckpt", ".bin", ".safetensors"})
 # What checkpoints wrap their entries in, besides what they say of the training.
-WRAPPERS = ("weight", "state_dict", "model", "params")
+WRAPPERS = ("weight", "state_dict", "model", "params", "MTAN")
 
 
 def convert(sources: Iterable[Path], target: Path, model: str | None = None) -> str:

@@ -26,7 +26,9 @@ def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
         rows = range(0, query.shape[1], _ROWS)
         return torch.cat([attend_plainly(query[:, row : row + _ROWS], key, value, scale) for row in rows], dim=1)
     missing = value.shape[-1] - query.shape[-1]
-    q, k, v = F.pad(query, (0, missing))[:, None], F.pad(key, (0, missing))[:, None], value[:, None]
+    filled = (F.pad(query, (0, missing)), F.pad(key, (0, missing)), value)
+    # Of transposed views the kernels on a processor make the map after all.
+    q, k, v = (x[:, None].contiguous() for x in filled)
     return F.scaled_dot_product_attention(q, k, v, scale=scale)[:, 0]
 
 

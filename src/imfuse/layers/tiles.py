@@ -38,9 +38,9 @@ def fuse_tiled(
 ) -> Tensor:
     """Apply ``function`` to tiles of a pair and assemble what it gives.
 
-    ``infrared`` and ``visible`` are (N, 1, H, W) of any size; ``function`` gets parts whose sides are multiples of
-    ``multiple`` and at least ``min_size``. ``tile`` is the side of the area that a part contributes (``None``: the
-    whole image at once), ``halo`` the radius of the receptive field. Gives (N, 1, H, W).
+    ``infrared`` is (N, 1, H, W), ``visible`` that or (N, 3, H, W), of any size; ``function`` gets parts whose sides
+    are multiples of ``multiple`` and at least ``min_size``. ``tile`` is the side of the area that a part contributes
+    (``None``: the whole image at once), ``halo`` the radius of the receptive field. Gives (N, 1, H, W).
     """
     height, width = infrared.shape[2:]
     infrared, visible = pad_to(infrared, multiple, min_size), pad_to(visible, multiple, min_size)
