@@ -113,7 +113,11 @@ def recognise(entries: Mapping[str, Tensor], origin: Path) -> str:
 
 def to_our_layout(entries: Mapping[str, Tensor], model: str, origin: Path) -> dict[str, Tensor]:
     """Rename published entries to ours; ``WeightsError`` lists what is missing, unexpected or misshapen."""
-    network = model_class(model)()
+    import torch
+
+    # Shapes are all that is asked of it.
+    with torch.device("meta"):
+        network = model_class(model)()
     layout = network.published_layout()
     if not layout:
         raise WeightsError(f"{model}: no checkpoint of this method was published")

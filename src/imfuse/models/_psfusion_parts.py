@@ -280,10 +280,12 @@ class DoubleNorm(nn.Module):
         self.conv = conv3x3(inputs, outputs, bias=False)
         self.inner = nn.BatchNorm2d(outputs)
         self.outer = nn.BatchNorm2d(outputs)
+        self.activation = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, h, w) to (N, outputs, h, w)."""
-        return F.relu(self.outer(self.inner(self.conv(x))))
+        activated: Tensor = self.activation(self.outer(self.inner(self.conv(x))))
+        return activated
 
 
 class DenseDecoder(nn.Module):

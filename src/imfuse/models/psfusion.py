@@ -49,7 +49,7 @@ SPEC = ModelSpec(
     not_tileable="attention and normalised features see the whole picture; the inference form computes all else in "
     "tiles",
     memory_per_pixel=1300,
-    dtypes=("float32",),
+    dtypes=("float32", "bfloat16"),
     options=(Option("injection", ("on", "off"), "on", "semantic features scale and shift those of the scene"),),
 )
 
@@ -125,6 +125,12 @@ class PSFusion(FusionModel):
         images = {"fused": self.head(x), "visible": self.head_vi(x), "infrared": self.head_ir(x)}
         semantic, binary, boundary = self.segmentation(semantics)
         return FusionAndSegmentation(**images, semantic=semantic, binary=binary, boundary=boundary)
+
+    def inference_form(self) -> nn.Module:
+        """Norms folded, all that is local in tiles, channels-last: see ``_psfusion_inference``."""
+        from imfuse.models._psfusion_inference import FastPSFusion
+
+        return FastPSFusion(self.eval())
 
     def encode(self, infrared: Tensor, visible: Tensor) -> list[Tensor]:
         """Fused features of six scales; number i, from 0, has 1 / 2^i of the size."""
