@@ -62,9 +62,11 @@ class Objective:
             parts["fidelity"] = fidelity_loss(outputs["visible"], visible) + fidelity_loss(
                 outputs["infrared"], infrared
             )
-        if "labels" in batch:
-            logits = outputs["semantic"], outputs["binary"], outputs["boundary"]
-            parts |= self.segmentation(*logits, batch["labels"])
+        labels = batch.get("labels")
+        if labels is None:
+            # The heads must take part in every step, or several processes could not train together.
+            labels = torch.full_like(infrared[:, 0], IGNORE, dtype=torch.int64)
+        parts |= self.segmentation(outputs["semantic"], outputs["binary"], outputs["boundary"], labels)
         loss = torch.stack([getattr(self, name) * part for name, part in parts.items()]).sum()
         # Shows an output that copies one source (1) or inverts it (-1) at once.
         parts["like_infrared"] = correlation(outputs["fused"], infrared).mean().detach()

@@ -31,6 +31,8 @@ class FusionModel(nn.Module):
     """
 
     spec: ClassVar[ModelSpec]
+    classes: ClassVar[int] = 0
+    """How many classes the field ``semantic`` of a prediction tells apart; 0 where there is none."""
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""

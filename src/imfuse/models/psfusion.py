@@ -66,7 +66,6 @@ class Widths:
     deep: int
     shallow: int
     growth: int
-    classes: int = 9
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,7 @@ class PSFusion(FusionModel):
     """PSFusion. Without ``injection`` the semantic features serve the segmentation alone."""
 
     spec = SPEC
+    classes = 9
     widths: ClassVar = Widths(encoder=(32, 64, 64, 128, 256, 512), blocks=(3, 4, 6, 3), deep=64, shallow=32, growth=16)
 
     def __init__(self, injection: str = "on") -> None:
@@ -109,7 +109,7 @@ class PSFusion(FusionModel):
         self.head = ImageHead(shallow)
         self.head_vi = nn.Sequential(Mask(shallow), ImageHead(shallow))
         self.head_ir = nn.Sequential(Mask(shallow), ImageHead(shallow))
-        self.segmentation = Segmentation(deep, widths.classes)
+        self.segmentation = Segmentation(deep, self.classes)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused luminance (N, 1, H, W) in [0, 1] of (N, 1, H, W) and of (N, 1, H, W) or, in colour, (N, 3, H, W)."""
