@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.layers.filters import reflect_pad
-from imfuse.layers.folding import in_two
 
 
 class Conv3x3(nn.Conv2d):
@@ -52,41 +51,6 @@ def conv_mirrored(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride:
     if (x.shape[3] - 1) % stride == 0:
         add(y[:, :, :, -1:], x[..., -2:-1], weight[:, :, :, 2:], (1, 0))
     return y
-
-
-class FirstConv(nn.Module):
-    """A convolution of images with a zero border, which keeps their digits whatever type it is moved to.
-
-    In less than 32 bits it takes images and weights in two parts, high and low: bfloat16 has fewer levels than a
-    picture. Not to be trained.
-    """
-
-    weight: Tensor
-    bias: Tensor
-
-    def __init__(self, weight: Tensor, bias: Tensor, padding: int) -> None:
-        super().__init__()
-        self.padding, self.inputs = padding, weight.shape[1]
-        self.register_buffer("weight", weight.detach().contiguous(memory_format=torch.channels_last))
-        self.register_buffer("bias", bias.detach())
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, inputs, H, W) in float32 to features in the type of the weights, channels-last."""
-        dtype = self.weight.dtype
-        if self.weight.shape[1] > self.inputs:
-            high, low = in_two(images, dtype)
-            images = torch.cat([high, low, high], dim=1)
-        images = images.to(dtype).contiguous(memory_format=torch.channels_last)
-        return F.conv2d(images, self.weight, self.bias, padding=self.padding)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        exact = self.weight
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        if self.weight.dtype.itemsize < exact.dtype.itemsize:
-            high, low = in_two(exact, self.weight.dtype)
-            weight = torch.cat([high, high, low], dim=1).to(self.weight.device)
-            self.weight = weight.contiguous(memory_format=torch.channels_last)
-        return self
 
 
 class InFloat32(nn.Module):

@@ -173,12 +173,13 @@ def two_class_loss(logits: Tensor, target: Tensor, weights: tuple[float, float] 
 
 
 def correlation_loss(fused: Tensor, infrared: Tensor, visible: Tensor, legacy: bool = False) -> Tensor:
-    """1 / (sum of the correlations with both sources), the sum at least 1e-3, mean over the images.
+    """1 / (sum of the correlations with both sources), the sum at least 0.1, mean over the images.
 
+    The bound keeps images of the first steps, which correlate with nothing, from drowning all other terms.
     ``legacy``: of all pixels of the batch together, plus 1e-6 and not bounded, so that an inverted image is rewarded.
     """
     if not legacy:
-        return (1 / (correlation(fused, infrared) + correlation(fused, visible)).clamp_min(1e-3)).mean()
+        return (1 / (correlation(fused, infrared) + correlation(fused, visible)).clamp_min(0.1)).mean()
     together = (x.reshape(1, 1, 1, -1) for x in (fused, infrared, visible))
     image, first, second = together
     return (1 / (correlation(image, first) + correlation(image, second) + 1e-6)).mean()

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.layers.blocks import FirstConv, InFloat32
+from imfuse.layers.blocks import InFloat32
 from imfuse.layers.folding import fold_norm, norm_scale_shift
 from imfuse.layers.tiles import Tile, split
 from imfuse.models._psfusion_parts import SDFM, SIM, BasicBlock, DetailFusion, DoubleNorm, Encoder, FReLU, pool, resize
@@ -40,25 +40,23 @@ class FastPSFusion(nn.Module):
         self.model = copy.deepcopy(model).requires_grad_(False)
         del self.model.head_vi, self.model.head_ir, self.model.segmentation
         fold_norms(self.model)
-        for encoder in (self.model.encoder_ir, self.model.encoder_vi):
-            conv = encoder.first[0]
-            assert isinstance(conv, nn.Conv2d)
-            assert conv.bias is not None
-            encoder.first[0] = FirstConv(conv.weight, conv.bias, padding=3)
         self.at_half, self.at_full, self.inject = (
             _Injection(module) for module in (self.model.scene_half, self.model.scene_full, self.model.inject)
         )
         del self.model.scene_half, self.model.scene_full, self.model.inject
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # The largest features meet an instance norm, which enlarges what varies little: bfloat16 would show.
+        # The features of full size meet an instance norm, which enlarges what varies little: bfloat16 would show.
         large = self.model.fusion[0]
         assert isinstance(large, SDFM)
-        for branch in (large.infrared, large.visible):
-            branch[-1] = InFloat32(branch[-1])
+        self.encoder_ir, self.encoder_vi = (
+            InFloat32(self.model.encoder_ir.first),
+            InFloat32(self.model.encoder_vi.first),
+        )
+        self.branch_ir, self.branch_vi = InFloat32(large.infrared), InFloat32(large.visible)
         self.details = InFloat32(large.fuse)
         # Eight bits of a picture need more digits than bfloat16 has.
         self.head = InFloat32(self.model.head)
-        del large.fuse, self.model.head
+        del self.model.encoder_ir.first, self.model.encoder_vi.first, self.model.fusion[0], self.model.head
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused luminance (N, 1, H, W) in [0, 1]; computed in the type of the weights, given in float32."""
@@ -88,19 +86,19 @@ class FastPSFusion(nn.Module):
     def _encode(self, infrared: Tensor, visible: Tensor, tiles: list[Tile]) -> list[Tensor]:
         """Fused features of six scales."""
         model = self.model
-        first, second, *others = model.fusion
-        assert isinstance(first, SDFM)
+        second, *others = model.fusion
         assert isinstance(second, SDFM)
+        streams = (
+            (infrared, self.encoder_ir, self.branch_ir, model.encoder_ir.second),
+            (visible, self.encoder_vi, self.branch_vi, model.encoder_vi.second),
+        )
 
         def stems(tile: Tile) -> list[Tensor]:
             large, small = [], []
-            for encoder, image, branch in (
-                (model.encoder_ir, infrared, first.infrared),
-                (model.encoder_vi, visible, first.visible),
-            ):
-                x = encoder.first(tile.seen(image))
-                small.append(F.relu_(encoder.second(x)))
+            for image, encoder, branch, reduce in streams:
+                x = encoder(tile.seen(image).contiguous(memory_format=torch.channels_last))
                 large.append(branch(x))
+                small.append(F.relu_(reduce(x.to(self.at_half.weight.dtype))))
             return large + small
 
         size = infrared.shape[2:]

@@ -22,7 +22,7 @@ SPEC = ModelSpec(
     min_size=64,
     not_tileable="attention and normalised features see the whole picture; the inference form computes all else in "
     "tiles",
-    memory_per_pixel=700,
+    memory_per_pixel=500,
     dtypes=("float32", "bfloat16"),
     options=(Option("injection", ("on", "off"), "on", "semantic features scale and shift those of the scene"),),
 )

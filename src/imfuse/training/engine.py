@@ -106,8 +106,8 @@ def train(
         enable_model_summary=False,
     )
     with interrupt, warnings.catch_warnings():
-        # Pairs come from memory, the folder holds the recipe already, a recipe may validate on nothing or without labels,
-        # and EpochBatches skips what was seen before a stop.
+        # Pairs come from memory, the folder holds the recipe already, a recipe may validate on nothing or without
+        # labels, and EpochBatches skips what was seen before a stop.
         for advice in (
             "does not have many workers",
             "exists and is not empty",
