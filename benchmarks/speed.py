@@ -27,7 +27,8 @@ from imfuse.imaging import luminance
 from imfuse.layers.attention import attend_plainly
 from imfuse.layers.folding import fold_norm
 from imfuse.layers.rules import fuse_maps
-from imfuse.models import refinefuse
+from imfuse.models import _psfusion_parts, refinefuse
+from imfuse.models._psfusion_inference import fold_norms
 
 Form = Callable[[Tensor, Tensor], Tensor]
 
@@ -139,7 +140,53 @@ def refinefuse_forms() -> dict[str, Form]:
     }
 
 
-FORMS = {"auif": auif_forms, "didfuse": didfuse_forms, "refinefuse": refinefuse_forms}
+class PlainPSFusion(nn.Module):
+    """PSFusion as published: all heads computed, whole attention maps."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fused image."""
+        fast, _psfusion_parts.attend = _psfusion_parts.attend, attend_plainly
+        try:
+            return self.model.predict(infrared, visible).fused
+        finally:
+            _psfusion_parts.attend = fast
+
+
+def psfusion_forms(name: str = "psfusion") -> dict[str, Form]:
+    """The plain module, what each step brings, and what ``Fuser`` runs in float32 and bfloat16.
+
+    No weights of PSFusion ship, so they are random; the norms have seen the pair's scene, as trained ones have.
+    """
+    torch.manual_seed(0)
+    model = create_model(name, weights=None)
+    model.train()
+    for seed in (1, 2, 3):
+        model(*(torch.cat([image, image.flip(3)]) for image in scene_pair(128, 160, seed)))
+    model.eval()
+    folded = copy.deepcopy(model)
+    fold_norms(folded)
+    return {
+        "plain module": PlainPSFusion(model),
+        "fused image alone, attention without its map": model,
+        "the same, norms folded": folded,
+        "the same, channels-last": copy.deepcopy(folded).to(memory_format=torch.channels_last),
+        "inference form, float32": model.inference_form(),
+        "inference form, bfloat16": model.inference_form().to(torch.bfloat16),
+    }
+
+
+FORMS = {"auif": auif_forms, "didfuse": didfuse_forms, "refinefuse": refinefuse_forms, "psfusion": psfusion_forms}
+
+
+def scene_pair(height: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Infrared image and luminance of a rendered street, (1, 1, H, W)."""
+    scene = render_scene(height, width, seed)
+    infrared = torch.from_numpy(scene.infrared.astype(np.float32) / 255)[None, None]
+    return infrared, torch.from_numpy(luminance(scene.visible.astype(np.float32) / 255))[None, None]
 
 
 def measure(forms: dict[str, Form], pair: tuple[Tensor, Tensor], seconds: float) -> dict[str, list[float]]:
@@ -171,9 +218,7 @@ def main() -> int:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     height, width = (int(side) for side in args.size.split("x"))
-    scene = render_scene(height, width)
-    infrared = torch.from_numpy(scene.infrared.astype(np.float32) / 255)[None, None]
-    visible = torch.from_numpy(luminance(scene.visible.astype(np.float32) / 255))[None, None]
+    infrared, visible = scene_pair(height, width)
     with torch.inference_mode():
         forms = FORMS[args.model]()
         times = measure(forms, (infrared, visible), args.seconds)

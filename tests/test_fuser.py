@@ -181,6 +181,20 @@ def test_sizes_must_agree(fuser: Fuser, weights: Path) -> None:
     np.testing.assert_array_equal(resizing(picture(40, 60), picture(40, 60)), fuser(picture(40, 60), picture(40, 60)))
 
 
+def test_methods_of_colour_see_the_colours() -> None:
+    infrared, colours = picture(64, 64), picture(64, 64, 3, seed=1)
+    fuser = Fuser("psfusion", None, device="cpu", gray=True)
+    fused = fuser(infrared, colours)
+    assert fused.shape == (64, 64)
+    ir, vi = (torch.from_numpy(image).float() / 255 for image in (infrared, colours))
+    with torch.inference_mode():
+        wanted = fuser.network(ir[None, None], vi.permute(2, 0, 1)[None].contiguous())[0, 0]
+    np.testing.assert_array_equal(fused, (255 * wanted).round().byte().numpy())
+    fuser.gray = False
+    luminance, _, _ = rgb_to_ycbcr(fuser(infrared, colours.astype(np.float32) / 255))
+    assert np.abs(255 * luminance - 255 * wanted.numpy()).mean() < 2, "clipped colours aside"
+
+
 def test_tensors(fuser: Fuser) -> None:
     infrared, visible = picture(40, 50), picture(40, 50, 3, seed=1)
     expected = fuser(infrared, visible.astype(np.float32) / 255)

@@ -35,7 +35,7 @@ Float = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A pair as the network takes it: (H, W) luminances in [0, 1], and the visible colours (H, W, 3) if they stay.
+    """A pair as the network takes it: (H, W) luminances in [0, 1], and the visible colours (H, W, 3) if it has any.
 
     ``limits`` are the stored values that became 0 and 1, of the infrared and of the visible picture.
     """
@@ -191,14 +191,16 @@ class Fuser:
         limits = (ir_limits[0], ir_limits[1]), (vi_limits[0], vi_limits[1])
         if vi.ndim == 2:
             return Prepared(heat, vi, None, limits)
-        return Prepared(heat, luminance(vi), None if self.gray else vi, limits)
+        return Prepared(heat, luminance(vi), vi, limits)
 
     def fuse_luminance(self, pair: Prepared) -> Float:
         """Run the network on a prepared pair: (H, W) in [0, 1]. Second step, the only one that needs the device."""
         height, width = pair.visible.shape
         spec, tile = self.spec, self._tile(height, width)
         # Pictures stay float32 whatever the network computes in: bfloat16 has fewer levels than they have.
-        images = [torch.from_numpy(np.ascontiguousarray(x))[None, None] for x in (pair.infrared, pair.visible)]
+        colours = pair.colours if spec.colour else None
+        second = pair.visible[None] if colours is None else colours.transpose(2, 0, 1)
+        images = [torch.from_numpy(np.ascontiguousarray(x))[None] for x in (pair.infrared[None], second)]
         try:
             with torch.inference_mode():
                 infrared, visible = (image.to(self.device) for image in images)
@@ -211,8 +213,8 @@ class Fuser:
             raise
 
     def finish(self, pair: Prepared, fused: Float) -> Result:
-        """Give a fused luminance the colours of the visible picture. Third step."""
-        return Result(fused if pair.colours is None else recombine(fused, pair.colours))
+        """Give a fused luminance the colours of the visible picture, unless gray was asked for. Third step."""
+        return Result(fused if pair.colours is None or self.gray else recombine(fused, pair.colours))
 
     def _tile(self, height: int, width: int) -> int | None:
         if self.tile != "auto":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -23,8 +26,13 @@ SIZES = [(1, 1), (3, 5), (97, 131)]
 
 def build(name: str, **options: str) -> FusionModel:
     """A method with seeded random weights and norms that have seen some images, so that folding them matters."""
+    return copy.deepcopy(built(name, tuple(options.items())))
+
+
+@lru_cache(maxsize=2)
+def built(name: str, options: tuple[tuple[str, str], ...]) -> FusionModel:
     torch.manual_seed(0)
-    model = create_model(name, weights=None, **options)
+    model = create_model(name, weights=None, **dict(options))
     spec = model.spec
     side = -(-max(spec.min_size, 16) // spec.multiple) * spec.multiple
     model.train()
@@ -34,16 +42,17 @@ def build(name: str, **options: str) -> FusionModel:
     return model.eval()
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(params=MODELS, scope="module")
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture
-def weights(name: str, tmp_path: Path) -> Path:
-    path = tmp_path / f"{name}.safetensors"
+@pytest.fixture(scope="module")
+def weights(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("weights") / f"{name}.safetensors"
     save_weights(path, build(name).state_dict(), {"model": name})
-    return path
+    yield path
+    path.unlink()
 
 
 def scene(height: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -171,10 +180,30 @@ def test_constant_images_give_a_finite_even_image(name: str, value: float) -> No
 
 def test_gradients_reach_every_parameter(name: str) -> None:
     model = build(name).train()
-    fused = model(*padded_scene(name, 32, 32))
-    fused.mean().backward()
-    without = [key for key, parameter in model.named_parameters() if parameter.grad is None]
-    assert not without
+    prediction = vars(model.predict(*padded_scene(name, 32, 32)))
+    torch.stack([output.mean() for output in prediction.values()]).sum().backward()
+    trained = [key for key, parameter in model.named_parameters() if parameter.requires_grad]
+    assert trained
+    assert not [key for key in trained if model.get_parameter(key).grad is None]
+
+
+def test_prediction_holds_the_fused_image(name: str) -> None:
+    model, pair = build(name), padded_scene(name, 40, 56)
+    with torch.inference_mode():
+        assert torch.equal(model.predict(*pair).fused, model(*pair))
+
+
+def test_colours_are_taken_by_those_that_say_so(name: str) -> None:
+    if not get_spec(name).colour:
+        pytest.skip(f"{name} looks at the luminance alone")
+    infrared, visible = padded_scene(name, 64, 64)
+    colours = torch.cat([visible, visible.flip(2), visible.flip(3)], dim=1)
+    model = build(name)
+    with torch.inference_mode():
+        fused = model(infrared, colours)
+        torch.testing.assert_close(model.inference_form()(infrared, colours), fused, atol=2e-4, rtol=0)
+        assert not torch.allclose(fused, model(infrared, visible))
+        assert torch.equal(model(infrared, visible.repeat(1, 3, 1, 1)), model(infrared, visible))
 
 
 def test_published_layout_names_the_whole_state(name: str) -> None:

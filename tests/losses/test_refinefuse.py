@@ -10,13 +10,12 @@ from scipy import ndimage
 from torch import Tensor
 
 from imfuse.losses import refinefuse
-from imfuse.losses.common import visual_information
+from imfuse.losses.common import correlation, visual_information
 from imfuse.losses.refinefuse import (
     Objective,
     Window,
     box_ssim,
     contrast_mask,
-    correlation,
     hot_loss,
     local_variance,
     mask_intensity_loss,

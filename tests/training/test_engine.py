@@ -102,7 +102,7 @@ def test_training_begins_with_other_weights_and_resumes(pairs_folder: Path, tmp_
     tuned = load_file(run(recipe, pairs_folder, tmp_path / "tuned", start="default"))
     assert all(torch.allclose(tuned[name], state[name], atol=1e-6) for name in tuned)
     header = read_header(tmp_path / "tuned" / "weights.safetensors")
-    assert header["start"].startswith("default sha256:")
+    assert header["start"].startswith("auif.safetensors sha256:")
     with pytest.raises(WeightsError, match="didfuse"):
         run(recipe, pairs_folder, tmp_path / "other", start=create_file_of("didfuse", tmp_path))
     with pytest.raises(ConnectionError):

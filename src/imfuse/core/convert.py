@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 4 << 30
 SUFFIXES = frozenset({".pth", ".pt", ".pkl", ".model", ".ckpt", ".bin", ".safetensors"})
 # What checkpoints wrap their entries in, besides what they say of the training.
-WRAPPERS = ("weight", "state_dict", "model", "params")
+WRAPPERS = ("weight", "state_dict", "model", "params", "MTAN")
 
 
 def convert(sources: Iterable[Path], target: Path, model: str | None = None) -> str:
@@ -113,7 +113,11 @@ def recognise(entries: Mapping[str, Tensor], origin: Path) -> str:
 
 def to_our_layout(entries: Mapping[str, Tensor], model: str, origin: Path) -> dict[str, Tensor]:
     """Rename published entries to ours; ``WeightsError`` lists what is missing, unexpected or misshapen."""
-    network = model_class(model)()
+    import torch
+
+    # Shapes are all that is asked of it.
+    with torch.device("meta"):
+        network = model_class(model)()
     layout = network.published_layout()
     if not layout:
         raise WeightsError(f"{model}: no checkpoint of this method was published")

@@ -53,6 +53,7 @@ class WeightsSpec:
 class ModelSpec:
     """What the library knows of a method without building it.
 
+    ``colour`` networks look at the colours of the visible picture where it has any.
     ``multiple`` and ``min_size`` are what ``forward`` asks of height and width; callers pad.
     ``halo`` is the radius of the receptive field in pixels: tiles that overlap by it give what the whole image gives.
     ``halo=None`` means that no finite halo does, and ``not_tileable`` says why.
@@ -64,6 +65,7 @@ class ModelSpec:
     paper: Paper
     summary: str
     inputs: str = "infrared + visible luminance"
+    colour: bool = False
     multiple: int = 1
     min_size: int = 1
     halo: int | None = None

@@ -17,7 +17,7 @@ from imfuse.core.errors import ImageError, PairError
 from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan
 from imfuse.data.scenes import render_scene
-from imfuse.imaging import luminance, match_folders, parse_range, read_image, to_unit
+from imfuse.imaging import luminance, match_folders, parse_range, read_image, recombine, to_unit
 
 FOLDERS = (("ir", "vi"), ("infrared", "visible"))
 LABELS = ("labels", "Segmentation_labels")
@@ -39,16 +39,21 @@ class PairFiles:
 
 @dataclass(frozen=True)
 class LoadedPair:
-    """A decoded pair: (H, W) float32 in [0, 1]; labels (H, W) uint8, or None."""
+    """A decoded pair: (H, W) float32 in [0, 1]; labels (H, W) uint8, or None.
+
+    ``colours`` of the visible image (H, W, 3) in [0, 1], float16 to save memory, where they were asked for.
+    """
 
     infrared: Floats
     visible: Floats
     labels: NDArray[np.uint8] | None
+    colours: NDArray[np.float16] | None = None
 
     @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
-        return self.infrared.nbytes + self.visible.nbytes + (0 if self.labels is None else self.labels.nbytes)
+        parts = (self.infrared, self.visible, self.labels, self.colours)
+        return sum(part.nbytes for part in parts if part is not None)
 
 
 def find_pairs(folder: Path, visible: Path | None = None) -> list[PairFiles]:
@@ -96,9 +101,9 @@ def split_pairs(files: Sequence[PairFiles], fraction: float) -> tuple[list[PairF
     return list(files[: len(files) - held_out]), list(files[len(files) - held_out :])
 
 
-def load_pair(files: PairFiles) -> LoadedPair:
-    """Decode one pair as luminance in [0, 1]. Raises ``ImageError`` or ``PairError``."""
-    infrared, visible = _load_gray(files.infrared, thermal=True), _load_gray(files.visible, thermal=False)
+def load_pair(files: PairFiles, colour: bool = False) -> LoadedPair:
+    """Decode one pair as luminance in [0, 1], and in ``colour`` too. Raises ``ImageError`` or ``PairError``."""
+    infrared, visible = _gray(_load(files.infrared, thermal=True)), _load(files.visible, thermal=False)
     labels = None
     if files.labels is not None:
         stored = read_image(files.labels)
@@ -106,23 +111,31 @@ def load_pair(files: PairFiles) -> LoadedPair:
         if labels is None:
             raise ImageError(f"{files.labels}: expected class numbers as a gray image, found colours")
     for other, path in ((visible, files.visible), (labels, files.labels)):
-        if other is not None and other.shape != infrared.shape:
+        if other is not None and other.shape[:2] != infrared.shape:
             raise PairError(
                 f"{files.infrared} is {_size(infrared)} but {path} is {_size(other)}: a pair must be registered"
             )
-    return LoadedPair(infrared, visible, labels)
+    return LoadedPair(infrared, _gray(visible), labels, _colours(visible) if colour else None)
 
 
-def _load_gray(path: Path, thermal: bool) -> Floats:
+def _load(path: Path, thermal: bool) -> Floats:
     unit, _, _ = to_unit(read_image(path), parse_range("auto"), thermal=thermal)
+    return unit
+
+
+def _gray(unit: Floats) -> Floats:
     return unit if unit.ndim == 2 else luminance(unit)
+
+
+def _colours(unit: Floats) -> NDArray[np.float16]:
+    return (np.repeat(unit[..., None], 3, axis=2) if unit.ndim == 2 else unit).astype(np.float16)
 
 
 def _size(pixels: NDArray[np.generic]) -> str:
     return f"{pixels.shape[1]}x{pixels.shape[0]}"
 
 
-def check_pairs(files: Sequence[PairFiles], side: int, keep: int = 0) -> dict[str, LoadedPair]:
+def check_pairs(files: Sequence[PairFiles], side: int, keep: int = 0, colour: bool = False) -> dict[str, LoadedPair]:
     """Decode every pair once and raise one ``PairError`` that names all that cannot be used.
 
     A pair must hold at least ``side`` x ``side`` pixels. Decoded pairs are returned while they fit into ``keep`` bytes.
@@ -131,7 +144,7 @@ def check_pairs(files: Sequence[PairFiles], side: int, keep: int = 0) -> dict[st
     problems = []
     for entry in files:
         try:
-            pair = load_pair(entry)
+            pair = load_pair(entry, colour)
         except (ImageError, PairError) as error:
             problems.append(str(error))
             continue
@@ -144,14 +157,14 @@ def check_pairs(files: Sequence[PairFiles], side: int, keep: int = 0) -> dict[st
     return kept
 
 
-def rendered_pairs(count: int, height: int = 480, width: int = 640) -> list[LoadedPair]:
+def rendered_pairs(count: int, height: int = 480, width: int = 640, colour: bool = False) -> list[LoadedPair]:
     """Rendered scenes, numbered from 0, as training pairs with their true labels."""
     pairs = []
     for seed in range(count):
         scene = render_scene(height, width, seed)
         infrared, _, _ = to_unit(scene.infrared, parse_range("full"))
         visible, _, _ = to_unit(scene.visible, parse_range("full"))
-        pairs.append(LoadedPair(infrared, luminance(visible), scene.labels))
+        pairs.append(LoadedPair(infrared, luminance(visible), scene.labels, _colours(visible) if colour else None))
     return pairs
 
 
@@ -160,7 +173,8 @@ class TrainingPairs(Dataset[dict[str, Tensor]]):
 
     An item is asked for by (epoch, index) and depends on nothing but these two and the seed, so a resumed run sees what
     an uninterrupted one would have seen. Where some pairs have labels, all items have ``labels`` (size, size), of 255
-    where nothing is known. ``maps`` computes more of whole pairs, (1, 1, H, W) each, that is cropped with them; not
+    where nothing is known. With ``colour`` all have ``colours`` (3, size, size) whose luminance is the visible image,
+    changed as that is. ``maps`` computes more of whole pairs, (1, 1, H, W) each, that is cropped with them; not
     with an augmentation, which would change what it was computed of.
     """
 
@@ -173,10 +187,12 @@ class TrainingPairs(Dataset[dict[str, Tensor]]):
         cache: dict[str, LoadedPair] | None = None,
         augmentation: Augmentation | None = None,
         maps: Maps | None = None,
+        colour: bool = False,
     ) -> None:
         self.files, self.crop, self.kind, self.seed = list(files), crop, kind, seed
         self.cache = cache or {}
         self.augmentation, self.maps = augmentation, maps if augmentation is None else None
+        self.colour = colour
         self.labelled = any(entry.labels is not None for entry in self.files)
 
     def __len__(self) -> int:
@@ -195,6 +211,10 @@ class TrainingPairs(Dataset[dict[str, Tensor]]):
         if self.augmentation is not None:
             infrared, visible = self.augmentation.apply(rng, infrared, visible)
         crops = {"infrared": _tensor(infrared), "visible": _tensor(visible)}
+        if pair.colours is not None:
+            channels = [part.apply(pair.colours[..., channel].astype(np.float32)) for channel in range(3)]
+            colours = recombine(visible, np.stack(channels, axis=2)).clip(0, 1)
+            crops["colours"] = torch.from_numpy(colours.transpose(2, 0, 1).copy())
         if self.maps is not None:
             whole = self.maps(_tensor(pair.infrared)[None], _tensor(pair.visible)[None])
             crops |= {name: _tensor(part.apply_map(value[0, 0].numpy())) for name, value in whole.items()}
@@ -207,7 +227,7 @@ class TrainingPairs(Dataset[dict[str, Tensor]]):
         entry = self.files[index]
         if isinstance(entry, LoadedPair):
             return entry
-        return self.cache[entry.name] if entry.name in self.cache else load_pair(entry)
+        return self.cache[entry.name] if entry.name in self.cache else load_pair(entry, self.colour)
 
 
 def _tensor(image: Floats) -> Tensor:

@@ -26,6 +26,30 @@ class Span(NamedTuple):
         return slice(self.core.start - self.seen.start, self.core.stop - self.seen.start)
 
 
+class Tile(NamedTuple):
+    """A part of the picture, what the network sees of it and what it contributes."""
+
+    row: Span
+    column: Span
+
+    def seen(self, x: Tensor, level: int = 0) -> Tensor:
+        """What is seen, of features of 1 / 2^level of the picture."""
+        return x[..., _at(self.row.seen, level), _at(self.column.seen, level)]
+
+    def core(self, x: Tensor, level: int = 0) -> Tensor:
+        """What is contributed, of features of the whole picture."""
+        return x[..., _at(self.row.core, level), _at(self.column.core, level)]
+
+    def store(self, whole: Tensor, part: Tensor, level: int = 0) -> None:
+        """Put the core of ``part``, features of what is seen, into features of the picture."""
+        self.core(whole, level).copy_(part[..., _at(self.row.kept, level), _at(self.column.kept, level)])
+
+
+def _at(rows: slice, level: int) -> slice:
+    # A last row that is odd has features too.
+    return slice(rows.start >> level, -(-rows.stop >> level))
+
+
 def fuse_tiled(
     function: Callable[[Tensor, Tensor], Tensor],
     infrared: Tensor,
@@ -38,9 +62,9 @@ def fuse_tiled(
 ) -> Tensor:
     """Apply ``function`` to tiles of a pair and assemble what it gives.
 
-    ``infrared`` and ``visible`` are (N, 1, H, W) of any size; ``function`` gets parts whose sides are multiples of
-    ``multiple`` and at least ``min_size``. ``tile`` is the side of the area that a part contributes (``None``: the
-    whole image at once), ``halo`` the radius of the receptive field. Gives (N, 1, H, W).
+    ``infrared`` is (N, 1, H, W), ``visible`` that or (N, 3, H, W), of any size; ``function`` gets parts whose sides
+    are multiples of ``multiple`` and at least ``min_size``. ``tile`` is the side of the area that a part contributes
+    (``None``: the whole image at once), ``halo`` the radius of the receptive field. Gives (N, 1, H, W).
     """
     height, width = infrared.shape[2:]
     infrared, visible = pad_to(infrared, multiple, min_size), pad_to(visible, multiple, min_size)

@@ -10,6 +10,9 @@ from torch.nn import functional as F
 
 from imfuse.layers.filters import own_precision
 
+SALIENT_CLASSES = (1, 2, 3)
+"""Cars, people and bikes among the nine classes of MSRS."""
+
 
 @cache
 @torch.inference_mode(False)  # What validation makes first must serve training too.
@@ -59,6 +62,17 @@ def dssim(first: Tensor, second: Tensor, window: int = 11) -> Tensor:
     True
     """
     return (1 - ssim_map(first, second, window)).clamp(0, 1).mean() / 2
+
+
+def correlation(first: Tensor, second: Tensor) -> Tensor:
+    """Pearson correlation, one value per image; 0 where one of the two is constant."""
+    a, b = (x.flatten(1) - x.flatten(1).mean(1, keepdim=True) for x in (first, second))
+    return (a * b).sum(1) / (a.square().sum(1) * b.square().sum(1)).clamp_min(1e-12).sqrt()
+
+
+def salient_mask(labels: Tensor) -> Tensor:
+    """Where the labels (N, H, W) say car, person or bike: (N, 1, H, W), boolean."""
+    return torch.isin(labels, torch.tensor(SALIENT_CLASSES, device=labels.device))[:, None]
 
 
 def sobel_gradient(image: Tensor) -> Tensor:

@@ -15,10 +15,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.layers.filters import box_mean, own_precision, reflect_pad
-from imfuse.losses.common import gaussian_mean, visual_information
+from imfuse.losses.common import correlation, gaussian_mean, salient_mask, visual_information
 
-SALIENT_CLASSES = (1, 2, 3)
-"""Cars, people and bikes among the nine classes of MSRS."""
 Window = Literal["gaussian", "box", "pixel"]
 
 
@@ -115,8 +113,7 @@ def with_salient(mask: Tensor, labels: Tensor | None) -> Tensor:
     """The mask of eq. 6: 1 also where the labels (N, H, W) say car, person or bike."""
     if labels is None:
         return mask
-    salient = torch.isin(labels, torch.tensor(SALIENT_CLASSES, device=labels.device))[:, None]
-    return torch.where(salient, torch.ones_like(mask), mask)
+    return torch.where(salient_mask(labels), torch.ones_like(mask), mask)
 
 
 def mask_intensity_loss(fused: Tensor, infrared: Tensor, visible: Tensor, mask: Tensor) -> Tensor:
@@ -153,12 +150,6 @@ def box_ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:
     variances = (s11 - m1 * m1) + (s22 - m2 * m2)
     score = (2 * m1 * m2 + c1) * (2 * (s12 - m1 * m2) + c2) / ((m1 * m1 + m2 * m2 + c1) * (variances + c2))
     return score.mean()
-
-
-def correlation(first: Tensor, second: Tensor) -> Tensor:
-    """Pearson correlation, one value per image; 0 where one of the two is constant."""
-    a, b = (x.flatten(1) - x.flatten(1).mean(1, keepdim=True) for x in (first, second))
-    return (a * b).sum(1) / (a.square().sum(1) * b.square().sum(1)).clamp_min(1e-12).sqrt()
 
 
 def hot_loss(fused: Tensor, infrared: Tensor) -> Tensor:

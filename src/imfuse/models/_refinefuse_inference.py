@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from imfuse.layers.blocks import conv_mirrored
 from imfuse.layers.folding import in_two
-from imfuse.layers.tiles import Span, split
+from imfuse.layers.tiles import Tile, split
 from imfuse.models.refinefuse import PSIM, SFIM, Convolution, channel_weight, resize_to
 
 if TYPE_CHECKING:
@@ -97,27 +97,6 @@ class FastRefineFuse(nn.Module):
             x = F.relu_(conv_mirrored(x, layer.weight, _bias(layer)))
         # Eight bits of a picture need more digits than bfloat16 has.
         return conv_mirrored(x.float(), last.weight.float(), _bias(last).float())
-
-
-class Tile(NamedTuple):
-    """A part of the picture, what the network sees of it and what it contributes."""
-
-    row: Span
-    column: Span
-
-    def seen(self, x: Tensor, level: int = 0) -> Tensor:
-        """What is seen, of features of 1 / 2^level of the picture."""
-        return x[..., _at(self.row.seen, level), _at(self.column.seen, level)]
-
-    def store(self, whole: Tensor, part: Tensor, level: int = 0) -> None:
-        """Put the core of ``part``, features of what is seen, into features of the picture."""
-        core = part[..., _at(self.row.kept, level), _at(self.column.kept, level)]
-        whole[..., _at(self.row.core, level), _at(self.column.core, level)] = core
-
-
-def _at(rows: slice, level: int) -> slice:
-    # A last row that is odd has features too.
-    return slice(rows.start >> level, -(-rows.stop >> level))
 
 
 class _Stem(nn.Module):

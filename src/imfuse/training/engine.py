@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -34,6 +35,7 @@ from imfuse.data.pairs import (
     split_pairs,
 )
 from imfuse.training.batches import EpochBatches
+from imfuse.training.initial import initialise
 from imfuse.training.interrupt import Interrupted, SaveOnInterrupt
 from imfuse.training.log import LOG, JsonLines, draw_curves
 from imfuse.training.module import FusionTraining, build_objective
@@ -66,16 +68,12 @@ def train(
     """
     checkpoint = _prepare(recipe, out, resume)
     train_files, validation_files = split_pairs(files, recipe.data.validation)
-    cache = check_pairs(files, recipe.data.crop.size, recipe.data.cache_mb << 20)
+    cache = check_pairs(files, recipe.data.crop.size, recipe.data.cache_mb << 20, get_spec(recipe.model).colour)
     L.seed_everything(recipe.seed, workers=True, verbose=False)
     module = FusionTraining(recipe)
-    origin = {}
-    if start is not None:
-        path = resolve_weights(get_spec(recipe.model), start)
-        state = module.network.state_dict()
-        # Weights files leave out the step counters of batch norms.
-        module.network.load_state_dict(load_weights(path, get_spec(recipe.model), state))
-        origin = {"start": f"{start if isinstance(start, str) else path.name} sha256:{file_hash(path)}"}
+    if recipe.initial and checkpoint is None:
+        initialise(module.network, Path(recipe.initial))
+    origin = {} if start is None else _begin_with(start, module)
     loaders = Loaders(recipe, train_files, validation_files, cache)
     log, interrupt = JsonLines(out), SaveOnInterrupt(out / LAST)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -111,14 +109,15 @@ def train(
         enable_model_summary=False,
     )
     with interrupt, warnings.catch_warnings():
-        # Pairs come from memory, the folder holds the recipe already, a recipe may validate on nothing, and
-        # EpochBatches skips what was seen before a stop.
+        # Pairs come from memory, the folder holds the recipe already, a recipe may validate on nothing or without
+        # labels, and EpochBatches skips what was seen before a stop.
         for advice in (
             "does not have many workers",
             "exists and is not empty",
             "across ranks is zero",
             "your dataloader is not resumable",
             "is deprecated, use `isinstance",
+            "of metric SegmentationScores was called before",
         ):
             warnings.filterwarnings("ignore", message=f".*{advice}")
         try:
@@ -156,6 +155,14 @@ def _prepare(recipe: Recipe, out: Path, resume: bool) -> Path | None:
     return None
 
 
+def _begin_with(start: str | Path, module: FusionTraining) -> dict[str, str]:
+    """Load weights into a fresh network; what the header of the result says of them."""
+    spec = module.network.spec
+    path = resolve_weights(spec, start)
+    module.network.load_state_dict(load_weights(path, spec, module.network.state_dict()))
+    return {"start": f"{path.name} sha256:{file_hash(path)}"}
+
+
 class Loaders(L.LightningDataModule):
     """Loaders of a run. They are made per process, so that each process gets its own share."""
 
@@ -163,17 +170,18 @@ class Loaders(L.LightningDataModule):
         self, recipe: Recipe, train: list[PairFiles], validation: list[PairFiles], cache: dict[str, LoadedPair]
     ) -> None:
         super().__init__()
-        data = recipe.data
+        data, colour = recipe.data, get_spec(recipe.model).colour
         augmentation = Augmentation(**data.augment.model_dump())
         self.recipe = recipe
         self.pairs = TrainingPairs(
-            [*train, *rendered_pairs(data.rendered)],
+            [*train, *rendered_pairs(data.rendered, colour=colour)],
             CropPlan(**data.crop.model_dump()),
             data.kind,
             recipe.seed,
             cache,
             augmentation if augmentation != Augmentation() else None,
             getattr(build_objective(recipe), "maps", None),
+            colour,
         )
         self.validation = validation
         self.cache = cache
@@ -206,22 +214,28 @@ class Loaders(L.LightningDataModule):
 
     def val_dataloader(self) -> Any:
         """Whole validation pairs, one by one; nothing where the recipe holds out nothing."""
-        return DataLoader(WholePairs(self.validation, self.cache)) if self.validation else []
+        colour = get_spec(self.recipe.model).colour
+        return DataLoader(WholePairs(self.validation, self.cache, colour)) if self.validation else []
 
 
 class WholePairs(torch.utils.data.Dataset[dict[str, Tensor]]):
-    """Whole pairs for validation."""
+    """Whole pairs for validation, with colours where they are wanted and labels where there are any."""
 
-    def __init__(self, files: list[PairFiles], cache: dict[str, LoadedPair]) -> None:
-        self.files, self.cache = files, cache
+    def __init__(self, files: list[PairFiles], cache: dict[str, LoadedPair], colour: bool = False) -> None:
+        self.files, self.cache, self.colour = files, cache, colour
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         entry = self.files[index]
-        pair = self.cache.get(entry.name) or load_pair(entry)
-        return {"infrared": torch.from_numpy(pair.infrared)[None], "visible": torch.from_numpy(pair.visible)[None]}
+        pair = self.cache.get(entry.name) or load_pair(entry, self.colour)
+        whole = {"infrared": torch.from_numpy(pair.infrared)[None], "visible": torch.from_numpy(pair.visible)[None]}
+        if pair.colours is not None:
+            whole["colours"] = torch.from_numpy(pair.colours.astype(np.float32)).permute(2, 0, 1)
+        if pair.labels is not None:
+            whole["labels"] = torch.from_numpy(pair.labels.astype(np.int64))
+        return whole
 
 
 def _provenance(recipe: Recipe, pairs: int, data_name: str, trainer: L.Trainer) -> dict[str, str]:

@@ -16,6 +16,7 @@ from imfuse.core.registry import model_class
 from imfuse.layers.padding import crop_to, pad_to
 from imfuse.metrics.accumulate import FusionScores
 from imfuse.training.recipe import Optimizer, Recipe
+from imfuse.training.segmentation import SegmentationScores
 
 
 def build_objective(recipe: Recipe) -> Any:
@@ -47,6 +48,8 @@ class FusionTraining(L.LightningModule):
             self.scores = FusionScores(recipe.scores, recipe.convention)
         except MetricError as error:
             raise RecipeError(f"scores: {error}") from None
+        classes = self.network.classes
+        self.segmentation = SegmentationScores(classes) if classes else None
 
     def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
         """Loss of a batch; its parts are logged."""
@@ -64,16 +67,23 @@ class FusionTraining(L.LightningModule):
     def validation_step(self, batch: dict[str, Tensor], _index: int) -> None:
         """Score fused pairs."""
         infrared, visible = batch["infrared"], batch["visible"]
-        spec = self.network.spec
-        padded = (pad_to(image, spec.multiple, spec.min_size) for image in (infrared, visible))
-        fused = crop_to(self.network(*padded).float(), *infrared.shape[-2:])
-        self.scores.update(fused, infrared, visible)
+        spec, size = self.network.spec, infrared.shape[-2:]
+        pair = (infrared, batch.get("colours", visible))
+        found = vars(self.network.predict(*(pad_to(image, spec.multiple, spec.min_size) for image in pair)))
+        self.scores.update(crop_to(found["fused"].float(), *size), infrared, visible)
+        if self.segmentation is not None and "labels" in batch:
+            self.segmentation.update(crop_to(found["semantic"], *size).argmax(1), batch["labels"])
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean scores of all pairs of all processes."""
         # The scores are synchronised already; Lightning warns unless it may do so itself.
         self.log_dict({f"val_{name}": value for name, value in self.scores.compute().items()}, sync_dist=True)
         self.scores.reset()
+        if self.segmentation is not None:
+            found = {f"val_{name}": value for name, value in self.segmentation.compute().items()}
+            # Without a label there is nothing to say.
+            self.log_dict({name: value for name, value in found.items() if value.isfinite()}, sync_dist=True)
+            self.segmentation.reset()
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule of the recipe."""
@@ -84,11 +94,10 @@ class FusionTraining(L.LightningModule):
         scheduler: torch.optim.lr_scheduler.LRScheduler
         if schedule.name == "steps":
             scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(schedule.milestones), schedule.gamma)
-        else:
-            steps = int(self.trainer.estimated_stepping_batches)
-            scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _cosine(step, steps, schedule.warmup))
-            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-        return {"optimizer": optimizer, "lr_scheduler": scheduler}
+            return {"optimizer": optimizer, "lr_scheduler": scheduler}
+        steps, share = int(self.trainer.estimated_stepping_batches), {"cosine": _cosine, "poly": _poly}[schedule.name]
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: share(step, steps, schedule.warmup))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
 def _cosine(step: int, steps: int, warmup: int) -> float:
@@ -96,6 +105,17 @@ def _cosine(step: int, steps: int, warmup: int) -> float:
     if step < warmup:
         return (step + 1) / (warmup + 1)
     return (1 + math.cos(math.pi * min(1, (step - warmup) / max(1, steps - warmup)))) / 2
+
+
+def _poly(step: int, steps: int, warmup: int) -> float:
+    """Share of the learning rate: a geometric rise from 1/100, then a fall to 0 by a power of 0.9.
+
+    >>> [round(_poly(step, 677_500, 1000), 6) for step in (0, 500, 1000, 338_750)]
+    [0.01, 0.1, 1.0, 0.5366]
+    """
+    if step < warmup:
+        return float(100 ** (step / warmup - 1))
+    return float(max(0.0, 1 - (step - warmup) / max(1, steps - warmup)) ** 0.9)
 
 
 def _optimizer(network: nn.Module, settings: Optimizer) -> torch.optim.Optimizer:

@@ -88,8 +88,12 @@ class Optimizer(_Section):
 class Schedule(_Section):
     """How the learning rates change."""
 
-    name: Literal["constant", "steps", "cosine"] = Field("constant", description="cosine: falls to 0, step by step")
-    warmup: Annotated[int, Field(ge=0)] = Field(0, description="of cosine: steps in which the rates first rise")
+    name: Literal["constant", "steps", "cosine", "poly"] = Field(
+        "constant", description="cosine, poly: falls to 0, step by step; poly by a power of 0.9"
+    )
+    warmup: Annotated[int, Field(ge=0)] = Field(
+        0, description="of cosine and poly: steps in which the rates first rise"
+    )
     milestones: tuple[Count, ...] = Field((), description="of steps: epochs after which the rates are multiplied")
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
 
@@ -100,6 +104,7 @@ class Recipe(_Section):
     model: str
     options: dict[str, Choice] = Field(default_factory=dict, description="of the model, such as rule: sum")
     loss: dict[str, float] = Field(default_factory=dict, description="weights of the objective's terms")
+    initial: str = Field("", description="file of weights that training starts from; the method's page says which")
     data: Data = Data()
     epochs: Count = 100
     batch_size: Count = 16

@@ -1,0 +1,246 @@
+"""Objective of PSFusion (Information Fusion 99, 2023): segmentation, fusion and fidelity to the scene.
+
+Images are (N, 1, H, W) in [0, 1], labels (N, H, W) class numbers with 255 where nothing is known; a term is a scalar.
+The article could not be read: the terms are those of the authors' released code, and ``legacy`` brings back what of it
+looks like an oversight.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from imfuse.layers.filters import own_precision
+from imfuse.losses.common import correlation, salient_mask
+
+IGNORE = 255
+"""Label of pixels of which nothing is known."""
+OHEM_THRESHOLD = -math.log(0.75)
+"""Pixels whose true class has a probability below 3/4 are hard."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Weights of the terms; a term of weight 0 is not computed. The defaults are the authors'.
+
+    ``semantic``, ``binary`` and ``boundary`` ask for the segmentation, ``correlation``, ``gradient`` and ``intensity``
+    for the fused image, ``fidelity`` for both source images again. ``background`` and ``foreground`` are the weights of
+    the two classes of ``binary``, as :func:`class_weight` gives them; the released ones are of MSRS.
+
+    ``legacy``: as released, salient things are drawn to the visible image instead of the infrared one, and the
+    correlation is that of the whole batch, without a bound.
+
+    The batch holds ``infrared`` and ``visible``, ``colours`` (N, 3, H, W) and ``labels`` where there are any. Of images
+    without labels the fusion terms alone count.
+    """
+
+    semantic: float = 10.0
+    binary: float = 10.0
+    boundary: float = 10.0
+    correlation: float = 1.0
+    gradient: float = 10.0
+    intensity: float = 10.0
+    fidelity: float = 1.0
+    background: float = 1.4548
+    foreground: float = 19.8962
+    legacy: bool = False
+
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and its named parts."""
+        infrared, visible = batch["infrared"], batch["visible"]
+        found = model.predict(infrared, batch.get("colours", visible))
+        # In mixed precision the network gives bfloat16.
+        outputs = {name: value.float() for name, value in vars(found).items()}
+        parts = self.fusion(outputs["fused"], infrared, visible, batch.get("labels"))
+        if self.fidelity:
+            parts["fidelity"] = fidelity_loss(outputs["visible"], visible) + fidelity_loss(
+                outputs["infrared"], infrared
+            )
+        labels = batch.get("labels")
+        if labels is None:
+            # The heads must take part in every step, or several processes could not train together.
+            labels = torch.full_like(infrared[:, 0], IGNORE, dtype=torch.int64)
+        parts |= self.segmentation(outputs["semantic"], outputs["binary"], outputs["boundary"], labels)
+        loss = torch.stack([getattr(self, name) * part for name, part in parts.items()]).sum()
+        # Shows an output that copies one source (1) or inverts it (-1) at once.
+        parts["like_infrared"] = correlation(outputs["fused"], infrared).mean().detach()
+        parts["like_visible"] = correlation(outputs["fused"], visible).mean().detach()
+        return loss, parts
+
+    def fusion(
+        self, fused: Tensor, infrared: Tensor, visible: Tensor, labels: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """The terms of the fused image."""
+        parts = {}
+        if self.correlation:
+            parts["correlation"] = correlation_loss(fused, infrared, visible, legacy=self.legacy)
+        if self.gradient:
+            parts["gradient"] = gradient_loss(fused, infrared, visible)
+        if self.intensity:
+            salient = torch.zeros_like(fused) if labels is None else salient_mask(labels).to(fused.dtype)
+            sources = (visible, infrared) if self.legacy else (infrared, visible)
+            parts["intensity"] = intensity_loss(fused, *sources, salient)
+        return parts
+
+    def segmentation(self, semantic: Tensor, binary: Tensor, boundary: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """The terms of the logits; each is 0 where no pixel has a label."""
+        size = labels.shape[1:]
+        semantic, binary, boundary = (x[..., : size[0], : size[1]] for x in (semantic, binary, boundary))
+        parts = {}
+        if self.semantic:
+            parts["semantic"] = hard_pixel_loss(semantic, labels)
+        if self.binary:
+            parts["binary"] = two_class_loss(binary, binary_map(labels), (self.background, self.foreground))
+        if self.boundary:
+            parts["boundary"] = two_class_loss(boundary, boundary_map(labels))
+        return parts
+
+
+# Maps from labels
+
+
+def binary_map(labels: Tensor) -> Tensor:
+    """1 where a pixel has a class, 0 where it is unlabelled background, 255 where nothing is known.
+
+    >>> binary_map(torch.tensor([[[0, 2, 255]]])).tolist()
+    [[[0, 1, 255]]]
+    """
+    return torch.where(labels == IGNORE, labels, (labels > 0).to(labels.dtype))
+
+
+def boundary_map(labels: Tensor) -> Tensor:
+    """1 where one of the eight neighbours has another class, 0 elsewhere, 255 where nothing is known.
+
+    Neighbours of which nothing is known, and those beyond the border, do not count.
+
+    >>> boundary_map(torch.tensor([[[0, 0, 2, 255, 3]]])).tolist()
+    [[[0, 1, 1, 255, 0]]]
+    """
+    known = labels != IGNORE
+    values = labels.float()[:, None]
+    # A pooling pads with minus infinity, which no maximum sees.
+    largest = F.max_pool2d(values.masked_fill(~known[:, None], -math.inf), 3, 1, 1)[:, 0]
+    smallest = -F.max_pool2d((-values).masked_fill(~known[:, None], -math.inf), 3, 1, 1)[:, 0]
+    return torch.where(known, (largest != smallest).to(labels.dtype), labels)
+
+
+def class_weight(share: float) -> float:
+    """Weight of a class that covers ``share`` of all pixels: 1 / ln(1.02 + share).
+
+    >>> round(class_weight(0.9685), 3), round(class_weight(0.0315), 1)
+    (1.455, 19.9)
+    """
+    return 1 / math.log(1.02 + share)
+
+
+# Segmentation
+
+
+def hard_pixel_loss(logits: Tensor, labels: Tensor, least: int | None = None) -> Tensor:
+    """Mean cross entropy of the hard pixels (OHEM); of the ``least`` hardest where fewer than those are hard.
+
+    ``least`` is a quarter of the labelled pixels if not given: 65,536, the authors' number, for 4 crops of 256x256.
+    0 where no pixel has a label. (N, C, H, W) and (N, H, W).
+    """
+    losses = F.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="none")
+    losses = losses[labels != IGNORE]
+    if not len(losses):
+        return logits.sum() * 0
+    least = min(max(1, len(losses) // 4 if least is None else least), len(losses))
+    hard = losses[losses > OHEM_THRESHOLD]
+    return hard.mean() if len(hard) > least else losses.topk(least).values.mean()
+
+
+def two_class_loss(logits: Tensor, target: Tensor, weights: tuple[float, float] = (1.0, 1.0)) -> Tensor:
+    """Binary cross entropy of two independent channels, (N, 2, H, W), against class 0 or 1 of each pixel, (N, H, W).
+
+    ``weights`` are those of the positive pixels of each channel. Pixels of 255 are left out; 0 where all are.
+    """
+    known = target != IGNORE
+    one_hot = torch.stack([target == 0, target == 1], dim=1).to(logits.dtype)
+    positive = logits.new_tensor(weights)[:, None, None]
+    losses = F.binary_cross_entropy_with_logits(logits, one_hot, pos_weight=positive, reduction="none")
+    return (losses * known[:, None]).sum() / (2 * known.sum()).clamp_min(1)
+
+
+# Fusion
+
+
+def correlation_loss(fused: Tensor, infrared: Tensor, visible: Tensor, legacy: bool = False) -> Tensor:
+    """1 / (sum of the correlations with both sources), the sum at least 0.1, mean over the images.
+
+    The bound keeps images of the first steps, which correlate with nothing, from drowning all other terms.
+    ``legacy``: of all pixels of the batch together, plus 1e-6 and not bounded, so that an inverted image is rewarded.
+    """
+    if not legacy:
+        return (1 / (correlation(fused, infrared) + correlation(fused, visible)).clamp_min(0.1)).mean()
+    together = (x.reshape(1, 1, 1, -1) for x in (fused, infrared, visible))
+    image, first, second = together
+    return (1 / (correlation(image, first) + correlation(image, second) + 1e-6)).mean()
+
+
+def gradient_loss(fused: Tensor, infrared: Tensor, visible: Tensor) -> Tensor:
+    """Distance of the size of the Sobel derivatives to the larger one of the sources; blind to their sign."""
+    wanted = torch.maximum(_slopes(infrared), _slopes(visible))
+    return 2 * F.l1_loss(_slopes(fused), wanted)
+
+
+def _slopes(image: Tensor) -> Tensor:
+    """Sizes of the Sobel derivatives, zeros around the image: (N, 2, H, W), x first."""
+    smooth, slope = image.new_tensor([1.0, 2.0, 1.0]), image.new_tensor([-1.0, 0.0, 1.0])
+    kernel = torch.stack([torch.outer(smooth, slope), torch.outer(slope, smooth)])[:, None]
+    with own_precision(image):
+        return F.conv2d(image, kernel, padding=1).abs()
+
+
+def intensity_loss(fused: Tensor, first: Tensor, second: Tensor, salient: Tensor) -> Tensor:
+    """Local mean square distance to the first source where it has more contrast or is salient, else to the second.
+
+    Contrast is the variance under a 9x9 Gaussian of sigma 1.5, the distance a mean over 9x9 pixels; zeros around the
+    image. ``salient`` (N, 1, H, W) counts where it is above 0.
+    """
+    chosen = (local_variance(first) > local_variance(second)) | (salient > 0)
+    near_first, near_second = (F.avg_pool2d((source - fused).square(), 9, 1, 4) for source in (first, second))
+    return torch.where(chosen, near_first, near_second).mean()
+
+
+def local_variance(image: Tensor) -> Tensor:
+    """Variance under a 9x9 Gaussian of sigma 1.5, zeros around the image."""
+    weights = torch.exp(-((torch.arange(9, device=image.device) - 4.0) ** 2) / (2 * 1.5**2))
+    weights = (weights / weights.sum()).to(image.dtype)
+    maps = torch.cat([image, image.square()])
+    # Differences of nearly equal numbers: mixed precision must not touch them.
+    with own_precision(image):
+        maps = F.conv2d(maps, weights.view(1, 1, 9, 1), padding=(4, 0))
+        mean, square = F.conv2d(maps, weights.view(1, 1, 1, 9), padding=(0, 4)).chunk(2)
+    return square - mean.square()
+
+
+# Fidelity
+
+
+def fidelity_loss(restored: Tensor, source: Tensor) -> Tensor:
+    """5 times the distance of two images, and 5 times that of their second derivatives."""
+    return 5 * F.l1_loss(restored, source) + 5 * F.l1_loss(second_derivatives(restored), second_derivatives(source))
+
+
+def second_derivatives(image: Tensor) -> Tensor:
+    """Sum of the sizes of the three second derivatives by 5x5 Sobel filters, edge pixels repeated: (N, 1, H, W).
+
+    Each filter is divided by the sum of its sizes: 64, 64 and, for the mixed one, 36. kornia, which the authors used,
+    has 36 in release 0.6.5 and 64 in 0.9.0.
+    """
+    bell, bend, ramp = (
+        image.new_tensor(values)
+        for values in ([1.0, 4.0, 6.0, 4.0, 1.0], [1.0, 0.0, -2.0, 0.0, 1.0], [1.0, 2.0, 0.0, -2.0, -1.0])
+    )
+    kernels = [torch.outer(bell, bend) / 64, torch.outer(bend, bell) / 64, torch.outer(ramp, ramp) / 36]
+    with own_precision(image):
+        derivatives = F.conv2d(F.pad(image, (2, 2, 2, 2), mode="replicate"), torch.stack(kernels)[:, None])
+    return derivatives.abs().sum(1, keepdim=True)

@@ -1,0 +1,367 @@
+"""The modules that PSFusion is made of, in the order data flows through them.
+
+Convolutions pad with zeros. Where two images go in, the infrared one comes first, as everywhere in this library; the
+authors' code has the visible one first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from imfuse.layers.attention import attend
+
+
+def conv3x3(inputs: int, outputs: int, stride: int = 1, bias: bool = True, groups: int = 1) -> nn.Conv2d:
+    """3x3 convolution with a zero border."""
+    return nn.Conv2d(inputs, outputs, 3, stride, padding=1, groups=groups, bias=bias)
+
+
+class ConvNorm(nn.Sequential):
+    """3x3 convolution without a bias, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(conv3x3(inputs, outputs, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+
+
+class PooledNorm(nn.BatchNorm2d):
+    """Batch norm of pooled values. Of a batch of one, which has no variance, the running statistics serve instead."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, 1, 1), normalised."""
+        if self.training and x.numel() == x.shape[1]:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(x)
+
+
+class Squeeze(nn.Sequential):
+    """1x1 convolution to a few channels, norm, ReLU, 1x1 convolution back, norm; of pixels, or of a pooled value."""
+
+    def __init__(self, channels: int, middle: int, pooled: bool = False) -> None:
+        norm = PooledNorm if pooled else nn.BatchNorm2d
+        super().__init__(
+            nn.Conv2d(channels, middle, 1), norm(middle), nn.ReLU(), nn.Conv2d(middle, channels, 1), norm(channels)
+        )
+
+
+def pool(x: Tensor) -> Tensor:
+    """Mean of each channel, (N, C, 1, 1)."""
+    return x.mean((2, 3), keepdim=True, dtype=torch.float32).to(x.dtype)
+
+
+def resize(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear, pixel centres kept."""
+    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def enlarge(x: Tensor, factor: int) -> Tensor:
+    """Bilinear, corner pixels kept."""
+    if factor == 1:
+        return x
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=True)
+
+
+# Encoders
+
+
+class FReLU(nn.Module):
+    """The larger of x and a depthwise 3x3 convolution of it (Ma et al., ECCV 2020)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = conv3x3(channels, channels, groups=channels)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) to the same."""
+        return torch.maximum(x, self.norm(self.conv(x)))
+
+
+class BasicBlock(nn.Module):
+    """Residual block of ResNet-18 and -34, with torchvision's names."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(inputs, outputs, stride, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = conv3x3(outputs, outputs, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.downsample: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) to (N, outputs, h / stride, w / stride)."""
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        return F.relu(y + self.downsample(x))
+
+
+class Encoder(nn.Module):
+    """Features of one image at six scales: a stem of three convolutions, then the stages of a ResNet."""
+
+    def __init__(self, inputs: int, widths: Sequence[int], blocks: Sequence[int]) -> None:
+        super().__init__()
+        wide, wider = widths[:2]
+        self.first = nn.Sequential(
+            nn.Conv2d(inputs, wide, 7, padding=3),
+            nn.BatchNorm2d(wide),
+            FReLU(wide),
+            conv3x3(wide, wide),
+            nn.BatchNorm2d(wide),
+            FReLU(wide),
+        )
+        self.second = nn.Sequential(
+            conv3x3(wide, wider, stride=2), nn.BatchNorm2d(wider), FReLU(wider), conv3x3(wider, wider)
+        )
+        self.norm = nn.BatchNorm2d(wider)
+        self.pool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.stages = nn.ModuleList()
+        for number, (before, width) in enumerate(pairwise((wider, *widths[2:]))):
+            strides = [2 if number else 1] + [1] * (blocks[number] - 1)
+            sizes = [before] + [width] * (blocks[number] - 1)
+            self.stages.append(
+                nn.Sequential(*(BasicBlock(size, width, stride) for size, stride in zip(sizes, strides, strict=True)))
+            )
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """(N, inputs, H, W) to six features; number i, from 0, has 1 / 2^i of the size."""
+        features = [self.first(image)]
+        features.append(F.relu(self.norm(self.second(features[0]))))
+        return features + self.deep(features[1])
+
+    def deep(self, x: Tensor) -> list[Tensor]:
+        """The last four features of the second."""
+        features, x = [], self.pool(x)
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return features
+
+
+# Fusion of features
+
+
+class DetailFusion(nn.Module):
+    """Attention part of SDFM: one weight for every place and channel, from both neighbourhood and whole picture."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        middle = channels // 4
+        self.recalibrate = Squeeze(2 * channels, 2 * middle, pooled=True)
+        self.mix = nn.Sequential(nn.Conv2d(2 * channels, channels, 1), nn.BatchNorm2d(channels), nn.ReLU())
+        self.local = Squeeze(channels, middle)
+        self.whole = Squeeze(channels, middle, pooled=True)
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """(N, C, h, w) of both to (N, C, h, w)."""
+        both = torch.cat([visible, infrared], dim=1)
+        both = both + both * torch.sigmoid(self.recalibrate(pool(both)))
+        visible, infrared = both.chunk(2, dim=1)
+        mixed = self.mix(both)
+        return torch.lerp(infrared, visible, torch.sigmoid(self.local(mixed) * self.whole(pool(mixed))))
+
+
+class SDFM(nn.Module):
+    """Superficial detail fusion module: features of one of the three large scales."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.infrared = self._branch(inputs, outputs)
+        self.visible = self._branch(inputs, outputs)
+        self.fuse = DetailFusion(outputs)
+
+    @staticmethod
+    def _branch(inputs: int, outputs: int) -> nn.Sequential:
+        return nn.Sequential(ConvNorm(inputs, outputs), ConvNorm(outputs, outputs), ConvNorm(outputs, outputs))
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """(N, inputs, h, w) of both to (N, outputs, h, w)."""
+        fused: Tensor = self.fuse(self.infrared(infrared), self.visible(visible))
+        return fused
+
+
+class DenseLayer(nn.Module):
+    """Four convolutions, each of all that came before; the last one's features join the input."""
+
+    def __init__(self, inputs: int, outputs: int, growth: int) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(inputs, growth, 1)
+        self.layers = nn.ModuleList(ConvNorm(growth * number, growth) for number in range(1, 5))
+        self.fuse = ConvNorm(inputs + growth, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) to (N, outputs, h, w)."""
+        found = [self.down(x)]
+        for layer in self.layers:
+            # The reduced input stays last.
+            found.insert(len(found) - 1, layer(torch.cat(found, dim=1)))
+        fused: Tensor = self.fuse(torch.cat([x, found[-2]], dim=1))
+        return fused
+
+
+class SemanticFusion(nn.Module):
+    """Attention part of PSFM: keys of each image ask queries of both; the answers cross over."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        # What each answer weighs: nothing at first.
+        self.gamma_vi = nn.Parameter(torch.zeros(1))
+        self.gamma_ir = nn.Parameter(torch.zeros(1))
+        self.key_vi = ConvNorm(channels, channels)
+        self.value_vi = ConvNorm(channels, channels)
+        self.query = ConvNorm(2 * channels, channels)
+        self.key_ir = ConvNorm(channels, channels)
+        self.value_ir = ConvNorm(channels, channels)
+        self.reduce = ConvNorm(2 * channels, channels)
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """(N, C, h, w) of both to (N, C, h, w)."""
+        query = self.query(torch.cat([visible, infrared], dim=1))
+        seen = infrared + self.gamma_vi * answer(self.key_vi(visible), query, self.value_vi(visible))
+        felt = visible + self.gamma_ir * answer(self.key_ir(infrared), query, self.value_ir(infrared))
+        fused: Tensor = self.reduce(torch.cat([seen, felt], dim=1))
+        return fused
+
+
+def answer(key: Tensor, query: Tensor, value: Tensor) -> Tensor:
+    """Attention of maps (N, C, h, w), without a scale; its softmax goes over the places of the **query**.
+
+    In the usual words, which :func:`attend` uses, the published key is the query and the published query the key.
+    """
+    asks, asked, told = (x.flatten(2).transpose(1, 2) for x in (key, query, value))
+    return attend(asks, asked, told, 1.0).transpose(1, 2).reshape(value.shape)
+
+
+class PSFM(nn.Module):
+    """Profound semantic fusion module: features of one of the three small scales."""
+
+    def __init__(self, inputs: int, outputs: int, growth: int) -> None:
+        super().__init__()
+        self.infrared = DenseLayer(inputs, outputs, growth)
+        self.visible = DenseLayer(inputs, outputs, growth)
+        self.fuse = SemanticFusion(outputs)
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """(N, inputs, h, w) of both to (N, outputs, h, w)."""
+        fused: Tensor = self.fuse(self.infrared(infrared), self.visible(visible))
+        return fused
+
+
+# Decoders
+
+
+class SIM(nn.Module):
+    """Semantic injection module: normalised features get scale and shift from a deeper map, place by place."""
+
+    def __init__(self, channels: int, deep: int) -> None:
+        super().__init__()
+        self.shared = conv3x3(deep, channels)
+        self.gamma = conv3x3(channels, channels)
+        self.beta = conv3x3(channels, channels)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor, deep: Tensor) -> Tensor:
+        """(N, C, h, w) and (N, deep, any size) to (N, C, h, w)."""
+        told = F.relu(self.shared(resize(deep, x.shape[2:])))
+        scaled = F.instance_norm(x) * (1 + torch.sigmoid(self.gamma(told)))
+        shifted: Tensor = self.norm(scaled) + self.beta(told)
+        return shifted
+
+
+class DoubleNorm(nn.Module):
+    """3x3 convolution, two batch norms in a row, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = conv3x3(inputs, outputs, bias=False)
+        self.inner = nn.BatchNorm2d(outputs)
+        self.outer = nn.BatchNorm2d(outputs)
+        self.activation = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) to (N, outputs, h, w)."""
+        activated: Tensor = self.activation(self.outer(self.inner(self.conv(x))))
+        return activated
+
+
+class DenseDecoder(nn.Module):
+    """Four convolutions, each of all that came before."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(DoubleNorm(channels * number, channels) for number in range(1, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) to the same."""
+        for block in self.blocks[:-1]:
+            x = torch.cat([x, block(x)], dim=1)
+        decoded: Tensor = self.blocks[-1](x)
+        return decoded
+
+
+# Heads
+
+
+class ImageHead(nn.Module):
+    """3x3 convolution to an image in [0, 1]."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = conv3x3(channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) to (N, 1, h, w)."""
+        return (torch.tanh(self.conv(x)) + 1) / 2
+
+
+class Mask(nn.Module):
+    """What of the features belongs to one source image."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        local: list[nn.Module] = []
+        for _ in range(3):
+            local += [conv3x3(channels, channels, groups=channels), nn.BatchNorm2d(channels), nn.ReLU()]
+        self.local = nn.Sequential(*local[:-1])
+        self.whole = Squeeze(channels, channels // 4, pooled=True)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) to the same."""
+        masked: Tensor = self.norm(torch.sigmoid(self.local(x) * self.whole(pool(x))) * x)
+        return masked
+
+
+class Segmentation(nn.Module):
+    """Foreground, classes and class boundaries from the semantic features at 1/4 size."""
+
+    def __init__(self, channels: int, classes: int) -> None:
+        super().__init__()
+        few = channels // 4
+
+        def pixelwise(inputs: int, outputs: int, bias: bool = False) -> list[nn.Module]:
+            return [nn.Conv2d(inputs, outputs, 1, bias=bias), nn.BatchNorm2d(outputs), nn.ReLU6()]
+
+        self.binary = nn.Sequential(*pixelwise(channels, few), conv3x3(few, 2))
+        self.semantic = nn.Sequential(*pixelwise(channels, channels), conv3x3(channels, classes))
+        self.boundary = nn.Sequential(*pixelwise(2 * channels, channels, bias=True), conv3x3(channels, 2))
+        # The authors' checkpoint has it, no output of theirs or ours uses it: nothing could train it.
+        self.unused = nn.Sequential(*pixelwise(2 * channels, channels), conv3x3(channels, 2)).requires_grad_(False)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, C, h, w) to logits of classes, of background and foreground, and of no boundary and boundary.
+
+        Each at four times the size.
+        """
+        binary = self.binary(x)
+        foreground = torch.softmax(binary, dim=1)[:, 1:]
+        *reduce, classify = self.semantic
+        semantic = enlarge(x * foreground, 2)
+        for layer in reduce:
+            semantic = layer(semantic)
+        boundary = self.boundary(torch.cat([semantic, enlarge(x, 2)], dim=1))
+        return enlarge(classify(semantic), 2), enlarge(binary, 4), enlarge(boundary, 2)

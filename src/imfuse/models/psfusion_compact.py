@@ -1,0 +1,44 @@
+"""PSFusion of half the width, with encoders as deep as a ResNet-18: small enough to ship with the library."""
+
+from __future__ import annotations
+
+from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.models.psfusion import PSFusion, Widths
+
+SPEC = ModelSpec(
+    name="psfusion_compact",
+    title="PSFusion, compact",
+    paper=Paper(
+        title="Rethinking the necessity of image fusion in high-level vision tasks: a practical infrared and visible "
+        "image fusion network based on progressive semantic injection and scene fidelity",
+        venue="Information Fusion",
+        year=2023,
+        doi="10.1016/j.inffus.2023.101870",
+    ),
+    summary="the modules of PSFusion at half the width, shallower encoders; 6,436,032 parameters",
+    inputs="infrared + visible luminance or colours",
+    colour=True,
+    multiple=32,
+    min_size=64,
+    not_tileable="attention and normalised features see the whole picture; the inference form computes all else in "
+    "tiles",
+    memory_per_pixel=500,
+    dtypes=("float32", "bfloat16"),
+    options=(Option("injection", ("on", "off"), "on", "semantic features scale and shift those of the scene"),),
+)
+
+
+class PSFusionCompact(PSFusion):
+    """PSFusion with fewer channels and blocks; see :class:`~imfuse.models.psfusion.PSFusion`."""
+
+    spec = SPEC
+    widths = Widths(encoder=(16, 32, 32, 64, 128, 256), blocks=(2, 2, 2, 2), deep=32, shallow=16, growth=8)
+
+    @classmethod
+    def published_layout(cls) -> dict[str, str]:
+        """Empty: the authors published the full network alone."""
+        return {}
+
+    def initial_layout(self) -> dict[str, tuple[str, ...]]:
+        """Empty: ImageNet weights of this width are not known."""
+        return {}
