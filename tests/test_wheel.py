@@ -68,7 +68,7 @@ def test_installed_wheel_fuses_a_pair(wheel: Path, tmp_path: Path) -> None:
         cwd=tmp_path,
     )
     assert str(environment) in where.stdout, "the installed package, not the checkout"
-    for model in list_models():
+    for model in filter(lambda name: get_spec(name).weights, list_models()):
         out = tmp_path / f"{model}.png"
         command = [programs / "imfuse", "fuse", "ir.png", "vi.png", "--model", model, "-o", str(out)]
         subprocess.run(command, check=True, capture_output=True, env=clean, cwd=tmp_path)

@@ -100,7 +100,8 @@ def test_training_begins_with_other_weights_and_resumes(pairs_folder: Path, tmp_
     recipe = small("epochs=1", "optimizer.lr=1e-9", "optimizer.groups={}")
     state = create_model("auif").state_dict()
     tuned = load_file(run(recipe, pairs_folder, tmp_path / "tuned", start="default"))
-    assert all(torch.allclose(tuned[name], state[name], atol=1e-6) for name in tuned)
+    # Norms take the statistics of what they see.
+    assert all(torch.allclose(tuned[name], state[name], atol=1e-6) for name in tuned if "running" not in name)
     header = read_header(tmp_path / "tuned" / "weights.safetensors")
     assert header["start"].startswith("auif.safetensors sha256:")
     with pytest.raises(WeightsError, match="didfuse"):
