@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-SHOWN = ("EN", "SD", "SF", "AG", "SCD", "VIF", "Qabf", "SSIM")
+SHOWN = ("EN", "SF", "SCD", "VIF", "Qabf")
 
 
 def demo(
@@ -55,7 +55,7 @@ def _scores(infrared: object, visible: object, fused: object, title: str) -> obj
         return torch.from_numpy(np.ascontiguousarray(luminance(unit) if unit.ndim == 3 else unit))[None, None]
 
     ir, vi, fu = gray(infrared), gray(visible), gray(fused)
-    units = "EN in bit; SD, SF and AG in gray levels; more is better"
+    units = "EN in bit, SF in gray levels; more is better"
     table = Table(title="scores of the luminance", caption=units, caption_justify="left")
     table.add_column("image", no_wrap=True)
     for symbol in SHOWN:
