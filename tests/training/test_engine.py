@@ -18,6 +18,7 @@ from imfuse.data.pairs import find_pairs
 from imfuse.training.engine import train
 from imfuse.training.log import read_log
 from imfuse.training.recipe import Recipe, load_recipe
+from training_runs import StopAfter
 
 SMALL = ["data.crop.size=24", "batch_size=4", "epochs=3", "checkpoint_minutes=0.0001"]
 
@@ -28,18 +29,6 @@ def small(*changes: str, model: str = "auif") -> Recipe:
 
 def run(recipe: Recipe, folder: Path, out: Path, **options: object) -> Path:
     return train(recipe, find_pairs(folder), out, accelerator="cpu", devices=1, progress=False, **options)
-
-
-class StopAfter(Callback):
-    """Ends a run in the middle of an epoch, as a crash would: without the closing checkpoint."""
-
-    def __init__(self, batches: int) -> None:
-        self.left = batches
-
-    def on_train_batch_end(self, *_: object) -> None:
-        self.left -= 1
-        if not self.left:
-            raise ConnectionError("stopped")
 
 
 def losses(out: Path) -> list[float]:

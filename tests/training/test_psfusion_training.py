@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
@@ -27,6 +26,7 @@ from imfuse.training.initial import initialise
 from imfuse.training.log import read_log
 from imfuse.training.recipe import Recipe, load_recipe
 from imfuse.training.segmentation import SegmentationScores
+from training_runs import StopAfter
 
 SMALL = ["data.crop.size=32", "data.rendered=1", "data.validation=0.15", "epochs=2", "validate_every=2"]
 SMALL += ["batch_size=4", "precision=32-true", "scores=[EN, SCD]", "convention=plain"]
@@ -34,18 +34,6 @@ SMALL += ["batch_size=4", "precision=32-true", "scores=[EN, SCD]", "convention=p
 
 def run(recipe: Recipe, folder: Path, out: Path, **options: object) -> Path:
     return train(recipe, find_pairs(folder), out, accelerator="cpu", devices=1, progress=False, **options)
-
-
-class StopAfter(Callback):
-    """Ends a run in the middle of an epoch, as a crash would."""
-
-    def __init__(self, batches: int) -> None:
-        self.left = batches
-
-    def on_train_batch_end(self, *_: object) -> None:
-        self.left -= 1
-        if not self.left:
-            raise ConnectionError("stopped")
 
 
 @pytest.fixture

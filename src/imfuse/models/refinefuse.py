@@ -31,7 +31,7 @@ SPEC = ModelSpec(
     multiple=8,
     # The deepest of five levels is 1/16 of the image, and a mirrored border needs two pixels there.
     min_size=32,
-    not_tileable="attention and pooled weights see the whole picture; large pictures are computed in strips instead, "
+    not_tileable="attention and pooled weights see the whole picture; the inference form computes all else in tiles, "
     "and above 1 megapixel the attention pools its tokens",
     # Of large pictures, where it matters: 4K takes 1.9 GB.
     memory_per_pixel=300,
