@@ -300,7 +300,7 @@ def _checked_device(device: str) -> torch.device:
 
 
 def _hash_of_weights(spec: ModelSpec, weights: str | Path | None, network: torch.nn.Module) -> str:
-    if weights is not None:
+    if weights is not None and not spec.training_free:
         return file_hash(resolve_weights(spec, weights))
     digest = hashlib.sha256()
     for name, value in network.state_dict().items():

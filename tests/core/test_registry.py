@@ -78,11 +78,11 @@ def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     (folder / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(registry, "PACKAGE", folder.name)
-    registry._specs.cache_clear()
+    monkeypatch.setattr(registry, "PACKAGES", (folder.name,))
+    registry._methods.cache_clear()
     yield folder
     monkeypatch.undo()
-    registry._specs.cache_clear()
+    registry._methods.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == folder.name]:
         del sys.modules[name]
 

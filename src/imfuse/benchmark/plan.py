@@ -67,7 +67,7 @@ class _Models(_Strict):
     @classmethod
     def _split(cls, value: Any) -> Any:
         if value in ("all", ["all"]):
-            return [name for name in list_models() if get_spec(name).weights]
+            return [name for name in list_models() if get_spec(name).training_free or get_spec(name).weights]
         if value in ("none", ["none"]):
             return []
         return [word for word in value.split(",") if word.strip()] if isinstance(value, str) else value
@@ -78,7 +78,7 @@ class Plan(_Models):
 
     Attributes:
         data: the folder of each data set by its name, or its two folders.
-        models: models of this library; "all" are those that ship weights, "none" is none.
+        models: models of this library; "all" are the training-free ones and those that ship weights, "none" is none.
         fused: pictures made elsewhere: a name, and their folder (of the only data set, or with a folder for each data
             set by name), or a folder for each data set.
         metrics: as for ``imfuse score``.

@@ -63,7 +63,8 @@ class Results:
         metrics: by symbol: name, unit, better direction, known accident.
         range: what of the infrared picture became black and white.
         against: the method that the others are compared with.
-        methods: by name: kind ("model" or "pictures"), title, and for models weights with their hash, options, paper.
+        methods: by name: kind ("model" or "pictures"), title, and for models weights with their hash
+            (None for a training-free one), options, paper.
         data: by name.
     """
 

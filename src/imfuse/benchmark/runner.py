@@ -211,7 +211,8 @@ def _methods(plan: Plan, worker: PairWorker) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for entry in plan.models:
         fuser = worker.fusers[entry.label]
-        header = read_header(resolve_weights(fuser.spec, entry.weights))
+        free = fuser.spec.training_free
+        header = {} if free else read_header(resolve_weights(fuser.spec, entry.weights))
         found[entry.label] = {
             "kind": "model",
             "model": entry.model,
@@ -219,7 +220,9 @@ def _methods(plan: Plan, worker: PairWorker) -> dict[str, dict[str, Any]]:
             "paper": fuser.spec.paper.link,
             "options": fuser.options,
             "dtype": str(fuser.dtype).removeprefix("torch."),
-            "weights": {"name": entry.weights, "sha256": fuser.weights_hash, **{k: header[k] for k in sorted(header)}},
+            "weights": None
+            if free
+            else {"name": entry.weights, "sha256": fuser.weights_hash, **dict(sorted(header.items()))},
         }
     return found | {method: {"kind": "pictures", "title": method} for method in plan.fused}
 

@@ -22,7 +22,13 @@ def models(
         options = "\n".join(f"{o.name}={'|'.join(o.choices)} ({o.default})" for o in spec.options)
         weights = "\n".join(f"{w.name}: {w.data}, {w.date}" for w in spec.weights)
         title = f"{spec.title}, {spec.paper.year}\n[dim]{spec.summary}[/]"
-        return spec.name, title, weights or "none", options or "none", ", ".join(spec.dtypes)
+        return (
+            spec.name,
+            title,
+            weights or ("not needed" if spec.training_free else "none"),
+            options or "none",
+            ", ".join(spec.dtypes),
+        )
 
     names = list_models(pattern)
     if not names:

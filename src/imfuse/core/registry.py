@@ -1,4 +1,4 @@
-"""Finds the methods by their files: a module in ``imfuse.models`` that assigns ``SPEC`` is one; no list is kept."""
+"""Finds the methods by their files: a module of ``PACKAGES`` that assigns ``SPEC`` is one; no list is kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from imfuse.core.spec import ModelSpec
 if TYPE_CHECKING:
     from imfuse.models import FusionModel
 
-PACKAGE = "imfuse.models"
+PACKAGES = ("imfuse.models", "imfuse.classical")
 DEFAULT_MODEL = "refinefuse"
 """The method that is used where none is named."""
 
@@ -35,15 +35,17 @@ def _read_spec(source: Path) -> ModelSpec | None:
 
 
 @cache
-def _specs() -> dict[str, ModelSpec]:
-    package = importlib.util.find_spec(PACKAGE)
-    folders = list(package.submodule_search_locations or ()) if package else []
+def _methods() -> dict[str, tuple[str, ModelSpec]]:
+    """Name of each method -> its module and specification."""
     found = {}
-    for module in pkgutil.iter_modules(folders):
-        if not module.name.startswith("_"):
-            spec = next(filter(None, (_read_spec(Path(f) / f"{module.name}.py") for f in folders)), None)
-            if spec is not None:
-                found[spec.name] = spec
+    for package in PACKAGES:
+        located = importlib.util.find_spec(package)
+        folders = list(located.submodule_search_locations or ()) if located else []
+        for module in pkgutil.iter_modules(folders):
+            if not module.name.startswith("_"):
+                spec = next(filter(None, (_read_spec(Path(f) / f"{module.name}.py") for f in folders)), None)
+                if spec is not None:
+                    found[spec.name] = f"{package}.{module.name}", spec
     return found
 
 
@@ -53,7 +55,7 @@ def list_models(pattern: str = "*") -> list[str]:
     >>> list_models("auif*")
     ['auif']
     """
-    return sorted(fnmatch.filter(_specs(), pattern))
+    return sorted(fnmatch.filter(_methods(), pattern))
 
 
 def get_spec(name: str) -> ModelSpec:
@@ -62,28 +64,29 @@ def get_spec(name: str) -> ModelSpec:
     >>> get_spec("auif").multiple
     1
     """
-    specs = _specs()
-    if name not in specs:
-        near = difflib.get_close_matches(name.lower(), specs, n=1)
+    methods = _methods()
+    if name not in methods:
+        near = difflib.get_close_matches(name.lower(), methods, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ModelError(f"unknown model {name!r}: {hint}there are {', '.join(sorted(specs))}")
-    return specs[name]
+        raise ModelError(f"unknown model {name!r}: {hint}there are {', '.join(sorted(methods))}")
+    return methods[name][1]
 
 
 def model_class(name: str) -> type[FusionModel]:
     """The network class of a method (imports torch)."""
     spec = get_spec(name)
-    module = importlib.import_module(f"{PACKAGE}.{spec.name}")
-    for value in vars(module).values():
+    module, _ = _methods()[name]
+    for value in vars(importlib.import_module(module)).values():
         if isinstance(value, type) and vars(value).get("spec") == spec:
             return value
-    raise ModelError(f"{PACKAGE}.{name} defines a SPEC but no network class that carries it")
+    raise ModelError(f"{module} defines a SPEC but no network class that carries it")
 
 
 def create_model(name: str, weights: str | Path | None = "default", **options: str) -> FusionModel:
     """Build a method in evaluation mode.
 
-    ``weights`` is the name of a shipped entry, the path of a safetensors file, or ``None`` for random values.
+    ``weights`` is the name of a shipped entry, the path of a safetensors file, or ``None`` for random values; a
+    training-free method has none, whatever is given.
     ``options`` are those of the method's specification, such as ``rule="average"``.
     Raises ``ModelError`` or ``WeightsError``.
 
@@ -94,6 +97,6 @@ def create_model(name: str, weights: str | Path | None = "default", **options: s
 
     spec = get_spec(name)
     model = model_class(name)(**spec.check_options(options))
-    if weights is not None:
+    if weights is not None and not spec.training_free:
         model.load_state_dict(load_weights(resolve_weights(spec, weights), spec, model.state_dict()))
     return model.eval()

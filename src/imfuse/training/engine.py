@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import warnings
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -35,6 +36,7 @@ from imfuse.data.pairs import (
     split_pairs,
 )
 from imfuse.training.batches import EpochBatches
+from imfuse.training.best import keep_best_of, restore_best
 from imfuse.training.initial import initialise
 from imfuse.training.interrupt import Interrupted, SaveOnInterrupt
 from imfuse.training.log import LOG, JsonLines, draw_curves
@@ -75,7 +77,11 @@ def train(
         initialise(module.network, Path(recipe.initial))
     origin = {} if start is None else _begin_with(start, module)
     loaders = Loaders(recipe, train_files, validation_files, cache)
-    log, interrupt = JsonLines(out), SaveOnInterrupt(out / LAST)
+    log, interrupt, keep_best = (
+        JsonLines(out),
+        SaveOnInterrupt(out / LAST),
+        keep_best_of(recipe, loaders.validation, out),
+    )
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     if checkpoint is not None:
         log.forget_after(loaders.continue_from(checkpoint))
@@ -102,6 +108,7 @@ def train(
             ),
             log,
             interrupt,
+            *([keep_best] if keep_best else []),
             *([RichProgressBar()] if progress else []),
             *callbacks,
         ],
@@ -129,6 +136,8 @@ def train(
     if trainer.is_global_zero:
         draw_curves(out / LOG, out / "curve.png")
         header = _provenance(recipe, len(train_files), data_name, trainer) | origin
+        if keep_best:
+            header |= restore_best(recipe, keep_best, module)
         save_weights(weights, module.network.state_dict(), header)
     return weights
 
@@ -172,9 +181,11 @@ class Loaders(L.LightningDataModule):
         super().__init__()
         data, colour = recipe.data, get_spec(recipe.model).colour
         augmentation = Augmentation(**data.augment.model_dump())
+        scenes = rendered_pairs(data.rendered, colour=colour)
+        held_out = round(len(scenes) * data.validation)
         self.recipe = recipe
         self.pairs = TrainingPairs(
-            [*train, *rendered_pairs(data.rendered, colour=colour)],
+            [*train, *scenes[: len(scenes) - held_out]],
             CropPlan(**data.crop.model_dump()),
             data.kind,
             recipe.seed,
@@ -183,7 +194,7 @@ class Loaders(L.LightningDataModule):
             getattr(build_objective(recipe), "maps", None),
             colour,
         )
-        self.validation = validation
+        self.validation: list[PairFiles | LoadedPair] = [*validation, *scenes[len(scenes) - held_out :]]
         self.cache = cache
         self.epoch, self.skip = 0, 0
 
@@ -221,15 +232,18 @@ class Loaders(L.LightningDataModule):
 class WholePairs(torch.utils.data.Dataset[dict[str, Tensor]]):
     """Whole pairs for validation, with colours where they are wanted and labels where there are any."""
 
-    def __init__(self, files: list[PairFiles], cache: dict[str, LoadedPair], colour: bool = False) -> None:
+    def __init__(
+        self, files: Sequence[PairFiles | LoadedPair], cache: dict[str, LoadedPair], colour: bool = False
+    ) -> None:
         self.files, self.cache, self.colour = files, cache, colour
 
     def __len__(self) -> int:
         return len(self.files)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        entry = self.files[index]
-        pair = self.cache.get(entry.name) or load_pair(entry, self.colour)
+        pair = self.files[index]
+        if isinstance(pair, PairFiles):
+            pair = self.cache.get(pair.name) or load_pair(pair, self.colour)
         whole = {"infrared": torch.from_numpy(pair.infrared)[None], "visible": torch.from_numpy(pair.visible)[None]}
         if pair.colours is not None:
             whole["colours"] = torch.from_numpy(pair.colours.astype(np.float32)).permute(2, 0, 1)

@@ -17,6 +17,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 MAX_BYTES = 1 << 20
+SEGMENTATION_SCORES = ("mIoU", "accuracy")
 
 
 def _choice(value: Any) -> Any:
@@ -65,10 +66,12 @@ class Data(_Section):
     crop: Crop = Crop()
     augment: Augment = Augment()
     rendered: Annotated[int, Field(ge=0, le=1000)] = Field(
-        0, description="so many rendered scenes (480x640, with labels) are added to the training pairs"
+        0, description="so many rendered scenes (480x640, with labels) are added to the pairs"
     )
     shuffle: bool = Field(True, description="a new order in each epoch; false: by name, the same in each epoch")
-    validation: Fraction = Field(0.1, description="share of the pairs held out: the last by name, neighbours together")
+    validation: Fraction = Field(
+        0.1, description="share of pairs and scenes held out: the last by name, neighbours together"
+    )
     cache_mb: Annotated[int, Field(ge=0)] = Field(2048, description="memory for decoded images, in MiB")
     workers: Annotated[int, Field(ge=0)] = Field(0, description="loader processes; the cache exists in each of them")
 
@@ -119,12 +122,19 @@ class Recipe(_Section):
     validate_every: Count = Field(1, description="epochs between validations")
     scores: tuple[str, ...] = Field(("EN", "SD", "SF", "AG", "SCD"), description="metrics of a validation")
     convention: str = Field("plain", description="of these metrics")
+    best: str = Field(
+        "", description="score, mIoU or accuracy: the state of the best validation is exported; empty: the last state"
+    )
 
     @model_validator(mode="after")
     def _known(self) -> Recipe:
         get_spec(self.model).check_options(self.options)
         if self.data.kind == "images" and (self.data.augment != Augment() or self.data.rendered):
             raise ValueError("data.augment and data.rendered are of pairs, but data.kind is images")
+        if self.best and self.best not in (*self.scores, *SEGMENTATION_SCORES):
+            raise ValueError(f"best: {self.best!r} is none of {', '.join((*self.scores, *SEGMENTATION_SCORES))}")
+        if self.best and (not self.data.validation or self.validate_every > self.epochs):
+            raise ValueError(f"best: {self.best} needs a validation; set data.validation and validate_every")
         return self
 
     def to_yaml(self) -> str:

@@ -1,0 +1,46 @@
+"""The state of the best validation, kept beside the run for its export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import nn
+
+from imfuse.core.errors import RecipeError
+from imfuse.data.pairs import LoadedPair, PairFiles
+from imfuse.metrics.catalogue import METRICS
+from imfuse.training.recipe import SEGMENTATION_SCORES, Recipe
+
+
+def keep_best_of(recipe: Recipe, validation: Sequence[PairFiles | LoadedPair], out: Path) -> ModelCheckpoint | None:
+    """Writes ``best.ckpt`` after every validation that beats the earlier ones, if the recipe wants that."""
+    if not recipe.best:
+        return None
+    if recipe.best in SEGMENTATION_SCORES:
+        if all(pair.labels is None for pair in validation):
+            raise RecipeError(f"best: {recipe.best} needs labels, and no held-out pair has any; add some or set best=")
+        higher = True
+    else:
+        direction = METRICS[recipe.best].better
+        if direction == "none":
+            raise RecipeError(f"best: of {recipe.best} neither high nor low values are better; choose another score")
+        higher = direction == "higher"
+    return ModelCheckpoint(
+        out,
+        filename="best",
+        monitor=f"val_{recipe.best}",
+        mode="max" if higher else "min",
+        save_weights_only=True,
+        save_on_train_epoch_end=False,
+        enable_version_counter=False,
+    )
+
+
+def restore_best(recipe: Recipe, kept: ModelCheckpoint, module: nn.Module) -> dict[str, str]:
+    """Put the kept state into a module; what the header of its weights says of that."""
+    checkpoint = torch.load(kept.best_model_path, map_location="cpu", weights_only=True)
+    module.load_state_dict(checkpoint["state_dict"])
+    return {"steps": str(checkpoint["global_step"]), "best": recipe.best}
