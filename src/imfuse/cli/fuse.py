@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from imfuse._fit import checked_fit
 from imfuse.cli._terminal import count, few, progress_bar
 from imfuse.core.errors import ImageError, ImfuseError, ModelError, PairError
 from imfuse.core.registry import DEFAULT_MODEL, get_spec
@@ -51,6 +52,12 @@ def fuse(
     resize: Annotated[
         bool, typer.Option("--resize", help="Bring the infrared to the size of the visible one.")
     ] = False,
+    fit: Annotated[
+        str,
+        typer.Option(
+            metavar="mirror|zero|resize", help="How sizes of the network are reached; zero, resize: as some released."
+        ),
+    ] = "mirror",
     tile: Annotated[str, typer.Option(metavar="N|auto|off", help="Side of tiles for large pictures.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
@@ -85,6 +92,7 @@ def fuse(
         gray=gray,
         bits=_parse_bits(bits),
         resize=resize,
+        fit=checked_fit(fit),
         max_pixels=round(max_megapixels * 1e6),
         **options,
     )
