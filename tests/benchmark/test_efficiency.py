@@ -15,7 +15,7 @@ from imfuse.benchmark.efficiency import markdown, measure_models, parse_sizes
 from imfuse.benchmark.latency import Latency, measure
 from imfuse.benchmark.plan import ModelEntry, parse_models
 from imfuse.cli.main import main
-from imfuse.core.errors import ModelError
+from imfuse.core.errors import ModelError, WeightsError
 from imfuse.core.registry import get_spec
 
 
@@ -112,5 +112,13 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["benchmark", "efficiency", "--sizes", "big"]) == 2
 
 
-def test_default_models_are_those_with_weights() -> None:
-    assert [entry.model for entry in parse_models("all")] == [name for name in list_models() if get_spec(name).weights]
+def test_default_models_are_those_that_are_ready() -> None:
+    ready = [name for name in list_models() if get_spec(name).training_free or get_spec(name).weights]
+    assert [entry.model for entry in parse_models("all")] == ready
+
+
+def test_what_has_no_weights_is_measured_with_random_ones() -> None:
+    found = measure_models([ModelEntry(model="psfusion")], [(64, 64)], device="cpu", threads=1, seconds=0)
+    assert found.costs[0].measured is not None
+    with pytest.raises(WeightsError, match="none"):
+        measure_models([ModelEntry(model="psfusion", weights="none.safetensors")], [(64, 64)], device="cpu")
