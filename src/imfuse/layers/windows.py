@@ -1,5 +1,5 @@
-"""Separable windows in float64, as image metrics need them: OpenCV on the CPU, matrix products where gradients or a GPU
-are wanted. Both are correlations and agree to rounding.
+"""Separable windows, in float64 as image metrics need them or in float32: OpenCV on the CPU, matrix products where
+gradients or a GPU are wanted. Both are correlations and agree to rounding.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Border = Literal["valid", "zero", "replicate", "mirror", "symmetric"]
-"""``valid`` keeps whole windows. ``mirror`` does not repeat the edge pixel (-1 is 1), ``symmetric`` does (-1 is 0)."""
+Border = Literal["valid", "zero", "replicate", "mirror", "symmetric", "circular"]
+"""``valid`` keeps whole windows. ``mirror`` does not repeat the edge pixel (-1 is 1), ``symmetric`` does (-1 is 0);
+``circular`` goes on at the other side (-1 is the last)."""
 
 _OPENCV = {
     "valid": cv2.BORDER_CONSTANT,
@@ -44,13 +45,13 @@ def box(size: int) -> Tensor:
 
 
 def filter_separable(x: Tensor, across: Tensor, down: Tensor | None = None, border: Border = "valid") -> Tensor:
-    """Correlate (N, C, H, W) float64 with the window ``down[i] * across[j]`` of odd size.
+    """Correlate (N, C, H, W), float64 or float32, with the window ``down[i] * across[j]`` of odd size.
 
     ``down`` left out is ``across``. The result has the size of ``x``; with border ``valid`` it is
     (H - len(down) + 1, W - len(across) + 1).
     """
     down = across if down is None else down
-    if x.device.type == "cpu" and not (torch.is_grad_enabled() and x.requires_grad):
+    if x.device.type == "cpu" and border in _OPENCV and not (torch.is_grad_enabled() and x.requires_grad):
         return _with_opencv(x.detach(), across, down, border)
     return _with_products(x, across, down, border)
 
@@ -59,7 +60,7 @@ def _with_opencv(x: Tensor, across: Tensor, down: Tensor, border: Border) -> Ten
     out = torch.empty_like(x, memory_format=torch.contiguous_format)
     kernels = across.numpy(), down.numpy()
     for source, target in zip(x.flatten(0, 1).numpy(), out.flatten(0, 1).numpy(), strict=True):
-        cv2.sepFilter2D(source, cv2.CV_64F, *kernels, dst=target, borderType=_OPENCV[border])
+        cv2.sepFilter2D(source, -1, *kernels, dst=target, borderType=_OPENCV[border])
     if border == "valid":
         top, left = len(down) // 2, len(across) // 2
         out = out[..., top : out.shape[2] - top, left : out.shape[3] - left]
@@ -110,4 +111,5 @@ _FOLD: dict[str, Callable[[Tensor, int], Tensor]] = {
     "replicate": lambda place, size: place.clamp(0, size - 1),
     "mirror": _mirror,
     "symmetric": _symmetric,
+    "circular": lambda place, size: place % size,
 }
