@@ -1,5 +1,5 @@
-"""Separable windows in float64, as image metrics need them: OpenCV on the CPU, matrix products where gradients or a GPU
-are wanted. Both are correlations and agree to rounding.
+"""Separable windows, in float64 as image metrics need them or in float32: OpenCV on the CPU, matrix products where
+gradients or a GPU are wanted. Both are correlations and agree to rounding.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def box(size: int) -> Tensor:
 
 
 def filter_separable(x: Tensor, across: Tensor, down: Tensor | None = None, border: Border = "valid") -> Tensor:
-    """Correlate (N, C, H, W) float64 with the window ``down[i] * across[j]`` of odd size.
+    """Correlate (N, C, H, W), float64 or float32, with the window ``down[i] * across[j]`` of odd size.
 
     ``down`` left out is ``across``. The result has the size of ``x``; with border ``valid`` it is
     (H - len(down) + 1, W - len(across) + 1).
@@ -55,11 +55,38 @@ def filter_separable(x: Tensor, across: Tensor, down: Tensor | None = None, bord
     return _with_products(x, across, down, border)
 
 
+def sum_separable(x: Tensor, size: int) -> Tensor:
+    """Sum over each whole window of ``size`` x ``size`` pixels: (N, C, H - size + 1, W - size + 1).
+
+    Sums of 1, 2, 4 ... neighbours are made by doubling, so the work grows with the logarithm of ``size``. Unlike
+    differences of running sums they lose no digits in float32, and do not depend on where the window lies.
+
+    >>> sum_separable(torch.ones(1, 1, 8, 9), 7)
+    tensor([[[[49., 49., 49.],
+              [49., 49., 49.]]]])
+    """
+    return _sum_along(_sum_along(x, size, -2), size, -1)
+
+
+def _sum_along(x: Tensor, size: int, dim: int) -> Tensor:
+    length = x.shape[dim] - size + 1
+    total, summed, width = None, 0, 1
+    while True:
+        if size & width:
+            part = x.narrow(dim, summed, length)
+            total = part if total is None else total + part
+            summed += width
+        if summed == size:
+            return total
+        x = x.narrow(dim, 0, x.shape[dim] - width) + x.narrow(dim, width, x.shape[dim] - width)
+        width *= 2
+
+
 def _with_opencv(x: Tensor, across: Tensor, down: Tensor, border: Border) -> Tensor:
     out = torch.empty_like(x, memory_format=torch.contiguous_format)
     kernels = across.numpy(), down.numpy()
     for source, target in zip(x.flatten(0, 1).numpy(), out.flatten(0, 1).numpy(), strict=True):
-        cv2.sepFilter2D(source, cv2.CV_64F, *kernels, dst=target, borderType=_OPENCV[border])
+        cv2.sepFilter2D(source, -1, *kernels, dst=target, borderType=_OPENCV[border])
     if border == "valid":
         top, left = len(down) // 2, len(across) // 2
         out = out[..., top : out.shape[2] - top, left : out.shape[3] - left]
