@@ -63,7 +63,7 @@ class DWT(FusionModel):
 
 
 def analyse(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """One step of the Haar transform of (N, C, H, W) with even sides: low band, then differences of rows, columns, both."""
+    """A step of the Haar transform of (N, C, H, W), even sides: low band, differences of rows, of columns, of both."""
     p, q, r, s = x[..., ::2, ::2], x[..., ::2, 1::2], x[..., 1::2, ::2], x[..., 1::2, 1::2]
     return (p + q + r + s) / 2, (p + q - r - s) / 2, (p - q + r - s) / 2, (p - q - r + s) / 2
 

@@ -35,7 +35,7 @@ SPEC = ModelSpec(
             "preset",
             ("authors", "refinefuse"),
             "authors",
-            "authors: 4 levels, lambda 40, as in their pictures; refinefuse: 1 level, lambda 10, the row MST of its article",
+            "authors: 4 levels, lambda 40, as in their pictures; refinefuse: 1 level, lambda 10, MST in that article",
         ),
         Option("mode", ("clean", "faithful"), "clean", "faithful: frames with black corners, as published"),
     ),
@@ -59,7 +59,8 @@ class TEMST(FusionModel):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1], of any size."""
         levels, bases = decompose(torch.cat([infrared, visible], 1), self.levels, self.zero_corners)
-        fused = enhance_targets(*bases.chunk(2, 1), self.share)
+        heat, light = bases.chunk(2, 1)
+        fused = enhance_targets(heat, light, self.share)
         for level in reversed(levels):
             detail = take_larger(*(level.picture - level.predicted).chunk(2, 1))
             fused = crop_to(expand(fused, self.zero_corners) + detail, *level.size)

@@ -69,17 +69,17 @@ def sum_separable(x: Tensor, size: int) -> Tensor:
 
 
 def _sum_along(x: Tensor, size: int, dim: int) -> Tensor:
-    length = x.shape[dim] - size + 1
-    total, summed, width = None, 0, 1
-    while True:
-        if size & width:
-            part = x.narrow(dim, summed, length)
-            total = part if total is None else total + part
-            summed += width
-        if summed == size:
-            return total
-        x = x.narrow(dim, 0, x.shape[dim] - width) + x.narrow(dim, width, x.shape[dim] - width)
-        width *= 2
+    length, summed = x.shape[dim] - size + 1, 0
+    parts = []
+    for power in range(size.bit_length()):
+        if power:
+            half = 2 ** (power - 1)
+            x = x.narrow(dim, 0, x.shape[dim] - half) + x.narrow(dim, half, x.shape[dim] - half)
+        # x holds sums of 2^power neighbours; those that make up the size are laid end to end.
+        if size & 2**power:
+            parts.append(x.narrow(dim, summed, length))
+            summed += 2**power
+    return sum(parts[1:], parts[0])
 
 
 def _with_opencv(x: Tensor, across: Tensor, down: Tensor, border: Border) -> Tensor:
