@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Border = Literal["valid", "zero", "replicate", "mirror", "symmetric"]
-"""``valid`` keeps whole windows. ``mirror`` does not repeat the edge pixel (-1 is 1), ``symmetric`` does (-1 is 0)."""
+Border = Literal["valid", "zero", "replicate", "mirror", "symmetric", "circular"]
+"""``valid`` keeps whole windows. ``mirror`` does not repeat the edge pixel (-1 is 1), ``symmetric`` does (-1 is 0);
+``circular`` goes on at the other side (-1 is the last)."""
 
 _OPENCV = {
     "valid": cv2.BORDER_CONSTANT,
@@ -50,7 +51,7 @@ def filter_separable(x: Tensor, across: Tensor, down: Tensor | None = None, bord
     (H - len(down) + 1, W - len(across) + 1).
     """
     down = across if down is None else down
-    if x.device.type == "cpu" and not (torch.is_grad_enabled() and x.requires_grad):
+    if x.device.type == "cpu" and border in _OPENCV and not (torch.is_grad_enabled() and x.requires_grad):
         return _with_opencv(x.detach(), across, down, border)
     return _with_products(x, across, down, border)
 
@@ -137,4 +138,5 @@ _FOLD: dict[str, Callable[[Tensor, int], Tensor]] = {
     "replicate": lambda place, size: place.clamp(0, size - 1),
     "mirror": _mirror,
     "symmetric": _symmetric,
+    "circular": lambda place, size: place % size,
 }
