@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from imfuse.classical._gray import unit
 from imfuse.classical._pyramid import decompose, expand
 from imfuse.classical._selection import first_is_stronger
 from imfuse.core.spec import ModelSpec, Option, Paper
@@ -61,4 +62,4 @@ class RatioPyramid(FusionModel):
             heat, light = (level.picture / (level.predicted + self.epsilon)).chunk(2, 1)
             contrast = torch.where(first_is_stronger(heat.abs(), light.abs(), self.zero_corners), heat, light)
             fused = crop_to((expand(fused, self.zero_corners) + self.epsilon) * contrast, *level.size)
-        return ((fused - self.lift) / 255).clamp(0, 1)
+        return unit(fused - self.lift)

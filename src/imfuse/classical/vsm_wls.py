@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor
 
+from imfuse.classical._gray import whole_levels
 from imfuse.core.spec import ModelSpec, Option, Paper
 from imfuse.layers.guided import guided_filter
 from imfuse.layers.windows import box, filter_separable, gaussian
@@ -91,7 +92,7 @@ def roll(x: Tensor, scale: int) -> Tensor:
 
 def saliency(x: Tensor) -> Tensor:
     """How far the gray level of each pixel is from those of all others, scaled to [0, 1]: (N, C, H, W)."""
-    levels = torch.floor(255 * x + 0.5).clamp(0, 255).long().flatten(2)
+    levels = whole_levels(255 * x).long().flatten(2)
     counts = torch.zeros(*levels.shape[:2], 256, dtype=torch.long, device=x.device)
     counts.scatter_add_(2, levels, torch.ones_like(levels))
     gray = torch.arange(256, device=x.device)
