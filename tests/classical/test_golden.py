@@ -26,7 +26,9 @@ SAME_TIED = {"dtcwt": 0.95}
 ITERATED = ("ifevip", "gtf", "bayesian", "mdlatlrr")
 
 
-def fused_and_golden(golden: Golden, array: str, mode: str, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+def fused_and_golden(
+    golden: Golden, array: str, mode: str, dtype: torch.dtype, gradient: bool = False
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The result for the pair of the fact sheet and what it should be, which is stored without its last limits."""
     wanted = golden.arrays("classical")[f"{array}_{mode}"].double().clamp(0, 1)
     images = [image.double() for image in golden.pair(*wanted.shape[2:])]
@@ -35,10 +37,11 @@ def fused_and_golden(golden: Golden, array: str, mode: str, dtype: torch.dtype) 
     method = array.removesuffix("_refinefuse")
     modes = {"mode": mode} if "mode" in {option.name for option in get_spec(method).options} else {}
     model = create_model(method, weights=None, **modes, **PRESETS[array])
-    with torch.inference_mode():
-        fused = model(*(image.to(dtype) for image in images))
+    with torch.set_grad_enabled(gradient):
+        fused = model(*(image.to(dtype).requires_grad_(gradient) for image in images))
     assert fused.dtype == dtype
-    return fused.double(), wanted
+    assert fused.requires_grad == gradient
+    return fused.detach().double(), wanted
 
 
 def test_every_method_has_its_arrays(golden: Golden) -> None:
@@ -49,6 +52,13 @@ def test_every_method_has_its_arrays(golden: Golden) -> None:
 def test_golden_array(golden: Golden, array: str, mode: str) -> None:
     fused, wanted = fused_and_golden(golden, array, mode, torch.float64)
     assert wanted.std() > 0.05
+    assert (fused - wanted).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("array", PRESETS)
+def test_golden_array_without_opencv(golden: Golden, array: str) -> None:
+    """Filters that a gradient goes through are those of a GPU."""
+    fused, wanted = fused_and_golden(golden, array, "clean", torch.float64, gradient=True)
     assert (fused - wanted).abs().max() < 1e-6
 
 

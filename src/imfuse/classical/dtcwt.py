@@ -27,7 +27,7 @@ SPEC = ModelSpec(
     ),
     summary="complex wavelets of 4 levels and 6 directions; the larger modulus, the mean of the low bands",
     not_tileable="its coarsest coefficients lie 16 pixels apart, counted from the corner of the picture",
-    memory_per_pixel=64,
+    memory_per_pixel=144,
     options=(
         Option("mode", ("clean", "faithful"), "clean", "faithful: the selection has black corners, as published"),
     ),

@@ -26,7 +26,7 @@ SPEC = ModelSpec(
     ),
     summary="Haar wavelets of 4 levels; the stronger coefficient, the mean of the low bands",
     not_tileable="its coarsest coefficients lie 16 pixels apart, counted from the corner of the picture",
-    memory_per_pixel=64,
+    memory_per_pixel=48,
     options=(
         Option("mode", ("clean", "faithful"), "clean", "faithful: the selection has black corners, as published"),
     ),

@@ -26,7 +26,7 @@ SPEC = ModelSpec(
     summary="two scales, weighted by saliency that guided filters fit to the edges",
     # two windows of radius 45, the Gaussian of radius 5 and the Laplacian
     halo=96,
-    memory_per_pixel=128,
+    memory_per_pixel=208,
     options=(
         Option("mode", ("clean", "faithful"), "clean", "faithful: weights of 8 bits; rounding decides flat areas"),
     ),

@@ -27,7 +27,7 @@ SPEC = ModelSpec(
     ),
     summary="pyramid of local contrasts, 4 levels; the stronger contrast, the mean of the bases",
     not_tileable="its coarsest pixels lie 16 apart, counted from the corner of the picture",
-    memory_per_pixel=64,
+    memory_per_pixel=112,
     options=(
         Option(
             "mode",

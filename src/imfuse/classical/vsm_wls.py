@@ -28,7 +28,7 @@ SPEC = ModelSpec(
     ),
     summary="rolling guidance filter of 3 scales; saliency of gray levels, detail by weighted least squares",
     not_tileable="the histogram of the whole picture says which gray levels are salient",
-    memory_per_pixel=128,
+    memory_per_pixel=224,
     options=(
         Option(
             "mode",
