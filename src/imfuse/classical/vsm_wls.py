@@ -72,7 +72,7 @@ class VSMWLS(FusionModel):
 
 
 def decompose(x: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Detail layers of (N, C, H, W), the finest first, and the base (section 2)."""
+    """Detail layers of (N, C, H, W), the finest first, and the base."""
     details = []
     for scale in SCALES:
         smooth = roll(x, scale)
@@ -104,7 +104,7 @@ def saliency(x: Tensor) -> Tensor:
 
 
 def join_details(first: Tensor, second: Tensor) -> Tensor:
-    """The stronger detail, drawn to the first the more the flatter the second is (equations 12 to 15)."""
+    """The stronger detail, drawn to the first the more the flatter the second is."""
     share = filter_separable((first.abs() < second.abs()).to(first.dtype), SMOOTH, border="symmetric")
     stronger = share * second + (1 - share) * first
     # The system of the least squares is diagonal, so its solution is a formula.
