@@ -51,7 +51,9 @@ def filter_separable(x: Tensor, across: Tensor, down: Tensor | None = None, bord
     (H - len(down) + 1, W - len(across) + 1).
     """
     down = across if down is None else down
-    if x.device.type == "cpu" and border in _OPENCV and not (torch.is_grad_enabled() and x.requires_grad):
+    if border == "circular":
+        x, border = pad(x, len(down) // 2, len(across) // 2, border), "valid"
+    if x.device.type == "cpu" and not (torch.is_grad_enabled() and x.requires_grad):
         return _with_opencv(x.detach(), across, down, border)
     return _with_products(x, across, down, border)
 
