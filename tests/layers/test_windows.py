@@ -14,7 +14,7 @@ from torch import Tensor
 from imfuse.layers.windows import Border, box, filter_separable, gaussian, pad, sum_separable
 
 BORDERS: tuple[Border, ...] = get_args(Border)
-NUMPY = {"zero": "constant", "replicate": "edge", "mirror": "reflect", "symmetric": "symmetric"}
+NUMPY = {"zero": "constant", "replicate": "edge", "mirror": "reflect", "symmetric": "symmetric", "circular": "wrap"}
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
