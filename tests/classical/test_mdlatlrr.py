@@ -113,14 +113,15 @@ def test_both_forms_of_the_learning_agree(scene_pair: Callable[[int, int, int], 
 
 
 def test_patches_are_chosen_by_their_detail() -> None:
-    black, gray, noise = torch.zeros(64, 64), torch.full((64, 70), 0.5), random(64, 64).float()
-    samples = choose_patches([black, gray, noise, torch.ones(3, 90)], side=16, count=10, seed=0)
+    black, gray, noise = torch.zeros(80, 80), torch.full((80, 90), 0.5), random(80, 80).float()
+    pictures = [black, gray, noise, torch.ones(3, 90)]
+    samples = choose_patches(pictures, side=16, count=10, seed=0)
     spread = (samples - samples.mean(0)).norm(dim=0)
     assert samples.shape == (256, 20)
     assert int((spread > 0.5).sum()) == 10
     assert not (samples == 0).all(0).any()
-    assert torch.equal(samples, choose_patches([black, gray, noise], 16, 10, seed=0))
-    assert not torch.equal(samples, choose_patches([black, gray, noise], 16, 10, seed=1))
+    assert torch.equal(samples, choose_patches(pictures, 16, 10, seed=0))
+    assert not torch.equal(samples, choose_patches(pictures, 16, 10, seed=1))
 
 
 def test_parts_of_the_solver() -> None:

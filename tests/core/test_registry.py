@@ -37,7 +37,7 @@ def test_specification_read_from_source_is_that_of_the_module() -> None:
         name = module.__name__.rpartition(".")[2]
         assert get_spec(name) == module.SPEC
         assert module.SPEC.name == name
-        assert module.SPEC.training_free == (module.__name__ == f"imfuse.classical.{name}")
+        assert not module.SPEC.training_free or module.__name__ == f"imfuse.classical.{name}"
         assert model_class(name).spec is module.SPEC
         assert issubclass(model_class(name), FusionModel)
 
@@ -68,12 +68,12 @@ def test_pattern() -> None:
 )
 def test_unknown_name_with_a_near_one(name: str, hint: str) -> None:
     for function in (get_spec, model_class, create_model):
-        with pytest.raises(ModelError, match=f"unknown model '{name}': did you mean '{hint}'\\?.*auif, didfuse"):
+        with pytest.raises(ModelError, match=f"unknown model '{name}': did you mean '{hint}'\\?.*auif, .*didfuse"):
             function(name)
 
 
 def test_unknown_name_without_a_near_one() -> None:
-    with pytest.raises(ModelError, match="unknown model 'xyz': there are auif, didfuse"):
+    with pytest.raises(ModelError, match=r"unknown model 'xyz': there are .*auif, .*didfuse"):
         get_spec("xyz")
     assert issubclass(ModelError, ImfuseError)
 
@@ -154,7 +154,7 @@ def test_built_networks_are_ready_for_inference(name: str) -> None:
     assert not any(module.training for module in model.modules())
     assert model.spec.dtypes[0] == "float32"
     wanted = set() if model.spec.training_free else {torch.float32}
-    assert {parameter.dtype for parameter in model.parameters()} == wanted
+    assert {value.dtype for value in model.state_dict().values() if value.is_floating_point()} == wanted
 
 
 @pytest.mark.parametrize("name", list_models())
@@ -167,7 +167,7 @@ def test_published_layout_covers_the_state(name: str) -> None:
         assert len(set(layout.values())) == len(layout)
 
 
-@pytest.mark.parametrize("name", list_models())
+@pytest.mark.parametrize("name", [name for name in list_models() if not get_spec(name).training_free])
 def test_shipped_entries_are_complete(name: str) -> None:
     spec = get_spec(name)
     for entry in spec.weights:

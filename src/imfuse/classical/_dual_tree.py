@@ -1,4 +1,4 @@
-"""The dual-tree complex wavelet transform of Kingsbury: six directions per scale, nearly no change under shifts.
+"""The dual-tree complex wavelet transform of Kingsbury: six directions per scale, little change under shifts.
 
 Kingsbury, "Image processing with complex wavelets", Phil. Trans. R. Soc. A 357, 1999, and "A dual-tree complex wavelet
 transform with improved orthogonality and symmetry properties", ICIP 2000. LeGall's 5/3 filters on the first scale, his

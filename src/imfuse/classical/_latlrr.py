@@ -81,7 +81,8 @@ def reduced(x: Tensor) -> Tensor:
     """``U diag(s)`` of (d, n), without what has no share: (d, rank)."""
     u, s, _ = torch.linalg.svd(x, full_matrices=False)
     kept = s > s[0] * max(x.shape) * torch.finfo(x.dtype).eps
-    return u[:, kept] * s[kept]
+    result: Tensor = u[:, kept] * s[kept]
+    return result
 
 
 def shrink_values(x: Tensor, limit: float) -> Tensor:

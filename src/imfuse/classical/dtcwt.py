@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from imfuse.classical._dual_tree import Bands, analyse, synthesise
+from imfuse.classical._gray import unit
 from imfuse.classical._selection import first_is_stronger
 from imfuse.core.spec import ModelSpec, Option, Paper
 from imfuse.layers.padding import crop_to, pad_to
@@ -26,7 +27,7 @@ SPEC = ModelSpec(
     ),
     summary="complex wavelets of 4 levels and 6 directions; the larger modulus, the mean of the low bands",
     not_tileable="its coarsest coefficients lie 16 pixels apart, counted from the corner of the picture",
-    memory_per_pixel=64,
+    memory_per_pixel=144,
     options=(
         Option("mode", ("clean", "faithful"), "clean", "faithful: the selection has black corners, as published"),
     ),
@@ -51,7 +52,7 @@ class DTCWT(FusionModel):
         images = 255 * torch.cat([infrared, visible], 1)
         scales, low = analyse(pad_to(images, 2), LEVELS)
         fused = synthesise([self._select(bands) for bands in scales], low.mean(1, keepdim=True))
-        return (crop_to(fused, *images.shape[2:]) / 255).clamp(0, 1)
+        return unit(crop_to(fused, *images.shape[2:]))
 
     def _select(self, bands: Bands) -> Bands:
         """The stronger of two channels."""

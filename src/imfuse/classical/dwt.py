@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from imfuse.classical._gray import unit
 from imfuse.classical._selection import first_is_stronger
 from imfuse.core.spec import ModelSpec, Option, Paper
 from imfuse.layers.padding import crop_to, pad_to
@@ -25,7 +26,7 @@ SPEC = ModelSpec(
     ),
     summary="Haar wavelets of 4 levels; the stronger coefficient, the mean of the low bands",
     not_tileable="its coarsest coefficients lie 16 pixels apart, counted from the corner of the picture",
-    memory_per_pixel=64,
+    memory_per_pixel=48,
     options=(
         Option("mode", ("clean", "faithful"), "clean", "faithful: the selection has black corners, as published"),
     ),
@@ -56,7 +57,7 @@ class DWT(FusionModel):
         fused = low.mean(1, keepdim=True)
         for size, bands in zip(reversed(sizes), reversed(selected), strict=True):
             fused = crop_to(synthesise(fused, *bands), *size)
-        return (fused / 255).clamp(0, 1)
+        return unit(fused)
 
     def _select(self, heat: Tensor, light: Tensor) -> Tensor:
         return torch.where(first_is_stronger(heat.abs(), light.abs(), self.zero_corners), heat, light)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from imfuse.classical._gray import whole_levels
 from imfuse.core.spec import ModelSpec, Option, Paper
 from imfuse.layers.guided import guided_filter
 from imfuse.layers.windows import box, filter_separable, gaussian, pad
@@ -25,7 +26,7 @@ SPEC = ModelSpec(
     summary="two scales, weighted by saliency that guided filters fit to the edges",
     # two windows of radius 45, the Gaussian of radius 5 and the Laplacian
     halo=96,
-    memory_per_pixel=128,
+    memory_per_pixel=208,
     options=(
         Option("mode", ("clean", "faithful"), "clean", "faithful: weights of 8 bits; rounding decides flat areas"),
     ),
@@ -69,7 +70,7 @@ class GFF(FusionModel):
     def _weights(self, images: Tensor, masks: Tensor, radius: int, epsilon: float) -> Tensor:
         weights = guided_filter(images, masks, radius, epsilon).clamp(0, 1)
         if self.faithful:
-            weights = torch.floor(255 * weights + 0.5) / 255
+            weights = whole_levels(255 * weights) / 255
         weights = weights + TINY
         return weights / weights.sum(1, keepdim=True)
 

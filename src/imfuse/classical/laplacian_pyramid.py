@@ -26,7 +26,7 @@ SPEC = ModelSpec(
     ),
     summary="Laplacian pyramid of 4 levels; the stronger detail, the mean of the bases",
     not_tileable="its coarsest pixels lie 16 apart, counted from the corner of the picture",
-    memory_per_pixel=64,
+    memory_per_pixel=96,
     options=(Option("mode", ("clean", "faithful"), "clean", "faithful: frames with black corners, as published"),),
     training_free=True,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from imfuse.classical._gray import unit
 from imfuse.classical._pyramid import decompose, expand
 from imfuse.classical._selection import first_is_stronger
 from imfuse.core.spec import ModelSpec, Option, Paper
@@ -26,7 +27,7 @@ SPEC = ModelSpec(
     ),
     summary="pyramid of local contrasts, 4 levels; the stronger contrast, the mean of the bases",
     not_tileable="its coarsest pixels lie 16 apart, counted from the corner of the picture",
-    memory_per_pixel=64,
+    memory_per_pixel=112,
     options=(
         Option(
             "mode",
@@ -61,4 +62,4 @@ class RatioPyramid(FusionModel):
             heat, light = (level.picture / (level.predicted + self.epsilon)).chunk(2, 1)
             contrast = torch.where(first_is_stronger(heat.abs(), light.abs(), self.zero_corners), heat, light)
             fused = crop_to((expand(fused, self.zero_corners) + self.epsilon) * contrast, *level.size)
-        return ((fused - self.lift) / 255).clamp(0, 1)
+        return unit(fused - self.lift)

@@ -68,7 +68,7 @@ class TEMST(FusionModel):
 
 
 def enhance_targets(infrared: Tensor, visible: Tensor, share: float) -> Tensor:
-    """The infrared base where it is bright, the visible one where it is not: (N, 1, H, W) each (section 3.3)."""
+    """The infrared base where it is bright, the visible one where it is not: (N, 1, H, W) each."""
     brightness = infrared.abs()
     brightest = brightness.amax((1, 2, 3), keepdim=True)
     saliency = torch.where(brightest > 0, brightness / brightest, 0)

@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor
 
+from imfuse.classical._gray import whole_levels
 from imfuse.core.spec import ModelSpec, Option, Paper
 from imfuse.layers.guided import guided_filter
 from imfuse.layers.windows import box, filter_separable, gaussian
@@ -27,7 +28,7 @@ SPEC = ModelSpec(
     ),
     summary="rolling guidance filter of 3 scales; saliency of gray levels, detail by weighted least squares",
     not_tileable="the histogram of the whole picture says which gray levels are salient",
-    memory_per_pixel=128,
+    memory_per_pixel=224,
     options=(
         Option(
             "mode",
@@ -71,7 +72,7 @@ class VSMWLS(FusionModel):
 
 
 def decompose(x: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Detail layers of (N, C, H, W), the finest first, and the base (section 2)."""
+    """Detail layers of (N, C, H, W), the finest first, and the base."""
     details = []
     for scale in SCALES:
         smooth = roll(x, scale)
@@ -91,7 +92,7 @@ def roll(x: Tensor, scale: int) -> Tensor:
 
 def saliency(x: Tensor) -> Tensor:
     """How far the gray level of each pixel is from those of all others, scaled to [0, 1]: (N, C, H, W)."""
-    levels = torch.floor(255 * x + 0.5).clamp(0, 255).long().flatten(2)
+    levels = whole_levels(255 * x).long().flatten(2)
     counts = torch.zeros(*levels.shape[:2], 256, dtype=torch.long, device=x.device)
     counts.scatter_add_(2, levels, torch.ones_like(levels))
     gray = torch.arange(256, device=x.device)
@@ -103,7 +104,7 @@ def saliency(x: Tensor) -> Tensor:
 
 
 def join_details(first: Tensor, second: Tensor) -> Tensor:
-    """The stronger detail, drawn to the first the more the flatter the second is (equations 12 to 15)."""
+    """The stronger detail, drawn to the first the more the flatter the second is."""
     share = filter_separable((first.abs() < second.abs()).to(first.dtype), SMOOTH, border="symmetric")
     stronger = share * second + (1 - share) * first
     # The system of the least squares is diagonal, so its solution is a formula.
