@@ -31,7 +31,7 @@ def run(
         str | None,
         typer.Option(
             metavar="[NAME=]MODEL[:WEIGHTS],...",
-            help="Models, with other weights if wanted. Default: all that ship weights or need none; none: only --fused.",
+            help="Models, other weights if wanted. Default: all that ship weights or need none; none: only --fused.",
         ),
     ] = None,
     fused: Annotated[
