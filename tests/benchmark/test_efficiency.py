@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from imfuse import create_model, list_models
 from imfuse.benchmark import efficiency as module
-from imfuse.benchmark.complexity import count, count_module
+from imfuse.benchmark.complexity import Complexity, count, count_module
 from imfuse.benchmark.efficiency import markdown, measure_models, parse_sizes
 from imfuse.benchmark.latency import Latency, measure
 from imfuse.benchmark.plan import ModelEntry, parse_models
@@ -44,11 +44,18 @@ def test_operations_by_hand() -> None:
     assert found.parameters == 8 * 2 * 9 + 8 + 8 * 16 + 16 + 16
 
 
-@pytest.mark.parametrize("model", list_models())
-def test_every_model_can_be_counted(model: str) -> None:
+@pytest.mark.parametrize("model", [name for name in list_models() if get_spec(name).training_free])
+def test_training_free_methods_have_no_layers_to_count(model: str) -> None:
+    assert count(model, 64, 64) == Complexity(0, 0, 0)
+
+
+@pytest.mark.parametrize("model", [name for name in list_models() if not get_spec(name).training_free])
+def test_every_network_can_be_counted(model: str) -> None:
     small, large = count(model, 64, 64), count(model, 128, 128)
     assert small.parameters == sum(p.numel() for p in create_model(model, None).parameters())
-    assert 0 < small.convolution_macs <= small.macs < large.macs
+    assert 0 < small.macs < large.macs
+    assert small.convolution_macs <= small.macs
+    assert (small.convolution_macs > 0) == (small.parameters > 0)
 
 
 def test_didfuse_by_the_layers_of_its_page() -> None:
