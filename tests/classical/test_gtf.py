@@ -1,4 +1,4 @@
-"""GTF: golden array, and its solver against dense equations and the minimum it looks for."""
+"""GTF: its solver against dense equations and the minimum it looks for."""
 
 from __future__ import annotations
 
@@ -23,13 +23,6 @@ DOUBLE = torch.float64
 
 def random(*shape: int, seed: int = 0) -> Tensor:
     return torch.rand(*shape, dtype=DOUBLE, generator=torch.Generator().manual_seed(seed))
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-6), (torch.float32, 1e-3)])
-@pytest.mark.parametrize("mode", ["clean", "faithful"])
-def test_golden(distance_to_golden, mode: str, dtype: torch.dtype, tolerance: float) -> None:
-    """The published program has no quirk: the two arrays differ by the rounding of their inputs."""
-    assert distance_to_golden("gtf", mode, dtype) <= tolerance
 
 
 def test_no_difference_gives_the_visible_image() -> None:

@@ -27,7 +27,7 @@ SPEC = ModelSpec(
     ),
     summary="ten steps of anisotropic diffusion, detail weighted by its principal component",
     not_tileable="the weights of the detail come from the covariance over the whole picture",
-    memory_per_pixel=96,
+    memory_per_pixel=144,
     options=(Option("mode", ("clean", "faithful"), "clean", "faithful: black border and signed weights as published"),),
     training_free=True,
 )

@@ -22,7 +22,7 @@ SPEC = ModelSpec(
     ),
     summary="Laplacian priors on both differences and total variation, solved by expectation maximisation",
     not_tileable="the Fourier transform and the scales of the priors are of the whole picture",
-    memory_per_pixel=96,
+    memory_per_pixel=160,
     options=(Option("mode", ("clean", "faithful"), "clean", "faithful: gradients of the wrong sign, as published"),),
     training_free=True,
 )

@@ -25,7 +25,7 @@ SPEC = ModelSpec(
     ),
     summary="fifteen steps of fourth-order diffusion, detail weighted by its principal component",
     not_tileable="the weights of the detail come from the covariance over the whole picture",
-    memory_per_pixel=96,
+    memory_per_pixel=112,
     options=(Option("mode", ("clean", "faithful"), "clean", "faithful: 8-bit base and signed weights as published"),),
     training_free=True,
 )

@@ -28,7 +28,7 @@ SPEC = ModelSpec(
     ),
     summary="infrared intensities, visible gradients: total variation minimised by reweighted least squares",
     not_tileable="it solves one system of equations for the whole picture",
-    memory_per_pixel=96,
+    memory_per_pixel=160,
     training_free=True,
 )
 

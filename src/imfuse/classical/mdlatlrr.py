@@ -26,7 +26,7 @@ SPEC = ModelSpec(
     min_size=16,
     # 15 pixels a level, and there are up to 4
     halo=60,
-    memory_per_pixel=256,
+    memory_per_pixel=96,
     options=(
         Option("levels", ("1", "2", "3", "4"), "2", "how often the base is parted again"),
         Option(

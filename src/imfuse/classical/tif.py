@@ -25,7 +25,7 @@ SPEC = ModelSpec(
     ),
     summary="35x35 mean and the detail above it, weighted by mean against median",
     halo=17,
-    memory_per_pixel=128,
+    memory_per_pixel=144,
     options=(Option("mode", ("clean", "faithful"), "clean", "faithful: borders and 0/0 of the published program"),),
     training_free=True,
 )
