@@ -54,6 +54,8 @@ class FastPSFusion(nn.Module):
         )
         self.branch_ir, self.branch_vi = InFloat32(large.infrared), InFloat32(large.visible)
         self.details = InFloat32(large.fuse)
+        # So do the scene's.
+        self.model.scene.blocks[-1] = InFloat32(self.model.scene.blocks[-1])
         # Eight bits of a picture need more digits than bfloat16 has.
         self.head, self.classify = InFloat32(self.model.head), InFloat32(self.model.segmentation)
         del self.model.encoder_ir.first, self.model.encoder_vi.first, self.model.fusion[0], self.model.head

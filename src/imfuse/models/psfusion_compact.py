@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
 from imfuse.models.psfusion import PSFusion, Widths
 
 SPEC = ModelSpec(
@@ -25,6 +25,16 @@ SPEC = ModelSpec(
     memory_per_pixel=500,
     dtypes=("float32", "bfloat16"),
     options=(Option("injection", ("on", "off"), "on", "semantic features scale and shift those of the scene"),),
+    weights=(
+        WeightsSpec(
+            name="default",
+            file="psfusion_compact.safetensors",
+            sha256="9f4ac456822c2913dc34ef531d62685f8af089c739974180a2c4e5321f33531c",
+            recipe="psfusion_compact",
+            data="RoadScene train (180 pairs), 120 rendered scenes",
+            date="2026-11-21",
+        ),
+    ),
 )
 
 
