@@ -70,7 +70,8 @@ def draw(results: Results, work: Path, pairs: Sequence[tuple[str, str | int]], t
     for data, pair in pairs:
         names = list(results.data[data].pairs)
         rows.append(Row(data, names[pair] if isinstance(pair, int) else pair))
-    models = [name for name, about in results.methods.items() if about["kind"] == "model"]
+    # All methods side by side would be too small to see.
+    models = [name for name, about in results.methods.items() if about.get("weights")]
     png, _ = write_figure(results, work, rows, models, work / "figure")
     with Image.open(png) as image:
         picture = image.convert("RGB")
