@@ -20,7 +20,7 @@ from imfuse.benchmark.results import Results
 from imfuse.benchmark.runner import run_benchmark
 from imfuse.benchmark.tables import markdown, tables_of, write_tables
 from imfuse.core.convert import convert
-from imfuse.core.registry import get_spec, list_models
+from imfuse.core.registry import get_spec, list_models, model_class
 from imfuse.folder import Progress
 from imfuse.imaging import write_file
 
@@ -42,15 +42,14 @@ ROWS = (
 FIGURE_WIDTH = 1600
 
 
-# It needs some 12 s for a pair.
-SLOW = ("mdlatlrr",)
+def plan_of(shared: Path, work: Path, learned: bool = False) -> Plan:
+    """All methods that are ready, those whose authors' checkpoints are at hand once more, and published pictures.
 
-
-def plan_of(shared: Path, work: Path, slow: bool = False) -> Plan:
-    """All methods that are ready, those whose authors' checkpoints are at hand once more, and published pictures."""
+    ``learned`` leaves out those of ``imfuse.classical``.
+    """
     models = []
     for name in list_models():
-        if name in SLOW and not slow:
+        if learned and model_class(name).__module__.startswith("imfuse.classical"):
             continue
         checkpoints = shared / "official" / name / "checkpoints"
         if get_spec(name).weights or get_spec(name).training_free:
@@ -111,13 +110,15 @@ def main() -> int:
     parser.add_argument("-o", "--out", type=Path, required=True, help="the Markdown file")
     parser.add_argument("--work", type=Path, default=Path("runs/results"), help="folder of the benchmark")
     parser.add_argument("--workers", type=int)
-    parser.add_argument("--slow", action="store_true", help=f"also {', '.join(SLOW)}")
+    parser.add_argument("--learned", action="store_true", help="leave out the methods of imfuse.classical")
     args = parser.parse_args()
 
     def tell(step: Progress) -> None:
         print(f"{step.done} of {step.total} {step.name}", file=sys.stderr)
 
-    results = run_benchmark(plan_of(args.shared, args.work, args.slow), args.work, workers=args.workers, progress=tell)
+    results = run_benchmark(
+        plan_of(args.shared, args.work, args.learned), args.work, workers=args.workers, progress=tell
+    )
     results.write(args.work / "results.json")
     write_tables(results, args.work)
     write_report(results, args.work)
