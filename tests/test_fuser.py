@@ -13,6 +13,7 @@ from PIL import Image
 import imfuse
 from imfuse import Fuser, ImageError, ImfuseError, ModelError, PairError, WeightsError, create_model
 from imfuse.core.weights import save_weights
+from imfuse.data import render_scene
 from imfuse.imaging import read_image, read_metadata, rgb_to_ycbcr, write_image
 
 SIZES = [(1, 1), (3, 5), (97, 131)]
@@ -306,6 +307,7 @@ def test_what_is_no_picture(fuser: Fuser, bad: Any) -> None:
         ({"tile": 0}, ModelError, "--tile"),
         ({"tile": "many"}, ModelError, "--tile"),
         ({"bits": 12}, ModelError, "--bits"),
+        ({"fit": "stretch"}, ModelError, "mirror, zero, resize is expected"),
         ({"range": "wide"}, ImageError, "LOW,HIGH"),
         ({"weights": "missing.safetensors"}, WeightsError, "missing.safetensors"),
     ],
@@ -357,3 +359,23 @@ def test_inputs_are_not_changed(fuser: Fuser) -> None:
     np.testing.assert_array_equal(infrared, copies[0])
     np.testing.assert_array_equal(visible, copies[1])
     np.testing.assert_array_equal(first, fuser(infrared, visible))
+
+
+def test_resized_as_the_released_program_of_psfusion(tmp_path: Path) -> None:
+    """Bicubic at 8 bits down to multiples of 32, levels cut off, and up again."""
+    torch.manual_seed(0)
+    model = create_model("psfusion_compact", weights=None)
+    save_weights(tmp_path / "some.safetensors", model.state_dict(), {"model": "psfusion_compact"})
+    scene = render_scene(75, 101)
+    small = [
+        np.asarray(Image.fromarray(x).resize((96, 64), Image.Resampling.BICUBIC))
+        for x in (scene.infrared, scene.visible)
+    ]
+    exact = Fuser(weights=tmp_path / "some.safetensors")(*(image.astype(np.float32) / 255 for image in small))
+    wanted = Image.fromarray((exact * np.float32(255)).astype(np.uint8)).resize((101, 75), Image.Resampling.BICUBIC)
+    fuser = Fuser(weights=tmp_path / "some.safetensors", fit="resize")
+    assert np.array_equal(fuser(scene.infrared, scene.visible), np.asarray(wanted))
+    with pytest.raises(ImageError, match="visible: --fit resize is of 8-bit pictures of at least 32x32"):
+        fuser(scene.infrared[:65], scene.visible[:65].astype(np.float32) / 255)
+    with pytest.raises(ImageError, match="infrared: --fit resize"):
+        fuser(scene.infrared[:20], scene.visible[:20])

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from imfuse.fuser import Fuser, fuse
     from imfuse.models import FusionModel
     from imfuse.scoring import score, score_folders
+    from imfuse.segmenter import Segmenter
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,7 @@ __all__ = [
     "PairError",
     "RecipeError",
     "Scores",
+    "Segmenter",
     "WeightsError",
     "__version__",
     "create_model",
@@ -71,6 +73,7 @@ _HOMES = {
     "FusionModel": "imfuse.models",
     "ModelSpec": "imfuse.core.spec",
     "Scores": "imfuse._scores",
+    "Segmenter": "imfuse.segmenter",
 }
 
 

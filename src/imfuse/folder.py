@@ -91,7 +91,7 @@ def fuse_pair(
         The pixels that were written, or None where ``out`` is already the result, so that nothing was done.
     """
     job = _Job(pair, out, fingerprint=fuser.fingerprint(*digests))
-    if _is_finished(out, job.fingerprint):
+    if is_finished(out, job.fingerprint):
         return None
     job.prepared = fuser.prepare(*load())
     _fuse(job, fuser)
@@ -111,7 +111,7 @@ def fuse_folder(
     """See :meth:`imfuse.Fuser.folder`."""
     started = time.perf_counter()
     pairing = match_folders(infrared, visible)
-    _make_output(out, infrared, visible)
+    make_output(out, infrared, visible)
     remove_leftovers(out)
     total = len(pairing.pairs)
     tell = progress or (lambda _: None)
@@ -215,7 +215,7 @@ def _describe(error: Exception, job: _Job) -> str:
 
 def _read(job: _Job, fuser: Fuser, overwrite: bool) -> None:
     job.fingerprint = fuser.fingerprint(file_digest(job.pair.infrared), file_digest(job.pair.visible))
-    if not overwrite and _is_finished(job.out, job.fingerprint):
+    if not overwrite and is_finished(job.out, job.fingerprint):
         job.outcome = "skipped"
         return
     job.prepared = fuser.prepare(read(job.pair.infrared, fuser.max_pixels), read(job.pair.visible, fuser.max_pixels))
@@ -254,7 +254,7 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _is_finished(out: Path, fingerprint: str) -> bool:
+def is_finished(out: Path, fingerprint: str) -> bool:
     """Say whether ``out`` is this very result; ``ImageError`` where it is a file that imfuse did not make."""
     if not out.is_file() or _is_broken(out):
         return False
@@ -279,7 +279,8 @@ def _is_broken(out: Path) -> bool:
         return True
 
 
-def _make_output(out: Path, infrared: Path, visible: Path) -> None:
+def make_output(out: Path, infrared: Path, visible: Path) -> None:
+    """Make the folder of results. Raises ``PairError`` where it is one of the others, or ``ImageError``."""
     for side, folder in (("infrared", infrared), ("visible", visible)):
         if _is_same(out, folder):
             raise PairError(f"{out}: is the {side} folder itself; choose another output folder (--output)")

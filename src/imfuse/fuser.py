@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from imfuse import _kinds
+from imfuse._fit import Fit, checked_fit, shrunk, truncated
 from imfuse._kinds import MAX_PIXELS, Bits, PathLike, Picture, Result, Stored
 from imfuse.core.errors import ModelError
 from imfuse.core.memory import available_memory
@@ -37,13 +38,15 @@ Float = npt.NDArray[np.float32]
 class Prepared:
     """A pair as the network takes it: (H, W) luminances in [0, 1], and the visible colours (H, W, 3) if it has any.
 
-    ``limits`` are the stored values that became 0 and 1, of the infrared and of the visible picture.
+    ``limits`` are the stored values that became 0 and 1, of the infrared and of the visible picture; ``size`` is the
+    height and width of the result.
     """
 
     infrared: Float
     visible: Float
     colours: Float | None
     limits: tuple[tuple[float, float], tuple[float, float]]
+    size: tuple[int, int]
 
 
 class Fuser:
@@ -62,6 +65,8 @@ class Fuser:
         gray: give the fused luminance alone, without the colours of the visible picture.
         bits: 8 or 16 for uint8 or uint16 results; ``None`` keeps the type of the visible picture (8 for files).
         resize: bring an infrared picture of another size to the size of the visible one.
+        fit: how sizes that the network takes are reached: "mirror", or, as the test programs of two methods were
+            released, "zero" (TransFusion) and "resize" (PSFusion), both of which also cut levels off.
         memory: budget of the network in bytes; by default 1 GiB or a quarter of what is free, the smaller of the two.
         max_pixels: the largest file that is read; its default of 100 megapixels comes with a limit of 512 MiB.
         options: those of the method, such as ``rule="average"``.
@@ -85,6 +90,7 @@ class Fuser:
         gray: bool = False,
         bits: Bits | None = None,
         resize: bool = False,
+        fit: Fit = "mirror",
         memory: int | None = None,
         max_pixels: int = MAX_PIXELS,
         **options: str,
@@ -95,7 +101,7 @@ class Fuser:
         self.visible_range = parse_range(visible_range) if isinstance(visible_range, str) else visible_range
         if bits not in (None, 8, 16):
             raise ModelError(f"bits={bits!r}: 8 or 16 are expected (--bits)")
-        self.gray, self.bits, self.resize = gray, bits, resize
+        self.gray, self.bits, self.resize, self.fit = gray, bits, resize, checked_fit(fit)
         self.tile, self.memory, self.max_pixels = _checked_tile(self.spec, tile), memory, max_pixels
         self.dtype = _checked_dtype(self.spec, dtype)
         self.device = _checked_device(device)
@@ -178,20 +184,24 @@ class Fuser:
         from imfuse import __version__
 
         settings: list[object] = [self.spec.name, self.weights_hash, self.options, str(self.dtype), __version__]
-        settings += [str(self.range), str(self.visible_range), self.gray, self.bits or 8, self.resize, inputs]
+        settings += [str(self.range), str(self.visible_range), self.gray, self.bits or 8, self.resize, self.fit, inputs]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def prepare(self, infrared: Stored, visible: Stored) -> Prepared:
         """Bring a pair to one size and to [0, 1]. First of the three steps that ``__call__`` is made of."""
         if not self.resize:
             check_same_size(infrared.pixels.shape, visible.pixels.shape, infrared.name, visible.name)
-        ir, *ir_limits = to_unit(infrared.pixels, self.range, thermal=True, name=infrared.name)
-        vi, *vi_limits = to_unit(visible.pixels, self.visible_range, name=visible.name)
+        first, second, size = infrared.pixels, visible.pixels, visible.pixels.shape[:2]
+        if self.fit == "resize":
+            multiple = self.spec.multiple
+            first, second = (shrunk(side.pixels, multiple, side.name) for side in (infrared, visible))
+        ir, *ir_limits = to_unit(first, self.range, thermal=True, name=infrared.name)
+        vi, *vi_limits = to_unit(second, self.visible_range, name=visible.name)
         heat = _resized(ir if ir.ndim == 2 else luminance(ir), vi.shape[0], vi.shape[1])
         limits = (ir_limits[0], ir_limits[1]), (vi_limits[0], vi_limits[1])
         if vi.ndim == 2:
-            return Prepared(heat, vi, None, limits)
-        return Prepared(heat, luminance(vi), vi, limits)
+            return Prepared(heat, vi, None, limits, size)
+        return Prepared(heat, luminance(vi), vi, limits, size)
 
     def fuse_luminance(self, pair: Prepared) -> Float:
         """Run the network on a prepared pair: (H, W) in [0, 1]. Second step, the only one that needs the device."""
@@ -205,7 +215,8 @@ class Fuser:
             with torch.inference_mode():
                 infrared, visible = (image.to(self.device) for image in images)
                 sizes = {"tile": tile, "halo": spec.halo or 0, "multiple": spec.multiple, "min_size": spec.min_size}
-                fused = fuse_tiled(self.network, infrared, visible, **sizes)  # type: ignore[arg-type]
+                zeros = self.fit == "zero"
+                fused = fuse_tiled(self.network, infrared, visible, zeros=zeros, **sizes)  # type: ignore[arg-type]
                 return cast(Float, fused[0, 0].float().numpy(force=True))
         except (RuntimeError, MemoryError, cv2.error) as error:
             if _is_out_of_memory(error):
@@ -214,7 +225,8 @@ class Fuser:
 
     def finish(self, pair: Prepared, fused: Float) -> Result:
         """Give a fused luminance the colours of the visible picture, unless gray was asked for. Third step."""
-        return Result(fused if pair.colours is None or self.gray else recombine(fused, pair.colours))
+        unit = fused if pair.colours is None or self.gray else recombine(fused, pair.colours)
+        return Result(unit if self.fit == "mirror" else truncated(unit, *pair.size))
 
     def _tile(self, height: int, width: int) -> int | None:
         if self.tile != "auto":

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from imfuse import Fuser
 from imfuse.core.convert import convert
-from imfuse.core.errors import WeightsError
 from imfuse.core.registry import create_model
-from imfuse.layers.vgg import STAGES, VGG19, read_imagenet, torchvision_layout
+from imfuse.core.weights import save_weights
+from imfuse.layers.vgg import STAGES, torchvision_layout
 from imfuse.models.transfusion import TransFusion
 
 
@@ -122,17 +123,6 @@ def test_images_change_places_with_a_difference(golden: Any) -> None:
 # The backbone
 
 
-def torchvision_file(path: Path, width: int | None = None) -> dict[str, Tensor]:
-    """A file of torchvision's layout with made-up values, its classifier left small."""
-    shapes = {theirs: VGG19().state_dict()[ours].shape for theirs, ours in torchvision_layout().items()}
-    state = {name: torch.rand(shape) for name, shape in shapes.items()}
-    state["classifier.0.weight"] = torch.rand(4, 4)
-    if width is not None:
-        state["features.0.weight"] = torch.rand(width, 3, 3, 3)
-    torch.save(state, path)
-    return state
-
-
 def test_torchvision_layout_is_that_of_configuration_e() -> None:
     """Indices counted by hand: 16 convolutions, ReLUs between, a pooling after each stage."""
     numbers = [0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34]
@@ -142,27 +132,24 @@ def test_torchvision_layout_is_that_of_configuration_e() -> None:
     assert sum(len(widths) for widths in STAGES) == 16
 
 
-def test_torchvision_file_is_read_by_its_own_names(tmp_path: Path) -> None:
-    path = tmp_path / "vgg19.pth"
-    theirs = torchvision_file(path)
-    network = VGG19()
-    network.load_state_dict(read_imagenet(path, check=False))
-    assert torch.equal(network.stages[1][1].weight, theirs["features.5.weight"])
-    assert torch.equal(network.stages[4][7].bias, theirs["features.34.bias"])
+def test_encoder_is_that_of_torchvision() -> None:
+    layout = TransFusion().initial_layout()
+    assert layout["features.5.weight"] == ("encoder.stages.1.1.weight",)
+    assert layout["features.34.bias"] == ("encoder.stages.4.7.bias",)
 
 
-def test_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "vgg19.pth"
-    with pytest.raises(WeightsError, match="cannot read it"):
-        read_imagenet(path)
-    torchvision_file(path, width=32)
-    with pytest.raises(WeightsError, match="SHA-256"):
-        read_imagenet(path)
-    with pytest.raises(WeightsError, match=r"features.0.weight: \(64, 3, 3, 3\) expected, \(32, 3, 3, 3\) found"):
-        read_imagenet(path, check=False)
-    path.write_bytes(b"no tensors")
-    with pytest.raises(WeightsError, match="not a file of weights"):
-        read_imagenet(path, check=False)
-    torch.save([1, 2], path)
-    with pytest.raises(WeightsError, match="nothing found"):
-        read_imagenet(path, check=False)
+# Sizes
+
+
+def test_zeros_reach_the_size_as_in_the_released_program(golden: Any, tmp_path: Path) -> None:
+    save_weights(tmp_path / "filled.safetensors", filled(golden, 1.4).state_dict(), {"model": "transfusion"})
+    infrared, visible = (image.squeeze() for image in golden.pair(61, 83))
+    fuser = Fuser(weights=tmp_path / "filled.safetensors", fit="zero", gray=True)
+    with torch.inference_mode():
+        padded = filled(golden, 1.4)(*(F.pad(image, (0, 13, 0, 3))[None, None] for image in (infrared, visible)))
+    wanted = (padded[0, 0, :61, :83] * 255).floor() / 255
+    found = fuser(infrared, visible)
+    # A value beside a whole level may fall to either side.
+    assert (found - wanted).abs().gt(1e-5).float().mean() < 1e-3
+    mirrored = Fuser(weights=tmp_path / "filled.safetensors", gray=True)(infrared, visible)
+    assert (mirrored - wanted).abs().max() > 0.1, "the margin changes the whole image"

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from imfuse.core.errors import ImfuseError, RecipeError, WeightsError
 from imfuse.core.registry import create_model
+from imfuse.core.weights import read_header
 from imfuse.data import render_scene
 from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan
@@ -136,6 +137,49 @@ def test_recipe_is_the_authors_protocol() -> None:
     assert (recipe.schedule.name, recipe.schedule.warmup) == ("poly", 1000)
 
 
+# The best validation
+
+
+def test_state_of_the_best_validation_is_exported(pairs_folder: Path, tmp_path: Path) -> None:
+    changes = ["epochs=3", "validate_every=1", "optimizer.lr=0.01", "schedule={name: constant}", "best=EN"]
+    recipe = load_recipe("psfusion_compact", [*SMALL, *changes])
+    weights = run(recipe, pairs_folder, tmp_path / "whole")
+    rows = [row for row in read_log(tmp_path / "whole" / "log.jsonl") if row["split"] == "validation"]
+    best = max(rows, key=lambda row: row["EN"])
+    assert len({row["EN"] for row in rows}) == 3
+    header = read_header(weights)
+    assert (header["best"], header["steps"]) == ("EN", str(best["step"]))
+    kept = torch.load(tmp_path / "whole" / "best.ckpt", weights_only=True)["state_dict"]
+    exported = load_file(weights)
+    assert all(torch.equal(exported[name], kept[f"network.{name}"]) for name in exported)
+    with pytest.raises(ConnectionError):
+        run(recipe, pairs_folder, tmp_path / "parts", callbacks=(StopAfter(5),))
+    resumed = load_file(run(recipe, pairs_folder, tmp_path / "parts", resume=True))
+    assert all(torch.equal(exported[name], resumed[name]) for name in exported)
+
+
+def test_rendered_scenes_are_held_out_too(unlabelled: Path, tmp_path: Path) -> None:
+    recipe = load_recipe("psfusion_compact", [*SMALL, "data.rendered=4", "data.validation=0.25", "best=mIoU"])
+    assert read_header(run(recipe, unlabelled, tmp_path / "run"))["best"] == "mIoU"
+    steps = [row for row in read_log(tmp_path / "run" / "log.jsonl") if row["split"] == "train"]
+    assert len(steps) == 4, "5 pairs and 3 scenes, in batches of 4, twice"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (["best=mIoU", "data.rendered=0"], "best: mIoU needs labels, and no held-out pair has any"),
+        (["best=QSF", "scores=[QSF]"], "best: of QSF neither high nor low values are better"),
+        (["best=VIF"], "best: 'VIF' is none of EN, SCD, mIoU, accuracy"),
+        (["best=EN", "data.validation=0"], "best: EN needs a validation"),
+        (["best=EN", "validate_every=3"], "best: EN needs a validation"),
+    ],
+)
+def test_what_cannot_be_best_is_said(unlabelled: Path, tmp_path: Path, changes: list[str], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        run(load_recipe("psfusion_compact", [*SMALL, *changes]), unlabelled, tmp_path / "run")
+
+
 # Weights to start from
 
 
@@ -175,7 +219,7 @@ def test_both_encoders_start_from_the_file(network: PSFusion, resnet: dict[str, 
     torch.save(resnet, tmp_path / "made.pth")
     digest = hashlib.sha256((tmp_path / "made.pth").read_bytes()).hexdigest()
     file = (tmp_path / "made.pth").rename(tmp_path / f"resnet34-{digest[:8]}.pth")
-    initialise(network, file)
+    initialise(network, str(file))
     state = network.state_dict()
     for theirs, names in network.initial_layout().items():
         assert all(torch.equal(state[ours], resnet[theirs]) for ours in names)
@@ -184,15 +228,33 @@ def test_both_encoders_start_from_the_file(network: PSFusion, resnet: dict[str, 
 def test_damaged_or_other_files_are_refused(network: PSFusion, resnet: dict[str, Tensor], tmp_path: Path) -> None:
     torch.save(resnet, tmp_path / "resnet34-00000000.pth")
     with pytest.raises(WeightsError, match="sha256 does not begin with 00000000"):
-        initialise(network, tmp_path / "resnet34-00000000.pth")
+        initialise(network, str(tmp_path / "resnet34-00000000.pth"))
     del resnet["layer4.2.bn2.bias"]
     torch.save(resnet, tmp_path / "short.pth")
     with pytest.raises(WeightsError, match=r"missing layer4\.2\.bn2\.bias"):
-        initialise(network, tmp_path / "short.pth")
+        initialise(network, str(tmp_path / "short.pth"))
     with pytest.raises(RecipeError, match="no such file"):
-        initialise(network, tmp_path / "none.pth")
+        initialise(network, str(tmp_path / "none.pth"))
     with pytest.raises(RecipeError, match="psfusion_compact knows no weights to start from"):
-        initialise(create_model("psfusion_compact", weights=None), tmp_path / "short.pth")
+        initialise(create_model("psfusion_compact", weights=None), str(tmp_path / "short.pth"))
+
+
+def test_download_happens_once_and_is_checked(
+    network: PSFusion, resnet: dict[str, Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save(resnet, tmp_path / "made.pth")
+    digest = hashlib.sha256((tmp_path / "made.pth").read_bytes()).hexdigest()
+    file = (tmp_path / "made.pth").rename(tmp_path / f"resnet34-{digest[:8]}.pth")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(PSFusion, "initial_url", file.as_uri())
+    initialise(network, "download")
+    file.unlink()
+    initialise(network, "download")
+    assert torch.equal(network.state_dict()["encoder_ir.norm.bias"], resnet["bn1.bias"])
+    monkeypatch.setattr(PSFusion, "initial_url", (tmp_path / "resnet34-12345678.pth").as_uri())
+    with pytest.raises(RecipeError, match=r"cannot download file://.*or give the path of that file") as error:
+        initialise(network, "download")
+    assert "\n" not in str(error.value)
 
 
 def test_a_recipe_names_the_file(pairs_folder: Path, tmp_path: Path) -> None:

@@ -4,16 +4,16 @@ import pytest
 import yaml
 
 from imfuse.core.errors import ImfuseError, RecipeError
-from imfuse.training.recipe import list_recipes, load_recipe
+from imfuse.training.recipe import list_recipes, load_recipe, load_stages
 
 
 @pytest.mark.parametrize("name", list_recipes())
 def test_shipped_recipe_round_trips_with_every_default(name: str, tmp_path: Path) -> None:
-    recipe = load_recipe(name)
-    path = tmp_path / "resolved.yaml"
-    path.write_text(recipe.to_yaml())
-    assert load_recipe(path) == recipe
-    assert "checkpoint_minutes" in yaml.safe_load(recipe.to_yaml())
+    for recipe in load_stages(name).values():
+        path = tmp_path / "resolved.yaml"
+        path.write_text(recipe.to_yaml())
+        assert load_recipe(path) == recipe
+        assert "checkpoint_minutes" in yaml.safe_load(recipe.to_yaml())
 
 
 def test_recipes_are_the_papers_protocols() -> None:

@@ -1,10 +1,14 @@
-"""What commands that work on folders share: a progress bar, and lists of names in a line."""
+"""What commands that work on folders share: a progress bar, lists of names in a line, and what is a folder."""
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from imfuse.core.errors import ImageError, PairError
 
 if TYPE_CHECKING:
     from imfuse.folder import Progress
@@ -53,3 +57,20 @@ def few(names: tuple[str, ...]) -> str:
     """The first names, and how many more there are."""
     rest = len(names) - LISTED
     return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def are_folders(infrared: Path, visible: Path) -> bool:
+    """Whether two paths are folders, or files; ``PairError`` where they differ."""
+    first, second = _is_folder(infrared), _is_folder(visible)
+    if first != second:
+        words = ["a folder" if kind else "a file" for kind in (first, second)]
+        raise PairError(f"{infrared} is {words[0]} but {visible} is {words[1]}; give two files or two folders")
+    return first
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ImageError(f"{path}: {reason}; give two files or two folders") from error

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from imfuse.cli._terminal import count, few, progress_bar
-from imfuse.core.errors import ImageError, ImfuseError, ModelError, PairError
+from imfuse.cli._terminal import are_folders, count, few, progress_bar
+from imfuse.core.errors import ImfuseError, ModelError
 from imfuse.core.registry import DEFAULT_MODEL, get_spec
 from imfuse.core.weights import model_of
 
@@ -51,6 +50,12 @@ def fuse(
     resize: Annotated[
         bool, typer.Option("--resize", help="Bring the infrared to the size of the visible one.")
     ] = False,
+    fit: Annotated[
+        str,
+        typer.Option(
+            metavar="mirror|zero|resize", help="How sizes of the network are reached; zero, resize: as some released."
+        ),
+    ] = "mirror",
     tile: Annotated[str, typer.Option(metavar="N|auto|off", help="Side of tiles for large pictures.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
@@ -65,13 +70,14 @@ def fuse(
 
     A folder can be interrupted and run again: finished results are kept, others are made.
     """
-    folders = _are_folders(infrared, visible)
+    folders = are_folders(infrared, visible)
     model = model or model_of(weights)
     options: dict[str, Any] = {**get_spec(model).check_options(_parse_options(option or []))}
     parsed_tile = _parse_tile(tile)
     # Torch takes seconds to import: what is wrong with the command line comes first.
     if threads is not None:
         _set_threads(threads)
+    from imfuse._fit import checked_fit
     from imfuse.fuser import Fuser
 
     fuser = Fuser(
@@ -85,6 +91,7 @@ def fuse(
         gray=gray,
         bits=_parse_bits(bits),
         resize=resize,
+        fit=checked_fit(fit),
         max_pixels=round(max_megapixels * 1e6),
         **options,
     )
@@ -129,22 +136,6 @@ def _closing_line(report: FolderReport, out: Path) -> str:
     if report.failed:
         parts.append(f"{len(report.failed)} failed")
     return ", ".join(parts)
-
-
-def _are_folders(infrared: Path, visible: Path) -> bool:
-    first, second = _is_folder(infrared), _is_folder(visible)
-    if first != second:
-        words = ["a folder" if kind else "a file" for kind in (first, second)]
-        raise PairError(f"{infrared} is {words[0]} but {visible} is {words[1]}; give two files or two folders")
-    return first
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return stat.S_ISDIR(path.stat().st_mode)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{path}: {reason}; give two files or two folders") from error
 
 
 def _parse_options(words: list[str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from imfuse.core.errors import ImfuseError
 
 COMMANDS = {
     "fuse": "imfuse.cli.fuse",
+    "segment": "imfuse.cli.segment",
     "train": "imfuse.cli.train",
     "models": "imfuse.cli.models",
     "convert": "imfuse.cli.convert",

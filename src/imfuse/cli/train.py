@@ -19,7 +19,10 @@ def train(
     visible: Annotated[Path | None, typer.Option(help="... and the folder of visible images.")] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("runs/train"),
     changes: Annotated[
-        list[str] | None, typer.Option("--set", help="Change the recipe, as in --set optimizer.lr=0.001 (repeatable).")
+        list[str] | None,
+        typer.Option(
+            "--set", help="Change the recipe, as in --set optimizer.lr=0.001; STAGE.KEY=VALUE for one stage of several."
+        ),
     ] = None,
     start: Annotated[
         str | None, typer.Option(help="Weights to begin with: a shipped entry such as default, or a file.")
@@ -32,12 +35,12 @@ def train(
     nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
     threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0 takes all.")] = 0,
 ) -> None:
-    """Train a method by its recipe. A stopped run goes on with --resume as if it had not been stopped."""
-    from imfuse.training.recipe import load_recipe
+    """Train a method by its recipe, or by its stages. A stopped run goes on with --resume as if it had not been."""
+    from imfuse.training.recipe import load_stages
 
-    settings = load_recipe(recipe, changes)
+    stages = load_stages(recipe, changes)
     if show:
-        typer.echo(settings.to_yaml(), nl=False)
+        typer.echo("---\n".join(settings.to_yaml() for settings in stages.values()), nl=False)
         return
     folders = _folders(data, infrared, visible)
     try:
@@ -52,21 +55,28 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     files = find_pairs(*folders)
-    console = Console(stderr=True)
-    console.print(f"{settings.model}: {len(files)} pairs from {folders[0]}, {settings.epochs} epochs; run in {out}")
-    weights = run(
-        settings,
-        files,
-        out,
-        start=start,
-        resume=resume,
-        accelerator=accelerator,
-        devices=int(devices) if devices.isdigit() else devices,
-        nodes=nodes,
-        data_name=name or folders[0].name,
-        progress=console.is_terminal,
-    )
-    typer.echo(f"weights: {weights}\nlog:     {out / 'log.jsonl'}\ncurve:   {out / 'curve.png'}")
+    console = Console(stderr=True, soft_wrap=True)
+    for stage, settings in stages.items():
+        folder = out if len(stages) == 1 else out / stage
+        weights = folder / "weights.safetensors"
+        if resume and len(stages) > 1 and weights.is_file():
+            console.print(f"{stage}: done")
+        else:
+            console.print(f"{stage}: {len(files)} pairs from {folders[0]}, {settings.epochs} epochs; run in {folder}")
+            weights = run(
+                settings,
+                files,
+                folder,
+                start=start,
+                resume=resume,
+                accelerator=accelerator,
+                devices=int(devices) if devices.isdigit() else devices,
+                nodes=nodes,
+                data_name=name or folders[0].name,
+                progress=console.is_terminal,
+            )
+        start = str(weights)
+    typer.echo(f"weights: {weights}\nlog:     {folder / 'log.jsonl'}\ncurve:   {folder / 'curve.png'}")
     typer.echo(f"use:     imfuse fuse INFRARED VISIBLE --model {settings.model} --weights {weights}")
 
 

@@ -88,7 +88,20 @@ def _sides(folder: Path) -> tuple[Path, Path]:
 
 def _labels(parent: Path) -> dict[str, Path]:
     folder = next((parent / name for name in LABELS if (parent / name).is_dir()), None)
-    return {path.stem: path for path in folder.glob("*.png")} if folder else {}
+    return label_files(folder) if folder else {}
+
+
+def label_files(folder: Path) -> dict[str, Path]:
+    """The PNG files of a folder of labels, by name."""
+    return {path.stem: path for path in folder.glob("*.png")}
+
+
+def read_labels(path: Path) -> NDArray[np.uint8]:
+    """Class numbers of a file, (H, W) uint8. Raises ``ImageError``."""
+    stored = read_image(path)
+    if stored.ndim != 2 or stored.dtype != np.uint8:
+        raise ImageError(f"{path}: expected class numbers as an 8-bit gray image, found {stored.dtype} {stored.shape}")
+    return stored
 
 
 def split_pairs(files: Sequence[PairFiles], fraction: float) -> tuple[list[PairFiles], list[PairFiles]]:
@@ -106,10 +119,7 @@ def load_pair(files: PairFiles, colour: bool = False) -> LoadedPair:
     infrared, visible = _gray(_load(files.infrared, thermal=True)), _load(files.visible, thermal=False)
     labels = None
     if files.labels is not None:
-        stored = read_image(files.labels)
-        labels = stored.astype(np.uint8) if stored.ndim == 2 else None
-        if labels is None:
-            raise ImageError(f"{files.labels}: expected class numbers as a gray image, found colours")
+        labels = read_labels(files.labels)
     for other, path in ((visible, files.visible), (labels, files.labels)):
         if other is not None and other.shape[:2] != infrared.shape:
             raise PairError(

@@ -59,15 +59,17 @@ def fuse_tiled(
     halo: int,
     multiple: int = 1,
     min_size: int = 1,
+    zeros: bool = False,
 ) -> Tensor:
     """Apply ``function`` to tiles of a pair and assemble what it gives.
 
     ``infrared`` is (N, 1, H, W), ``visible`` that or (N, 3, H, W), of any size; ``function`` gets parts whose sides
     are multiples of ``multiple`` and at least ``min_size``. ``tile`` is the side of the area that a part contributes
-    (``None``: the whole image at once), ``halo`` the radius of the receptive field. Gives (N, 1, H, W).
+    (``None``: the whole image at once), ``halo`` the radius of the receptive field; ``zeros`` is how sizes are reached,
+    as in :func:`~imfuse.layers.padding.pad_to`. Gives (N, 1, H, W).
     """
     height, width = infrared.shape[2:]
-    infrared, visible = pad_to(infrared, multiple, min_size), pad_to(visible, multiple, min_size)
+    infrared, visible = (pad_to(image, multiple, min_size, zeros=zeros) for image in (infrared, visible))
     if tile is None:
         return crop_to(function(infrared, visible), height, width)
     rows = split(infrared.shape[2], tile, halo, multiple, min_size)

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.layers.filters import own_precision
+from imfuse.layers.padding import crop_to, pad_to
 
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 SMALLEST = 176
@@ -37,6 +38,13 @@ class Reconstruction:
     def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and its named parts."""
         return self.terms(model.reconstruct(batch["image"]).float(), batch["image"])
+
+    def validate(self, model: Any, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """How well both images of whole pairs are rebuilt."""
+        images = torch.cat([batch["infrared"], batch["visible"]])
+        height, width = images.shape[2:]
+        rebuilt = model.reconstruct(pad_to(images, model.spec.multiple, model.spec.min_size))
+        return self.terms(crop_to(rebuilt, height, width).float(), images)[1]
 
     def terms(self, rebuilt: Tensor, image: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and parts for an image and its reconstruction, (N, 1, H, W)."""

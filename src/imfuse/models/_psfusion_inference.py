@@ -1,4 +1,4 @@
-"""PSFusion for inference: norms folded, heads that do not serve the fused image left out, local work in tiles.
+"""PSFusion for inference: norms folded, heads that nobody asks for left out, local work in tiles.
 
 Pooled weights, normalised features and attention see the whole picture. What is computed of them is kept for the whole
 picture, in a few maps of full size; all that lies between runs tile by tile with a halo, in memory that stays in the
@@ -38,7 +38,7 @@ class FastPSFusion(nn.Module):
     def __init__(self, model: PSFusion) -> None:
         super().__init__()
         self.model = copy.deepcopy(model).requires_grad_(False)
-        del self.model.head_vi, self.model.head_ir, self.model.segmentation
+        del self.model.head_vi, self.model.head_ir
         fold_norms(self.model)
         self.at_half, self.at_full, self.inject = (
             _Injection(module) for module in (self.model.scene_half, self.model.scene_full, self.model.inject)
@@ -55,14 +55,14 @@ class FastPSFusion(nn.Module):
         self.branch_ir, self.branch_vi = InFloat32(large.infrared), InFloat32(large.visible)
         self.details = InFloat32(large.fuse)
         # Eight bits of a picture need more digits than bfloat16 has.
-        self.head = InFloat32(self.model.head)
+        self.head, self.classify = InFloat32(self.model.head), InFloat32(self.model.segmentation)
         del self.model.encoder_ir.first, self.model.encoder_vi.first, self.model.fusion[0], self.model.head
+        del self.model.segmentation
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused luminance (N, 1, H, W) in [0, 1]; computed in the type of the weights, given in float32."""
         model, size = self.model, infrared.shape[2:]
-        rows, columns = (split(side, TILE, HALO, STEP) for side in size)
-        tiles = [Tile(row, column) for row in rows for column in columns]
+        tiles = tiles_of(size)
         f1, f2, *deep = self._encode(infrared, visible.expand(-1, 3, -1, -1), tiles)
         semantics = model.understand([f1, f2, *deep]) if model.injection else None
         scale_half, scale_full = normalised(f2, tiles, 1), normalised(f1, tiles)
@@ -82,6 +82,12 @@ class FastPSFusion(nn.Module):
 
         (fused,) = assembled(tiles, size, (0,), picture)
         return fused
+
+    def segment(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Logits (N, classes, H, W) of the classes, H and W rounded up to a multiple of 4; no image is computed."""
+        features = self._encode(infrared, visible.expand(-1, 3, -1, -1), tiles_of(infrared.shape[2:]))
+        semantic: Tensor = self.classify(self.model.understand(features))[0]
+        return semantic
 
     def _encode(self, infrared: Tensor, visible: Tensor, tiles: list[Tile]) -> list[Tensor]:
         """Fused features of six scales."""
@@ -113,6 +119,12 @@ class FastPSFusion(nn.Module):
         del large_ir, large_vi, middle_ir, middle_vi
         deep = zip(others, model.encoder_ir.deep(ir), model.encoder_vi.deep(vi), strict=True)
         return [f1, f2, *(fuse(heat, light) for fuse, heat, light in deep)]
+
+
+def tiles_of(size: Sequence[int]) -> list[Tile]:
+    """The tiles of a picture."""
+    rows, columns = (split(side, TILE, HALO, STEP) for side in size)
+    return [Tile(row, column) for row in rows for column in columns]
 
 
 def assembled(

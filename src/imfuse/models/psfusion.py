@@ -89,6 +89,7 @@ class PSFusion(FusionModel):
 
     spec = SPEC
     classes = 9
+    initial_url = "https://download.pytorch.org/models/resnet34-b627a593.pth"
     widths: ClassVar = Widths(encoder=(32, 64, 64, 128, 256, 512), blocks=(3, 4, 6, 3), deep=64, shallow=32, growth=16)
 
     def __init__(self, injection: str = "on") -> None:

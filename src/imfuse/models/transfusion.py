@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.core.spec import ModelSpec, Option, Paper
-from imfuse.layers.vgg import VGG19
+from imfuse.layers.vgg import ADDRESS, VGG19, torchvision_layout
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -34,6 +34,7 @@ SPEC = ModelSpec(
     dtypes=("float32", "bfloat16"),
     options=(
         Option("guidance", ("independent", "guided"), "independent", "maps of places by level, or deep guides shallow"),
+        Option("perception", ("on", "off"), "on", "off: the mean of both images' features, unweighted (ablation)"),
     ),
 )
 
@@ -71,6 +72,14 @@ class ChannelPerception(nn.Module):
         weight_ir, weight_vi = self.infrared(infrared), self.visible(visible)
         gain_ir, gain_vi = torch.sigmoid(2 * weight_ir - weight_vi), torch.sigmoid(2 * weight_vi - weight_ir)
         return (infrared * (1 + gain_ir) + visible * (1 + gain_vi)) / 2
+
+
+class Mean(nn.Module):
+    """Stands for channel perception in an ablation."""
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Mean of the features of both images."""
+        return (infrared + visible) / 2
 
 
 class SpatialAttention(nn.Module):
@@ -143,19 +152,25 @@ class Decoder(nn.Module):
 
 
 class TransFusion(FusionModel):
-    """TransFusion. ``guidance`` says whether the maps of deep levels guide those of shallow ones."""
+    """TransFusion. ``guidance`` says whether the maps of deep levels guide those of shallow ones.
+
+    Without ``perception`` the features of both images are averaged as they are.
+    """
 
     spec = SPEC
+    initial_url = ADDRESS
     divisor = 1
 
-    def __init__(self, guidance: str = "independent") -> None:
+    def __init__(self, guidance: str = "independent", perception: str = "on") -> None:
         super().__init__()
         self.guided = guidance == "guided"
         widths = [width // self.divisor for width in WIDTHS]
         self.encoder = VGG19(self.divisor)
         self.decoder = Decoder(self.divisor)
         pairs = zip(widths, REDUCTIONS, strict=True)
-        self.perception = nn.ModuleList(ChannelPerception(width, reduction) for width, reduction in pairs)
+        self.perception = nn.ModuleList(
+            ChannelPerception(width, reduction) if perception == "on" else Mean() for width, reduction in pairs
+        )
         self.attention = nn.ModuleList(SpatialAttention() for _ in widths)
         self.selection = nn.ModuleList(Selection(width) for width in widths)
         self.apply(_initialise)
@@ -227,6 +242,10 @@ class TransFusion(FusionModel):
         add("conv_out1.conv2d", "decoder.narrow")
         add("conv_out2", "decoder.image")
         return names
+
+    def initial_layout(self) -> dict[str, tuple[str, ...]]:
+        """Entries of torchvision's VGG-19 -> those of the encoder; its classifier is not used."""
+        return {theirs: (f"encoder.{ours}",) for theirs, ours in torchvision_layout().items()}
 
 
 def _initialise(module: nn.Module) -> None:

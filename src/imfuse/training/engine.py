@@ -74,7 +74,7 @@ def train(
     L.seed_everything(recipe.seed, workers=True, verbose=False)
     module = FusionTraining(recipe)
     if recipe.initial and checkpoint is None:
-        initialise(module.network, Path(recipe.initial))
+        initialise(module.network, recipe.initial)
     origin = {} if start is None else _begin_with(start, module)
     loaders = Loaders(recipe, train_files, validation_files, cache)
     log, interrupt, keep_best = (

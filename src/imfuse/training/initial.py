@@ -1,4 +1,4 @@
-"""Weights that a training starts from, such as ImageNet's of a ResNet: a file that the user has."""
+"""Weights that a training starts from, such as ImageNet's of a ResNet: a file that the user has, or a download."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from imfuse.core.errors import RecipeError, WeightsError
 from imfuse.core.weights import check_layout, file_hash
 from imfuse.models import FusionModel
 
+DOWNLOAD = "download"
 
-def initialise(network: FusionModel, file: Path) -> None:
-    """Copy the entries of ``file`` that the network's ``initial_layout`` names; others of it are not used.
 
+def initialise(network: FusionModel, initial: str) -> None:
+    """Copy the entries of a file that the network's ``initial_layout`` names; others of it are not used.
+
+    ``initial`` is its path, or ``download``, which fetches the network's ``initial_url`` into PyTorch's cache once.
     A name that ends in eight hexadecimal digits, as in ``resnet34-b627a593.pth``, says how the file's SHA-256 begins,
     as PyTorch's downloads do; that is checked. Raises ``RecipeError`` or ``WeightsError``.
     """
     layout = network.initial_layout()
     if not layout:
         raise RecipeError(f"initial: {network.spec.name} knows no weights to start from; leave it out")
+    file = _download(network.initial_url) if initial == DOWNLOAD else Path(initial)
     if not file.is_file():
         raise RecipeError(f"initial: {file}: no such file")
     said = re.search(r"-([0-9a-f]{8})$", file.stem)
@@ -34,3 +38,16 @@ def initialise(network: FusionModel, file: Path) -> None:
         for theirs, names in layout.items():
             for ours in names:
                 state[ours].copy_(entries[theirs])
+
+
+def _download(url: str) -> Path:
+    file = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if not file.is_file():
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            # It writes beside the file and moves it there when all has come.
+            torch.hub.download_url_to_file(url, str(file), progress=False)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise RecipeError(f"initial: cannot download {url} ({reason}); or give the path of that file") from None
+    return file

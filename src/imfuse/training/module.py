@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import math
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import torch
@@ -18,13 +18,19 @@ from imfuse.metrics.accumulate import FusionScores
 from imfuse.training.recipe import Optimizer, Recipe
 from imfuse.training.segmentation import SegmentationScores
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 def build_objective(recipe: Recipe) -> Any:
-    """The objective ``imfuse.losses.<model>.Objective`` with the weights of the recipe. Raises ``RecipeError``."""
+    """The objective of the recipe, a class of ``imfuse.losses.<model>``, with its weights. Raises ``RecipeError``."""
     try:
-        objective = importlib.import_module(f"imfuse.losses.{recipe.model}").Objective
+        losses = importlib.import_module(f"imfuse.losses.{recipe.model}")
     except ModuleNotFoundError:
         raise RecipeError(f"model: {recipe.model!r} has no objective, it cannot be trained") from None
+    objective = getattr(losses, recipe.objective, None)
+    if not (isinstance(objective, type) and is_dataclass(objective)):
+        raise RecipeError(f"objective: {recipe.model} has no {recipe.objective!r}")
     known = [field.name for field in fields(objective)]
     if unknown := [name for name in recipe.loss if name not in known]:
         raise RecipeError(f"loss: unknown term {unknown[0]!r}; {recipe.model} has {', '.join(known)}")
@@ -50,6 +56,14 @@ class FusionTraining(L.LightningModule):
             raise RecipeError(f"scores: {error}") from None
         classes = self.network.classes
         self.segmentation = SegmentationScores(classes) if classes else None
+        self.frozen = _freeze(self.network, recipe.frozen)
+
+    def train(self, mode: bool = True) -> Self:
+        """Change the mode, but for frozen parts, whose norms must not move."""
+        super().train(mode)
+        for part in self.frozen:
+            part.eval()
+        return self
 
     def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
         """Loss of a batch; its parts are logged."""
@@ -65,7 +79,10 @@ class FusionTraining(L.LightningModule):
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], _index: int) -> None:
-        """Score fused pairs."""
+        """Score fused pairs; what an objective does not train to fuse it scores itself."""
+        if validate := getattr(self.objective, "validate", None):
+            self.log_dict({f"val_{name}": value for name, value in validate(self.network, batch).items()})
+            return
         infrared, visible = batch["infrared"], batch["visible"]
         spec, size = self.network.spec, infrared.shape[-2:]
         pair = (infrared, batch.get("colours", visible))
@@ -76,6 +93,8 @@ class FusionTraining(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean scores of all pairs of all processes."""
+        if hasattr(self.objective, "validate"):
+            return
         # The scores are synchronised already; Lightning warns unless it may do so itself.
         self.log_dict({f"val_{name}": value for name, value in self.scores.compute().items()}, sync_dist=True)
         self.scores.reset()
@@ -100,6 +119,17 @@ class FusionTraining(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
 
+def _freeze(network: nn.Module, prefixes: tuple[str, ...]) -> list[nn.Module]:
+    """Take parameters out of the training; the modules that hold them."""
+    for prefix in prefixes:
+        if not any(name.startswith(prefix) for name, _ in network.named_parameters()):
+            raise RecipeError(f"frozen: no parameter of the network begins with {prefix!r}")
+    for name, parameter in network.named_parameters():
+        if name.startswith(prefixes):
+            parameter.requires_grad_(False)
+    return [part for name, part in network.named_modules() if prefixes and name.startswith(prefixes)]
+
+
 def _cosine(step: int, steps: int, warmup: int) -> float:
     """Share of the learning rate: a straight rise, then half a cosine that ends at 0."""
     if step < warmup:
@@ -122,6 +152,8 @@ def _optimizer(network: nn.Module, settings: Optimizer) -> torch.optim.Optimizer
     prefixes = list(settings.groups)
     members: dict[str, list[nn.Parameter]] = {prefix: [] for prefix in ["", *prefixes]}
     for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
         members[next((prefix for prefix in prefixes if name.startswith(prefix)), "")].append(parameter)
     if empty := [prefix for prefix in prefixes if not members[prefix]]:
         raise RecipeError(f"optimizer.groups: no parameter of the network begins with {empty[0]!r}")

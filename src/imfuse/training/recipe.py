@@ -107,7 +107,13 @@ class Recipe(_Section):
     model: str
     options: dict[str, Choice] = Field(default_factory=dict, description="of the model, such as rule: sum")
     loss: dict[str, float] = Field(default_factory=dict, description="weights of the objective's terms")
-    initial: str = Field("", description="file of weights that training starts from; the method's page says which")
+    objective: str = Field("Objective", description="class of the objective, for methods that are trained in stages")
+    frozen: tuple[str, ...] = Field(
+        (), description="parts that are not trained: parameters whose name begins with one of these"
+    )
+    initial: str = Field(
+        "", description="file of weights that training starts from (the method's page says which), or: download"
+    )
     data: Data = Data()
     epochs: Count = 100
     batch_size: Count = 16
@@ -152,19 +158,36 @@ def list_recipes() -> list[str]:
     return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
+def load_stages(name: str | Path, changes: list[str] | None = None) -> dict[str, Recipe]:
+    """Read the recipes of a training that has several, by name; of any other training its only recipe.
+
+    A file of stages holds ``stages: [NAME, ...]`` alone; each stage starts with what the one before it exported. A
+    change whose key begins with the name of a stage is of that stage, others are of all. Raises ``RecipeError``.
+
+    >>> list(load_stages("transfusion"))
+    ['transfusion_stage1', 'transfusion_stage2']
+    """
+    origin, content = _read(name)
+    if "stages" not in content:
+        return {Path(name).stem: load_recipe(name, changes)}
+    stages = content["stages"]
+    if not isinstance(stages, list) or len(content) > 1 or not set(map(str, stages)) <= set(list_recipes()):
+        raise RecipeError(f"{origin}: stages: a list of names of recipes is expected, and no other key")
+    return {stage: load_recipe(stage, _changes_of(stage, stages, changes or [])) for stage in stages}
+
+
+def _changes_of(stage: str, stages: list[str], changes: list[str]) -> list[str]:
+    own = [change.removeprefix(f"{stage}.") for change in changes]
+    return [change for change in own if not change.startswith(tuple(f"{other}." for other in stages))]
+
+
 def load_recipe(name: str | Path, changes: list[str] | None = None) -> Recipe:
     """Read a recipe by name or from a YAML file and apply ``key.key=value`` changes. Raises ``RecipeError``.
 
     >>> load_recipe("auif", ["epochs=3"]).epochs
     3
     """
-    origin, text = _find(name)
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{origin}: not YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(content, dict):
-        raise RecipeError(f"{origin}: expected keys and values as in `imfuse train auif --show`, found {content!r:.60}")
+    origin, content = _read(name)
     for change in changes or []:
         _apply(content, change)
     try:
@@ -174,6 +197,19 @@ def load_recipe(name: str | Path, changes: list[str] | None = None) -> Recipe:
         raise RecipeError(f"{origin}: {problems}") from None
     except RecursionError:
         raise RecipeError(f"{origin}: nested too deeply") from None
+
+
+def _read(name: str | Path) -> tuple[str, dict[str, Any]]:
+    origin, text = _find(name)
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError(f"{origin}: not YAML ({' '.join(str(error).split())})") from None
+    except RecursionError:
+        raise RecipeError(f"{origin}: nested too deeply") from None
+    if not isinstance(content, dict):
+        raise RecipeError(f"{origin}: expected keys and values as in `imfuse train auif --show`, found {content!r:.60}")
+    return origin, content
 
 
 def _find(name: str | Path) -> tuple[str, str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from imfuse.data.pairs import UNLABELLED
+from imfuse.metrics.segmentation import mean_iou, pixel_accuracy
 
 
 class SegmentationScores(MulticlassConfusionMatrix):
@@ -16,6 +16,7 @@ class SegmentationScores(MulticlassConfusionMatrix):
 
     Pixels of 255 do not count; classes that neither labels nor predictions have are left out of the mean.
 
+    >>> import torch
     >>> scores = SegmentationScores(3)
     >>> scores.update(torch.tensor([[0, 1, 1, 2]]), torch.tensor([[0, 0, 1, 255]]))
     >>> {name: round(value.item(), 3) for name, value in scores.compute().items()}
@@ -27,7 +28,4 @@ class SegmentationScores(MulticlassConfusionMatrix):
 
     def compute(self) -> dict[str, Tensor]:  # type: ignore[override]
         """Both scores; nan where no pixel had a label."""
-        counts = self.confmat.double()
-        right = counts.diagonal()
-        shares = right / (counts.sum(0) + counts.sum(1) - right)
-        return {"mIoU": torch.nanmean(shares), "accuracy": right.sum() / counts.sum()}
+        return {"mIoU": mean_iou(self.confmat), "accuracy": pixel_accuracy(self.confmat)}

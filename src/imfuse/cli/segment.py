@@ -1,0 +1,92 @@
+"""``imfuse segment``: the classes of every pixel of a pair, or of two folders of them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imfuse.cli._terminal import are_folders, count, few, progress_bar
+from imfuse.core.errors import PairError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from imfuse.segmenter import SegmentationReport
+
+
+def segment(
+    infrared: Annotated[Path, typer.Argument(help="Infrared picture, or folder of them.", show_default=False)],
+    visible: Annotated[Path, typer.Argument(help="Visible picture, or folder of them.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder: labels/NAME.png, overlay/NAME.png.")] = Path(
+        "segmented"
+    ),
+    labels: Annotated[
+        Path | None, typer.Option(help="Folder of true classes (PNG, 255 unknown): print how well they are found.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Method that segments. Default: psfusion_compact.", show_default=False)
+    ] = None,
+    weights: Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")] = "default",
+    resize: Annotated[
+        bool, typer.Option("--resize", help="Bring the infrared to the size of the visible one.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Redo finished results and replace other files.")
+    ] = False,
+) -> None:
+    """Write the class of every pixel (as in MSRS: car, person, bike ...) and a picture with the classes painted in."""
+    folders = are_folders(infrared, visible)
+    if labels is not None and not folders:
+        raise PairError(f"--labels {labels}: of two folders of pictures; two files were given")
+    from imfuse.segmenter import Segmenter
+
+    segmenter = Segmenter(model, weights, device=device, dtype=dtype, resize=resize)
+    if not folders:
+        done = segmenter.files(infrared, visible, output, overwrite=overwrite)
+        word = "" if done else " (finished before, nothing to do; --overwrite redoes it)"
+        print(f"{output / 'labels' / visible.stem}.png, {output / 'overlay' / visible.stem}.png{word}")
+        return
+    with progress_bar() as progress:
+        report = segmenter.folder(infrared, visible, output, labels=labels, overwrite=overwrite, progress=progress)
+    for name, message in report.failed:
+        print(" ".join(f"imfuse: failed: {name}: {message}".split()), file=sys.stderr)
+    if report.unlabelled:
+        names = few(tuple(report.unlabelled))
+        print(f"imfuse: {count(len(report.unlabelled), 'pair')} without labels: {names}", file=sys.stderr)
+    print(_closing_line(report, output))
+    if report.counts is not None:
+        _print_scores(report.counts)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+def _closing_line(report: SegmentationReport, out: Path) -> str:
+    parts = [f"{count(len(report.written), 'pair')} segmented into {out}"]
+    parts += [f"{len(report.skipped)} finished before"] if report.skipped else []
+    parts += [f"{len(report.failed)} failed"] if report.failed else []
+    return ", ".join(parts)
+
+
+def _print_scores(counts: Tensor) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from imfuse.data import CLASSES
+    from imfuse.metrics.segmentation import intersection_over_union, mean_iou, pixel_accuracy
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in ("CLASS", "PIXELS", "IoU"):
+        table.add_column(heading, justify="left" if heading == "CLASS" else "right")
+    pixels = counts.sum(1)
+    overlaps = intersection_over_union(counts)
+    for name, share, overlap in zip(CLASSES, (pixels / pixels.sum()).tolist(), overlaps.tolist(), strict=True):
+        table.add_row(name, f"{100 * share:.2f} %", "absent" if overlap != overlap else f"{overlap:.4f}")
+    table.add_row("mean", "", f"{mean_iou(counts).item():.4f}", style="bold")
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"pixel accuracy {pixel_accuracy(counts).item():.4f}; classes that are absent from both do not count")

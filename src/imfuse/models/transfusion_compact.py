@@ -1,0 +1,46 @@
+"""TransFusion at a quarter of the width: small enough to ship with the library, its encoder trained here."""
+
+from __future__ import annotations
+
+from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.models.transfusion import TransFusion
+
+SPEC = ModelSpec(
+    name="transfusion_compact",
+    title="TransFusion, compact",
+    paper=Paper(
+        title="TransFusion: Transfer learning-driven adaptive fusion network for infrared and visible image",
+        venue="Infrared Physics & Technology",
+        year=2025,
+        doi="10.1016/j.infrared.2025.105906",
+    ),
+    summary="TransFusion at a quarter of the width; not transfer learning: encoder trained here; 3,324,072 parameters",
+    multiple=16,
+    min_size=16,
+    not_tileable="channel weights are pooled over the whole picture",
+    memory_per_pixel=650,
+    dtypes=("float32", "bfloat16"),
+    options=(
+        Option("guidance", ("independent", "guided"), "guided", "maps of places by level, or deep guides shallow"),
+        Option("perception", ("on", "off"), "on", "off: the mean of both images' features, unweighted (ablation)"),
+    ),
+)
+
+
+class TransFusionCompact(TransFusion):
+    """TransFusion with fewer channels; see :class:`~imfuse.models.transfusion.TransFusion`."""
+
+    spec = SPEC
+    divisor = 4
+
+    def __init__(self, guidance: str = "guided", perception: str = "on") -> None:
+        super().__init__(guidance, perception)
+
+    @classmethod
+    def published_layout(cls) -> dict[str, str]:
+        """Empty: the authors published the full network alone."""
+        return {}
+
+    def initial_layout(self) -> dict[str, tuple[str, ...]]:
+        """Empty: ImageNet weights of this width are not known."""
+        return {}
