@@ -46,9 +46,7 @@ class Objective:
         features = [vgg(image.expand(-1, 3, -1, -1))[:4] for image in images]
         return self.terms(images, features)
 
-    def terms(
-        self, images: Sequence[Tensor], features: Sequence[Sequence[Tensor]]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def terms(self, images: Sequence[Tensor], features: Sequence[Sequence[Tensor]]) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and parts for (fused, infrared, visible) images in gray levels and their features of four levels."""
         (fused, _, visible), (of_fused, of_ir, of_vi) = images, features
 
