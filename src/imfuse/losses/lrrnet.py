@@ -1,7 +1,8 @@
 """Objective of LRRNet (TPAMI 2023): the pixels of the visible image, features of both by VGG-16, textures of infrared.
 
 All images are compared in gray levels, 0 to 255; the result's range is stretched to them first, image by image, since
-the network leaves it open. VGG-16 of ImageNet is a file that the user has: see ``layers.vgg.perceptual_network``.
+the network leaves it open. VGG-16 of ImageNet is a file that the user has: see ``layers.vgg.perceptual_network``. It is
+torchvision's, which sees normalised images; the authors' release of it sees gray levels.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from imfuse.layers.output import stretched
 from imfuse.layers.vgg import perceptual_network
 
 WHITE = 255.0
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's colours."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,8 @@ class Objective:
         fused = WHITE * stretched(model.raw(infrared, visible).float(), 1e-5)
         images = fused, WHITE * infrared, WHITE * visible
         vgg = perceptual_network(fused.device)
-        # The images of a batch by themselves, as its mean divides them.
-        features = [vgg(image.expand(-1, 3, -1, -1))[:4] for image in images]
+        mean, deviation = (fused.new_tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
+        features = [vgg((image / WHITE - mean) / deviation)[:4] for image in images]
         return self.terms(images, features)
 
     def terms(self, images: Sequence[Tensor], features: Sequence[Sequence[Tensor]]) -> tuple[Tensor, dict[str, Tensor]]:

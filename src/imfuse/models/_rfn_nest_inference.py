@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.layers.blocks import Conv3x3, conv_mirrored
+from imfuse.layers.blocks import Conv3x3, conv_mirrored, replace_modules
 from imfuse.models.rfn_nest import Unit
 
 if TYPE_CHECKING:
@@ -28,10 +28,7 @@ class FastRFNNest(nn.Module):
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         if model.rule != "rfn":
             del self.model.fusion
-        for part in list(self.model.modules()):
-            for name, unit in list(part.named_children()):
-                if isinstance(unit, Unit):
-                    setattr(part, name, FastUnit(unit))
+        replace_modules(self.model, Unit, FastUnit)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
