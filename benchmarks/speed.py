@@ -179,6 +179,18 @@ def psfusion_forms(name: str = "psfusion") -> dict[str, Form]:
     }
 
 
+def other_forms(name: str) -> dict[str, Form]:
+    """The plain module and what ``Fuser`` runs, of methods without weights; they are random."""
+    torch.manual_seed(0)
+    model = create_model(name, weights=None)
+    return {
+        "plain module": model,
+        "the same, channels-last": copy.deepcopy(model).to(memory_format=torch.channels_last),
+        "inference form, float32": model.inference_form(),
+    }
+
+
+OTHERS = ("lrrnet", "rfn_nest", "emma", "cddfuse", "swinfusion")
 FORMS = {"auif": auif_forms, "didfuse": didfuse_forms, "refinefuse": refinefuse_forms, "psfusion": psfusion_forms}
 
 

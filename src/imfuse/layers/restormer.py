@@ -60,9 +60,11 @@ class GatedNetwork(nn.Module):
 
     def __init__(self, dim: int, hidden: int, groups: int, mirrored: bool) -> None:
         super().__init__()
-        border = "reflect" if mirrored else "zeros"
-        self.expand = nn.Conv2d(dim, 2 * hidden, 1, bias=False)
-        self.local = nn.Conv2d(2 * hidden, 2 * hidden, 3, padding=1, groups=groups, bias=False, padding_mode=border)
+        wide = 2 * hidden
+        self.expand = nn.Conv2d(dim, wide, 1, bias=False)
+        self.local = nn.Conv2d(
+            wide, wide, 3, padding=1, groups=groups, bias=False, padding_mode="reflect" if mirrored else "zeros"
+        )
         self.project = nn.Conv2d(hidden, dim, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,7 +86,8 @@ class ChannelBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same."""
         x = x + self.attention(self.norm1(x))
-        return x + self.network(self.norm2(x))
+        refined: Tensor = x + self.network(self.norm2(x))
+        return refined
 
 
 def restormer_block(dim: int, heads: int) -> ChannelBlock:
@@ -127,10 +130,11 @@ class FastChannelBlock(nn.Module):
         self.border = "reflect" if network.local.padding_mode == "reflect" else "constant"
         self.groups = attention.local.groups, network.local.groups
         expand, local = attention.expand.weight.detach(), attention.local.weight.detach()
-        if self.groups[0] == 1:
+        merge = self.groups[0] == 1
+        if merge:
             merged = torch.einsum("omyx,mi->oiyx", local.double(), expand[..., 0, 0].double())
-            expand, local = None, merged.to(local.dtype)
-        self.register_buffer("expand", expand)
+            local = merged.to(local.dtype)
+        self.register_buffer("expand", None if merge else expand)
         self.register_buffer("local", local.contiguous(memory_format=torch.channels_last))
         self.register_buffer("project", attention.project.weight.detach()[..., 0, 0])
         self.register_buffer("temperature", attention.temperature.detach())

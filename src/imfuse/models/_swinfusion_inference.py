@@ -73,7 +73,7 @@ class FastBlock(nn.Module):
         x = x.roll(moved, (1, 2)) if self.shift else x.clone()
         if other is not None and self.shift:
             other = other.roll(moved, (1, 2))
-        mask = shift_mask(*size).to(x).unflatten(0, (size[0] // WINDOW, -1)) if self.shift else None
+        mask = shift_mask(*size).to(x).reshape(size[0] // WINDOW, -1, 1, WINDOW**2, WINDOW**2) if self.shift else None
         for row in range(size[0] // WINDOW):
             strip = slice(row * WINDOW, (row + 1) * WINDOW)
             looked_at = None if other is None else to_windows(other[:, strip])
@@ -97,7 +97,8 @@ class FastBlock(nn.Module):
             ends = slice(len(mask) - 1, None, len(mask))
             mixed[ends] = _attend(query[ends], key[ends], value[ends], self.bias + mask[-1])
         x = self.attention.project(mixed.transpose(1, 2).flatten(2)).add_(x)
-        return self.mlp(self.norm2(x)).add_(x)
+        refined: Tensor = self.mlp(self.norm2(x)).add_(x)
+        return refined
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:

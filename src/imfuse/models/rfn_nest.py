@@ -130,7 +130,8 @@ class ResidualFusion(nn.Module):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """(N, C, H, W) twice to (N, C, H, W)."""
         rest: Tensor = self.rest(torch.cat([self.infrared(infrared), self.visible(visible)], dim=1))
-        return rest + self.guess(torch.cat([infrared, visible], dim=1))
+        guess: Tensor = self.guess(torch.cat([infrared, visible], dim=1))
+        return guess + rest
 
 
 def fuse_fixed(infrared: Tensor, visible: Tensor, rule: str) -> Tensor:
