@@ -156,13 +156,13 @@ class PlainPSFusion(nn.Module):
             _psfusion_parts.attend = fast
 
 
-def psfusion_forms(name: str = "psfusion") -> dict[str, Form]:
+def psfusion_forms() -> dict[str, Form]:
     """The plain module, what each step brings, and what ``Fuser`` runs in float32 and bfloat16.
 
     No weights of PSFusion ship, so they are random; the norms have seen the pair's scene, as trained ones have.
     """
     torch.manual_seed(0)
-    model = create_model(name, weights=None)
+    model = create_model("psfusion", weights=None)
     model.train()
     for seed in (1, 2, 3):
         model(*(torch.cat([image, image.flip(3)]) for image in scene_pair(128, 160, seed)))
@@ -190,8 +190,56 @@ def other_forms(name: str) -> dict[str, Form]:
     }
 
 
-OTHERS = ("lrrnet", "rfn_nest", "emma", "cddfuse", "swinfusion")
-FORMS = {"auif": auif_forms, "didfuse": didfuse_forms, "refinefuse": refinefuse_forms, "psfusion": psfusion_forms}
+def psfusion_compact_forms() -> dict[str, Form]:
+    """The same for the compact network, with its weights."""
+    model = create_model("psfusion_compact")
+    return {
+        "plain module": PlainPSFusion(model),
+        "inference form, float32": model.inference_form(),
+        "inference form, bfloat16": model.inference_form().to(torch.bfloat16),
+    }
+
+
+class PlainTransFusion(nn.Module):
+    """TransFusion as published: one image after the other through the encoder, as three channels."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fused image."""
+        features = [self.model.encode(image) for image in (infrared, visible)]
+        return self.model.decoder(self.model.select(*features)).clamp(0, 1)
+
+
+def transfusion_forms(name: str = "transfusion") -> dict[str, Form]:
+    """The plain module, what each step brings, and what ``Fuser`` runs; random weights for the full network."""
+    torch.manual_seed(0)
+    model = create_model(name, weights=None if name == "transfusion" else "default")
+    return {
+        "plain module": PlainTransFusion(model),
+        "both images in one batch": model,
+        "the same, channels-last": copy.deepcopy(model).to(memory_format=torch.channels_last),
+        "inference form, float32": model.inference_form(),
+        "inference form, bfloat16": model.inference_form().to(torch.bfloat16),
+    }
+
+
+FORMS = {
+    "auif": auif_forms,
+    "didfuse": didfuse_forms,
+    "refinefuse": refinefuse_forms,
+    "psfusion": psfusion_forms,
+    "psfusion_compact": psfusion_compact_forms,
+    "transfusion": transfusion_forms,
+    "transfusion_compact": functools.partial(transfusion_forms, "transfusion_compact"),
+    "lrrnet": functools.partial(other_forms, "lrrnet"),
+    "rfn_nest": functools.partial(other_forms, "rfn_nest"),
+    "emma": functools.partial(other_forms, "emma"),
+    "cddfuse": functools.partial(other_forms, "cddfuse"),
+    "swinfusion": functools.partial(other_forms, "swinfusion"),
+}
 
 
 def scene_pair(height: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor]:

@@ -10,12 +10,12 @@ from torch.nn import functional as F
 
 from imfuse import create_model, list_models
 from imfuse.benchmark import efficiency as module
-from imfuse.benchmark.complexity import count, count_module
+from imfuse.benchmark.complexity import Complexity, count, count_module
 from imfuse.benchmark.efficiency import markdown, measure_models, parse_sizes
 from imfuse.benchmark.latency import Latency, measure
 from imfuse.benchmark.plan import ModelEntry, parse_models
 from imfuse.cli.main import main
-from imfuse.core.errors import ModelError
+from imfuse.core.errors import ModelError, WeightsError
 from imfuse.core.registry import get_spec
 
 
@@ -44,11 +44,18 @@ def test_operations_by_hand() -> None:
     assert found.parameters == 8 * 2 * 9 + 8 + 8 * 16 + 16 + 16
 
 
-@pytest.mark.parametrize("model", list_models())
-def test_every_model_can_be_counted(model: str) -> None:
+@pytest.mark.parametrize("model", [name for name in list_models() if get_spec(name).training_free])
+def test_training_free_methods_have_no_layers_to_count(model: str) -> None:
+    assert count(model, 64, 64) == Complexity(0, 0, 0)
+
+
+@pytest.mark.parametrize("model", [name for name in list_models() if not get_spec(name).training_free])
+def test_every_network_can_be_counted(model: str) -> None:
     small, large = count(model, 64, 64), count(model, 128, 128)
     assert small.parameters == sum(p.numel() for p in create_model(model, None).parameters())
-    assert 0 < small.convolution_macs <= small.macs < large.macs
+    assert 0 < small.macs < large.macs
+    assert small.convolution_macs <= small.macs
+    assert (small.convolution_macs > 0) == (small.parameters > 0)
 
 
 def test_didfuse_by_the_layers_of_its_page() -> None:
@@ -112,5 +119,13 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["benchmark", "efficiency", "--sizes", "big"]) == 2
 
 
-def test_default_models_are_those_with_weights() -> None:
-    assert [entry.model for entry in parse_models("all")] == [name for name in list_models() if get_spec(name).weights]
+def test_default_models_are_those_that_are_ready() -> None:
+    ready = [name for name in list_models() if get_spec(name).training_free or get_spec(name).weights]
+    assert [entry.model for entry in parse_models("all")] == ready
+
+
+def test_what_has_no_weights_is_measured_with_random_ones() -> None:
+    found = measure_models([ModelEntry(model="psfusion")], [(64, 64)], device="cpu", threads=1, seconds=0)
+    assert found.costs[0].measured is not None
+    with pytest.raises(WeightsError, match="none"):
+        measure_models([ModelEntry(model="psfusion", weights="none.safetensors")], [(64, 64)], device="cpu")

@@ -63,9 +63,9 @@ def test_model_words() -> None:
     assert (entry.label, entry.model, entry.weights) == ("theirs", "auif", "some/file.safetensors")
 
 
-def test_all_models_are_those_with_weights() -> None:
+def test_all_models_are_those_that_need_no_weights_or_have_them() -> None:
     plan = make_plan({"data": {"x": "."}})
-    assert plan.methods == [name for name in list_models() if get_spec(name).weights]
+    assert plan.methods == [name for name in list_models() if get_spec(name).training_free or get_spec(name).weights]
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from imfuse.layers.windows import Border, box, filter_separable, gaussian, pad
+from imfuse.layers.windows import Border, box, filter_separable, gaussian, pad, sum_separable
 
 BORDERS: tuple[Border, ...] = get_args(Border)
-NUMPY = {"zero": "constant", "replicate": "edge", "mirror": "reflect", "symmetric": "symmetric"}
+NUMPY = {"zero": "constant", "replicate": "edge", "mirror": "reflect", "symmetric": "symmetric", "circular": "wrap"}
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -140,3 +140,27 @@ def test_borders_are_those_of_numpy(border: Border, height: int, width: int, row
     spans = ((0, 0), (0, 0), (rows, rows), (columns, columns))
     wanted = np.pad(x.numpy(), spans, mode=NUMPY[border])  # type: ignore[call-overload]
     np.testing.assert_array_equal(pad(x, rows, columns, border), wanted)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 8, 13])
+def test_sums_of_windows(size: int) -> None:
+    x = random(2, 2, 13, 17)
+    ones = torch.ones(1, 1, size, size, dtype=torch.float64)
+    wanted = torch.nn.functional.conv2d(x.flatten(0, 1)[:, None], ones).view(2, 2, 14 - size, 18 - size)
+    torch.testing.assert_close(sum_separable(x, size), wanted)
+
+
+def test_sums_of_windows_keep_their_digits_in_single_precision() -> None:
+    """Differences of running sums would not: here they reach 1e6, where float32 has steps of 1/16."""
+    x = random(1, 1, 120, 130).float()
+    wanted = sum_separable(x.double(), 91)
+    assert (sum_separable(x, 91) / wanted - 1).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("border", ["valid", "zero", "replicate", "mirror", "symmetric"])
+def test_single_precision(border: Border) -> None:
+    x = random(2, 1, 30, 41)
+    wanted = filter_separable(x, gaussian(7, 1.5), box(3), border)
+    for found in both(x.float(), gaussian(7, 1.5), box(3), border):
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found.double(), wanted, rtol=1e-6, atol=1e-4)

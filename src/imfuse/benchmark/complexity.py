@@ -36,12 +36,15 @@ def count(model: str, height: int, width: int, **options: str) -> Complexity:
     """Count the plain module of a method at a size (padded to what the method needs).
 
     The counter is torch's (``torch.utils.flop_counter``), which counts a multiplication and an addition as two; a
-    multiply-accumulate is both. Raises ``ModelError`` for an unknown model.
+    multiply-accumulate is both. A training-free method has no such layers: nothing is counted. Raises ``ModelError``
+    for an unknown model.
 
     >>> count("didfuse", 64, 64).parameters
     260935
     """
     spec = get_spec(model)
+    if spec.training_free:
+        return Complexity(0, 0, 0)
     sides = [round_up(max(side, spec.min_size), spec.multiple) for side in (height, width)]
     return count_module(create_model(model, weights=None, **options), *sides)
 

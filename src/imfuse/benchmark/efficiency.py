@@ -13,12 +13,11 @@ import torch
 
 from imfuse import __version__
 from imfuse.benchmark.complexity import COUNTED, Complexity, count
-from imfuse.benchmark.latency import Latency, measure
+from imfuse.benchmark.latency import Latency, load, measure
 from imfuse.benchmark.plan import ModelEntry
 from imfuse.benchmark.published import get_published, read_rows
 from imfuse.core.errors import ModelError
 from imfuse.core.registry import get_spec
-from imfuse.fuser import Fuser
 
 SIZES = "256x256,512x512,640x480,1024x768"
 HEAD = ("model", "size", "parameters", "G MACs", "G MACs, convolutions", "ms", "peak MiB")
@@ -81,7 +80,7 @@ def measure_models(
     place = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device
     for entry in entries:
         # What is wrong with a model is said before anything is measured.
-        Fuser(entry.model, entry.weights, device=place, dtype=dtype, **entry.options)  # type: ignore[arg-type]
+        load(entry, device=place, dtype=dtype, **entry.options)
     jobs = [(entry, size) for entry in entries for size in sizes]
     costs = []
     for done, (entry, (width, height)) in enumerate(jobs):

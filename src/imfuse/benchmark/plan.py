@@ -135,7 +135,7 @@ def make_plan(settings: Mapping[str, Any]) -> Plan:
 
 
 def parse_models(text: str) -> tuple[ModelEntry, ...]:
-    """``[NAME=]MODEL[:WEIGHTS],...``, "all" that ship weights, or "none". Raises ``MetricError``.
+    """``[NAME=]MODEL[:WEIGHTS],...``, "all" that can be used at once, or "none". Raises ``MetricError``.
 
     >>> [entry.label for entry in parse_models("auif,theirs=auif:file.safetensors")]
     ['auif', 'theirs']

@@ -31,7 +31,7 @@ def run(
         str | None,
         typer.Option(
             metavar="[NAME=]MODEL[:WEIGHTS],...",
-            help="Models, with other weights if wanted. Default: all that ship weights; none: only --fused.",
+            help="Models, other weights if wanted. Default: all that ship weights or need none; none: only --fused.",
         ),
     ] = None,
     fused: Annotated[
@@ -201,7 +201,8 @@ def reproduce(
     ] = None,
     data: Annotated[Path | None, typer.Option(metavar="DIR", help="The data set of the table.")] = None,
     models: Annotated[
-        str | None, typer.Option(metavar="[NAME=]MODEL[:WEIGHTS],...", help="Models. Default: all that ship weights.")
+        str | None,
+        typer.Option(metavar="[NAME=]MODEL[:WEIGHTS],...", help="Models. Default: all that ship weights or need none."),
     ] = None,
     fused: Annotated[
         list[str] | None, typer.Option(metavar="NAME=DIR", help="Pictures made elsewhere (repeatable).")
@@ -248,7 +249,10 @@ def reproduce(
 @benchmark.command()
 def efficiency(
     models: Annotated[
-        str, typer.Option(metavar="[NAME=]MODEL[:WEIGHTS],...", help="Models; all are those that ship weights.")
+        str,
+        typer.Option(
+            metavar="[NAME=]MODEL[:WEIGHTS],...", help="Models; all are those that ship weights or need none."
+        ),
     ] = "all",
     sizes: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT,...")] = "256x256,512x512,640x480,1024x768",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",

@@ -1,5 +1,5 @@
-"""Separable windows in float64, as image metrics need them: OpenCV on the CPU, matrix products where gradients or a GPU
-are wanted. Both are correlations and agree to rounding.
+"""Separable windows, in float64 as image metrics need them or in float32: OpenCV on the CPU, matrix products where
+gradients or a GPU are wanted. Both are correlations and agree to rounding.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Border = Literal["valid", "zero", "replicate", "mirror", "symmetric"]
-"""``valid`` keeps whole windows. ``mirror`` does not repeat the edge pixel (-1 is 1), ``symmetric`` does (-1 is 0)."""
+Border = Literal["valid", "zero", "replicate", "mirror", "symmetric", "circular"]
+"""``valid`` keeps whole windows. ``mirror`` does not repeat the edge pixel (-1 is 1), ``symmetric`` does (-1 is 0);
+``circular`` goes on at the other side (-1 is the last)."""
 
 _OPENCV = {
     "valid": cv2.BORDER_CONSTANT,
@@ -44,22 +45,51 @@ def box(size: int) -> Tensor:
 
 
 def filter_separable(x: Tensor, across: Tensor, down: Tensor | None = None, border: Border = "valid") -> Tensor:
-    """Correlate (N, C, H, W) float64 with the window ``down[i] * across[j]`` of odd size.
+    """Correlate (N, C, H, W), float64 or float32, with the window ``down[i] * across[j]`` of odd size.
 
     ``down`` left out is ``across``. The result has the size of ``x``; with border ``valid`` it is
     (H - len(down) + 1, W - len(across) + 1).
     """
     down = across if down is None else down
+    if border == "circular":
+        x, border = pad(x, len(down) // 2, len(across) // 2, border), "valid"
     if x.device.type == "cpu" and not (torch.is_grad_enabled() and x.requires_grad):
         return _with_opencv(x.detach(), across, down, border)
     return _with_products(x, across, down, border)
+
+
+def sum_separable(x: Tensor, size: int) -> Tensor:
+    """Sum over each whole window of ``size`` x ``size`` pixels: (N, C, H - size + 1, W - size + 1).
+
+    Sums of 1, 2, 4 ... neighbours are made by doubling, so the work grows with the logarithm of ``size``. Unlike
+    differences of running sums they lose no digits in float32, and do not depend on where the window lies.
+
+    >>> sum_separable(torch.ones(1, 1, 8, 9), 7)
+    tensor([[[[49., 49., 49.],
+              [49., 49., 49.]]]])
+    """
+    return _sum_along(_sum_along(x, size, -2), size, -1)
+
+
+def _sum_along(x: Tensor, size: int, dim: int) -> Tensor:
+    length, summed = x.shape[dim] - size + 1, 0
+    parts = []
+    for power in range(size.bit_length()):
+        if power:
+            half = 2 ** (power - 1)
+            x = x.narrow(dim, 0, x.shape[dim] - half) + x.narrow(dim, half, x.shape[dim] - half)
+        # x holds sums of 2^power neighbours; those that make up the size are laid end to end.
+        if size & 2**power:
+            parts.append(x.narrow(dim, summed, length))
+            summed += 2**power
+    return sum(parts[1:], parts[0])
 
 
 def _with_opencv(x: Tensor, across: Tensor, down: Tensor, border: Border) -> Tensor:
     out = torch.empty_like(x, memory_format=torch.contiguous_format)
     kernels = across.numpy(), down.numpy()
     for source, target in zip(x.flatten(0, 1).numpy(), out.flatten(0, 1).numpy(), strict=True):
-        cv2.sepFilter2D(source, cv2.CV_64F, *kernels, dst=target, borderType=_OPENCV[border])
+        cv2.sepFilter2D(source, -1, *kernels, dst=target, borderType=_OPENCV[border])
     if border == "valid":
         top, left = len(down) // 2, len(across) // 2
         out = out[..., top : out.shape[2] - top, left : out.shape[3] - left]
@@ -110,4 +140,5 @@ _FOLD: dict[str, Callable[[Tensor, int], Tensor]] = {
     "replicate": lambda place, size: place.clamp(0, size - 1),
     "mirror": _mirror,
     "symmetric": _symmetric,
+    "circular": lambda place, size: place % size,
 }

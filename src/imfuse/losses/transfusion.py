@@ -236,7 +236,7 @@ def information_loss(levels: list[tuple[Tensor, Tensor, Tensor]], *, shuffled: b
         chosen = torch.arange(min(channels, CHANNELS)) * channels // min(channels, CHANNELS)
 
         def samples(x: Tensor, places: Tensor = places, chosen: Tensor = chosen) -> Tensor:
-            return x[:, chosen.to(x.device)].flatten(2)[..., places.to(x.device)].flatten(0, 1).float()
+            return x.flatten(2)[..., places.to(x.device)][:, chosen.to(x.device)].flatten(0, 1).float()
 
         of_fused = samples(fused)
         for source in sources:

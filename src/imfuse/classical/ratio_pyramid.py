@@ -1,0 +1,65 @@
+"""Ratio pyramid: as the Laplacian one, but each level is divided by what the coarser ones say of it: local contrast.
+
+Toet, "Image fusion by a ratio of low-pass pyramid", Pattern Recognition Letters 9, 1989, with the selection of the
+toolbox of Liu, Liu and Wang, Information Fusion 24, 2015.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from imfuse.classical._gray import unit
+from imfuse.classical._pyramid import decompose, expand
+from imfuse.classical._selection import first_is_stronger
+from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.layers.padding import crop_to
+from imfuse.models import FusionModel
+
+SPEC = ModelSpec(
+    name="ratio_pyramid",
+    title="Ratio of low-pass pyramid",
+    paper=Paper(
+        title="Image fusion by a ratio of low-pass pyramid",
+        venue="Pattern Recognition Letters",
+        year=1989,
+        doi="10.1016/0167-8655(89)90003-2",
+    ),
+    summary="pyramid of local contrasts, 4 levels; the stronger contrast, the mean of the bases",
+    not_tileable="its coarsest pixels lie 16 apart, counted from the corner of the picture",
+    memory_per_pixel=112,
+    options=(
+        Option(
+            "mode",
+            ("clean", "faithful"),
+            "clean",
+            "faithful: contrasts to 1e-6 of a gray level, bright specks in black areas, frames with black corners",
+        ),
+    ),
+    training_free=True,
+)
+
+LEVELS = 4
+
+
+class RatioPyramid(FusionModel):
+    """Fusion by pyramids of ratios."""
+
+    spec = SPEC
+
+    def __init__(self, mode: str = "clean") -> None:
+        super().__init__()
+        faithful = self.zero_corners = mode == "faithful"
+        # Both in gray levels of 255: a ratio to almost nothing is huge, one to at least a level is at most 256.
+        self.lift, self.epsilon = (0.0, 1e-6) if faithful else (1.0, 0.0)
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fused image (N, 1, H, W) in [0, 1], of any size."""
+        images = 255 * torch.cat([infrared, visible], 1) + self.lift
+        levels, bases = decompose(images, LEVELS, self.zero_corners)
+        fused = bases.mean(1, keepdim=True)
+        for level in reversed(levels):
+            heat, light = (level.picture / (level.predicted + self.epsilon)).chunk(2, 1)
+            contrast = torch.where(first_is_stronger(heat.abs(), light.abs(), self.zero_corners), heat, light)
+            fused = crop_to((expand(fused, self.zero_corners) + self.epsilon) * contrast, *level.size)
+        return unit(fused - self.lift)
