@@ -54,6 +54,7 @@ APART = -100.0
 
 
 @lru_cache(maxsize=1)
+@torch.inference_mode(False)
 def _places() -> Tensor:
     """Row of the table of biases for each pair of query and key in a window, (64, 64)."""
     steps = torch.arange(WINDOW)
