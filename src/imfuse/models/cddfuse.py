@@ -31,7 +31,7 @@ SPEC = ModelSpec(
     summary="Restormer encoder, base and detail features that are fused apart; 1,188,272 parameters",
     min_size=2,
     not_tileable="attention weighs channels over the whole picture",
-    memory_per_pixel=3000,
+    memory_per_pixel=4600,
     options=(
         Option("output", ("clip", "stretch"), "clip", "the result as computed, or its range stretched to the whole"),
         Option(

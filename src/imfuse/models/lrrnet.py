@@ -28,7 +28,7 @@ SPEC = ModelSpec(
     summary="unrolled low-rank and sparse decomposition, 4 steps per image; 49,204 parameters",
     min_size=2,
     not_tileable="the ranges of both pictures and of the result are those of the whole picture",
-    memory_per_pixel=256,
+    memory_per_pixel=512,
     options=(
         Option("output", ("clip", "stretch"), "stretch", "the result as computed, or its range stretched to the whole"),
     ),

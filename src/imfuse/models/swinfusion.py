@@ -29,7 +29,7 @@ SPEC = ModelSpec(
     summary="Swin Transformer blocks within and across both images; 965,251 parameters",
     min_size=8,
     not_tileable="its windows begin at the top left of the picture; it cuts large ones into parts itself",
-    memory_per_pixel=1800,
+    memory_per_pixel=4300,
     options=(
         Option(
             "border",
