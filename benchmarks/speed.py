@@ -179,6 +179,17 @@ def psfusion_forms() -> dict[str, Form]:
     }
 
 
+def other_forms(name: str) -> dict[str, Form]:
+    """The plain module and what ``Fuser`` runs, of methods without weights; they are random."""
+    torch.manual_seed(0)
+    model = create_model(name, weights=None)
+    return {
+        "plain module": model,
+        "the same, channels-last": copy.deepcopy(model).to(memory_format=torch.channels_last),
+        "inference form, float32": model.inference_form(),
+    }
+
+
 def psfusion_compact_forms() -> dict[str, Form]:
     """The same for the compact network, with its weights."""
     model = create_model("psfusion_compact")
@@ -223,6 +234,11 @@ FORMS = {
     "psfusion_compact": psfusion_compact_forms,
     "transfusion": transfusion_forms,
     "transfusion_compact": functools.partial(transfusion_forms, "transfusion_compact"),
+    "lrrnet": functools.partial(other_forms, "lrrnet"),
+    "rfn_nest": functools.partial(other_forms, "rfn_nest"),
+    "emma": functools.partial(other_forms, "emma"),
+    "cddfuse": functools.partial(other_forms, "cddfuse"),
+    "swinfusion": functools.partial(other_forms, "swinfusion"),
 }
 
 

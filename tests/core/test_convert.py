@@ -137,12 +137,13 @@ def parts(method: str, entries: Entries, folder: Path) -> list[Path]:
     names = {
         "auif": {"conv1": "Encoder_Base.model", "conv2": "Encoder_Detail.model", "decoder": "Decoder.model"},
         "didfuse": {f"cov{i}": "Encoder.pkl" if i < 5 else "Decoder.pkl" for i in range(1, 8)},
+        "rfn_nest": {f"fusion_block{i}": "Fusion.model" for i in range(1, 5)},
     }.get(method)
     if names is None:
         pytest.skip(f"the checkpoint of {method} is one file")
     contents: dict[str, Entries] = {}
     for name, value in entries.items():
-        contents.setdefault(names[name.partition(".")[0]], {})[name] = value
+        contents.setdefault(names.get(name.partition(".")[0], "Others.model"), {})[name] = value
     folder.mkdir()
     for file, content in contents.items():
         torch.save({"weight": content, "epoch": 120}, folder / file, _use_new_zipfile_serialization=False)
@@ -163,6 +164,29 @@ def test_a_folder(method: str, entries: Entries, target: Path, tmp_path: Path) -
     assert convert([tmp_path / "authors"], target) == method
     holds(target, method, entries)
     assert all(file.name in read_header(target)["files"] for file in files)
+
+
+def test_networks_side_by_side_in_one_file(target: Path, tmp_path: Path) -> None:
+    entries = authors_layout("cddfuse")
+    networks: dict[str, Entries] = {}
+    for name, value in entries.items():
+        part, _, rest = name.partition(".")
+        networks.setdefault(part, {})[f"module.{rest}"] = value
+    assert len(networks) == 4
+    torch.save({**networks, "optimizer": {"lr": 1e-3}, "epoch": 7}, tmp_path / "authors.pth")
+    assert convert([tmp_path / "authors.pth"], target) == "cddfuse"
+    holds(target, "cddfuse", entries)
+
+
+def test_entries_that_play_no_part(target: Path, tmp_path: Path) -> None:
+    entries = authors_layout("swinfusion")
+    surplus = {"layers_Re.0.residual_group.blocks.1.attn_mask": torch.zeros(4, 4), "conv_first1_B.bias": torch.zeros(3)}
+    torch.save({"params": entries | surplus}, tmp_path / "authors.pth")
+    assert convert([tmp_path / "authors.pth"], target) == "swinfusion"
+    holds(target, "swinfusion", entries)
+    torch.save(entries | surplus | {"other.bias": torch.zeros(3)}, tmp_path / "authors.pth")
+    with pytest.raises(WeightsError, match=r"unexpected other\.bias"):
+        convert([tmp_path / "authors.pth"], tmp_path / "other.safetensors")
 
 
 def test_safetensors_of_the_authors_names(method: str, entries: Entries, target: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ A checkpoint is unpickled with ``weights_only=True`` alone, so that nothing it h
 
 from __future__ import annotations
 
+import fnmatch
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -88,14 +89,21 @@ def read_checkpoint(file: Path) -> dict[str, Tensor]:
             break
     if not isinstance(content, Mapping):
         raise WeightsError(f"{file}: expected named tensors, found {type(content).__name__}")
-    tensors = {
-        str(name).removeprefix("module."): value for name, value in content.items() if isinstance(value, torch.Tensor)
-    }
+    tensors = {name: value for name, value in _named(content) if isinstance(value, torch.Tensor)}
     if not tensors:
         raise WeightsError(f"{file}: holds no named tensors")
     if odd := [n for n, v in tensors.items() if v.layout != torch.strided or v.is_quantized or v.is_meta]:
         raise WeightsError(f"{file}: {odd[0]} is not a plain tensor")
     return {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
+
+
+def _named(content: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:
+    """Entries of a state, or, where networks lie side by side in one file, of each under its name."""
+    for part, value in content.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{part}.{str(name).removeprefix('module.')}", entry) for name, entry in value.items())
+        else:
+            yield str(part).removeprefix("module."), value
 
 
 def recognise(entries: Mapping[str, Tensor], origin: Path) -> str:
@@ -122,5 +130,7 @@ def to_our_layout(entries: Mapping[str, Tensor], model: str, origin: Path) -> di
     if not layout:
         raise WeightsError(f"{model}: no checkpoint of this method was published")
     ours = network.state_dict()
+    extras = network.published_extras()
+    entries = {n: v for n, v in entries.items() if n in layout or not any(fnmatch.fnmatchcase(n, e) for e in extras)}
     check_layout(origin, entries, {theirs: ours[name] for theirs, name in layout.items()})
     return {name: entries[theirs].to(ours[name].dtype) for theirs, name in layout.items()}

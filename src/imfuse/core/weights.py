@@ -92,6 +92,7 @@ def load_weights(path: Path, spec: ModelSpec, wanted: Mapping[str, Tensor]) -> d
         found = load_file(str(path))
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({_first_line(error)})") from None
+    found = {name: value for name, value in found.items() if name in wanted or not name.startswith(spec.training_parts)}
     optional = {name for name in wanted if name.endswith("num_batches_tracked")}
     check_layout(path, found, {name: value for name, value in wanted.items() if name in found or name not in optional})
     return {name: found[name].to(value.dtype) if name in found else value for name, value in wanted.items()}

@@ -15,8 +15,17 @@ from imfuse.layers.filters import reflect_pad
 class Conv3x3(nn.Conv2d):
     """3x3 convolution that keeps the size, or divides it by ``stride``; the border is mirrored, or zero."""
 
-    def __init__(self, inputs: int, outputs: int, padding: str = "reflect", stride: int = 1, groups: int = 1) -> None:
-        super().__init__(inputs, outputs, 3, stride, groups=groups)
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        padding: str = "reflect",
+        stride: int = 1,
+        groups: int = 1,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(inputs, outputs, 3, stride, groups=groups, bias=bias)
         self.mirrored = padding == "reflect"
 
     def forward(self, x: Tensor) -> Tensor:
@@ -98,3 +107,23 @@ def sum_shifted(taps: Tensor, bias: Tensor | None) -> Tensor:
     moved = [padded[:, 3 * y + x, y : y + height, x : x + width] for y in range(3) for x in range(3)]
     total = torch.stack(moved, 1).sum(1, keepdim=True)
     return total if bias is None else total + bias
+
+
+class FastConv3x3(nn.Module):
+    """A :class:`Conv3x3` with a mirrored border, for inference: no mirrored copy of its input is made."""
+
+    def __init__(self, conv: Conv3x3) -> None:
+        super().__init__()
+        self.weight, self.bias, self.stride = conv.weight, conv.bias, int(conv.stride[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H, W) at stride 1; H, W >= 2."""
+        return conv_mirrored(x, self.weight, self.bias, self.stride)
+
+
+def replace_modules(network: nn.Module, kind: type[nn.Module], make: Callable[[Any], nn.Module]) -> None:
+    """Put ``make(module)`` at the place of every module of a kind within a network."""
+    for part in list(network.modules()):
+        for name, module in list(part.named_children()):
+            if isinstance(module, kind):
+                setattr(part, name, make(module))

@@ -83,6 +83,13 @@ def sobel_gradient(image: Tensor) -> Tensor:
         return F.conv2d(F.pad(image, (1, 1, 1, 1), mode="replicate"), kernel)
 
 
+def sobel_magnitude(image: Tensor) -> Tensor:
+    """Sum of the magnitudes of both Sobel derivatives, not divided, zeros outside: (N, 1, H, W)."""
+    across = image.new_tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
+    with own_precision(image):
+        return F.conv2d(image, torch.stack([across, across.t()])[:, None], padding=1).abs().sum(1, keepdim=True)
+
+
 @cache
 @torch.inference_mode(False)
 def _blur_and_halve_matrix(length: int, window: int, step: int) -> Tensor:

@@ -1,0 +1,63 @@
+"""Objective of SwinFusion (JAS 2022): the brighter pixel, the stronger edge, and the structure of both images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from imfuse.layers.filters import own_precision
+from imfuse.layers.windows import gaussian
+from imfuse.losses.common import sobel_magnitude
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Weights are those of the released code. The batch holds ``infrared`` and ``visible`` (N, 1, H, W) in [0, 1].
+
+    In the structure each image counts by its share of the edges of both, over the whole batch.
+    """
+
+    intensity: float = 20.0
+    gradient: float = 20.0
+    structure: float = 10.0
+
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and its named parts."""
+        fused = model.raw(batch["infrared"], batch["visible"]).float()
+        return self.terms(fused, batch["infrared"], batch["visible"])
+
+    def terms(self, fused: Tensor, infrared: Tensor, visible: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and parts for a fused image."""
+        edges = [sobel_magnitude(image) for image in (infrared, visible)]
+        share = infrared_share(*edges)
+        similar = [zero_padded_ssim(image, fused) for image in (infrared, visible)]
+        parts = {
+            "intensity": F.l1_loss(fused, torch.maximum(infrared, visible)),
+            "gradient": F.l1_loss(sobel_magnitude(fused), torch.maximum(*edges)),
+            "structure": 1 - (share * similar[0] + (1 - share) * similar[1]),
+        }
+        return torch.stack([getattr(self, name) * part for name, part in parts.items()]).sum(), parts
+
+
+def infrared_share(infrared: Tensor, visible: Tensor) -> Tensor:
+    """How much of the edges of both images is in the infrared one; half where there are none."""
+    first, second = infrared.mean(), visible.mean()
+    return torch.where(first + second > 0, first / (first + second), 0.5)
+
+
+def zero_padded_ssim(first: Tensor, second: Tensor) -> Tensor:
+    """Mean structural similarity with an 11x11 Gaussian window of sigma 1.5, zeros around the images."""
+    window = gaussian(11, 1.5).to(first)[None, None]
+    stacked = torch.cat([first, second, first * first, second * second, first * second])
+    # Variances are differences of nearly equal numbers: mixed precision must not touch them.
+    with own_precision(first):
+        down = F.conv2d(stacked, window[..., None], padding=(5, 0))
+        m1, m2, s11, s22, s12 = F.conv2d(down, window[..., None, :], padding=(0, 5)).chunk(5)
+    c1, c2 = 0.01**2, 0.03**2
+    structure = (2 * (s12 - m1 * m2) + c2) / (s11 - m1 * m1 + s22 - m2 * m2 + c2)
+    return (structure * (2 * m1 * m2 + c1) / (m1 * m1 + m2 * m2 + c1)).mean()

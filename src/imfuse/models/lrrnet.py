@@ -1,0 +1,145 @@
+"""LRRNet: two unrolled optimisations split each image into low-rank and sparse maps; four convolutions fuse them.
+
+Li, Xu, Wu, Lu, Kittler, "LRRNet: A Novel Representation Learning Guided Fusion Network for Infrared and Visible
+Images", IEEE TPAMI 2023. Each encoder is a few steps of the learned low-rank representation of an image; what it gives
+is halved into the low-rank part, the large forms, and the sparse part, the salient ones.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.layers.blocks import Conv3x3
+from imfuse.layers.output import finished, stretched
+from imfuse.models._base import FusionModel
+
+SPEC = ModelSpec(
+    name="lrrnet",
+    title="LRRNet",
+    paper=Paper(
+        title="LRRNet: A Novel Representation Learning Guided Fusion Network for Infrared and Visible Images",
+        venue="IEEE Transactions on Pattern Analysis and Machine Intelligence",
+        year=2023,
+        doi="10.1109/TPAMI.2023.3268209",
+        arxiv="2304.05172",
+    ),
+    summary="unrolled low-rank and sparse decomposition, 4 steps per image; 49,204 parameters",
+    min_size=2,
+    not_tileable="the ranges of both pictures and of the result are those of the whole picture",
+    memory_per_pixel=512,
+    options=(
+        Option("output", ("clip", "stretch"), "stretch", "the result as computed, or its range stretched to the whole"),
+    ),
+)
+
+MAPS = 128
+"""Low-rank maps of an image, and as many sparse ones."""
+STEPS = 4
+EPSILON = 1e-5
+"""Added, in gray levels, to the range of an image that is normalised."""
+
+
+class Step(nn.Module):
+    """What the maps do not explain of the image, as maps: ``W2 (x - W1 z)``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.explain = Conv3x3(2 * MAPS, 1)
+        self.correct = Conv3x3(1, 2 * MAPS)
+
+    def forward(self, image: Tensor, maps: Tensor) -> Tensor:
+        """(N, 1, H, W) and (N, 256, H, W) to (N, 256, H, W)."""
+        correction: Tensor = self.correct(image - self.explain(maps))
+        return correction
+
+
+class Encoder(nn.Module):
+    """Image (N, 1, H, W) to 128 low-rank and 128 sparse maps; all steps share thresholds and the scalar ``keep``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threshold = nn.Parameter(torch.rand(1, 2 * MAPS))
+        self.keep = nn.Parameter(torch.rand(1, 1))
+        self.first = Conv3x3(1, 2 * MAPS)
+        self.steps = nn.ModuleList(Step() for _ in range(STEPS))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Low-rank and sparse maps, (N, 128, H, W) each."""
+        threshold = self.threshold[..., None, None]
+        maps = shrink(self.first(image), threshold)
+        for step in self.steps:
+            maps = shrink(self.keep * maps + step(image, maps), threshold)
+        low_rank, sparse = maps.chunk(2, dim=1)
+        return low_rank, sparse
+
+
+def shrink(x: Tensor, threshold: Tensor) -> Tensor:
+    """Values nearer to 0 by ``threshold``, and 0 within it; a negative one, as was published, moves them away from 0.
+
+    >>> shrink(torch.tensor([-2.0, 0.5, 2.0]), torch.tensor(1.0)).tolist()
+    [-1.0, 0.0, 1.0]
+    """
+    return x.sign() * (x.abs() - threshold).relu()
+
+
+class LRRNet(FusionModel):
+    """LRRNet. ``output`` says what becomes of the result's range, which the training leaves open."""
+
+    spec = SPEC
+
+    def __init__(self, output: str = "stretch") -> None:
+        super().__init__()
+        self.output = output
+        self.encoder_ir, self.encoder_vi = Encoder(), Encoder()
+        self.low_ir, self.sparse_ir, self.low_vi, self.sparse_vi = (Conv3x3(MAPS, 1) for _ in range(4))
+        self.low, self.sparse = Conv3x3(2, 1), Conv3x3(2, 1)
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fused image (N, 1, H, W) in [0, 1]; H, W >= 2."""
+        return finished(self.raw(infrared, visible), self.output)
+
+    def raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """The sum of both parts, without a fixed range; the images are normalised first."""
+        low, sparse = self.parts(normalised(infrared), normalised(visible))
+        return low + sparse
+
+    def parts(self, infrared: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        """Fused low-rank and fused sparse part, (N, 1, H, W) each, of normalised images."""
+        low_ir, sparse_ir = self.encoder_ir(infrared)
+        low_vi, sparse_vi = self.encoder_vi(visible)
+        low = self.low(torch.cat([self.low_ir(low_ir), self.low_vi(low_vi)], dim=1))
+        sparse = self.sparse(torch.cat([self.sparse_ir(sparse_ir), self.sparse_vi(sparse_vi)], dim=1))
+        return low, sparse
+
+    def inference_form(self) -> nn.Module:
+        """Tile by tile, in place: see ``_lrrnet_inference``."""
+        from imfuse.models._lrrnet_inference import TiledLRRNet
+
+        return TiledLRRNet(self)
+
+    @classmethod
+    def published_layout(cls) -> dict[str, str]:
+        """The authors' ``final_lrr_net_....model``: 52 entries."""
+        names: dict[str, str] = {}
+
+        def add(theirs: str, ours: str) -> None:
+            names.update({f"{theirs}.conv2d.{part}": f"{ours}.{part}" for part in ("weight", "bias")})
+
+        for theirs, ours in (("get_ls1", "encoder_ir"), ("get_ls2", "encoder_vi")):
+            names |= {f"{theirs}.lamj": f"{ours}.threshold", f"{theirs}.lamz": f"{ours}.keep"}
+            add(f"{theirs}.conv_W00", f"{ours}.first")
+            for step in range(STEPS):
+                add(f"{theirs}.lrrblock{step}.conv_Wdz", f"{ours}.steps.{step}.explain")
+                add(f"{theirs}.lrrblock{step}.conv_Wdtz", f"{ours}.steps.{step}.correct")
+        for theirs, ours in (("ReZx", "low_ir"), ("ReUx", "sparse_ir"), ("ReZy", "low_vi"), ("ReUy", "sparse_vi")):
+            add(f"decoder.conv_{theirs}", ours)
+        add("decoder.conv_ReL", "low")
+        add("decoder.conv_ReH", "sparse")
+        return names
+
+
+def normalised(image: Tensor) -> Tensor:
+    """An image whose least value becomes 0 and whose largest becomes nearly 1."""
+    return stretched(image, EPSILON / 255)

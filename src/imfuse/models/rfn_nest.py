@@ -1,0 +1,238 @@
+"""RFN-Nest: a nested auto-encoder of four scales, and a residual network per scale that fuses the features of a pair.
+
+Li, Wu, Kittler, "RFN-Nest: An end-to-end residual fusion network for infrared and visible images", Information Fusion
+73 (2021). The auto-encoder learns to rebuild single images; then it stays, and the residual fusion networks learn.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.layers.blocks import Conv3x3
+from imfuse.layers.output import finished
+from imfuse.models._base import FusionModel
+
+SPEC = ModelSpec(
+    name="rfn_nest",
+    title="RFN-Nest",
+    paper=Paper(
+        title="RFN-Nest: An end-to-end residual fusion network for infrared and visible images",
+        venue="Information Fusion",
+        year=2021,
+        doi="10.1016/j.inffus.2021.02.023",
+        arxiv="2103.04286",
+    ),
+    summary="nested auto-encoder of four scales with residual fusion networks; 7,524,249 parameters",
+    min_size=16,
+    not_tileable="the range of the result is that of the whole picture",
+    memory_per_pixel=3600,
+    options=(
+        Option(
+            "rule",
+            ("rfn", "sum", "average", "max", "spatial", "nuclear"),
+            "rfn",
+            "how features are joined: by the trained networks, or by a fixed rule",
+        ),
+        Option("output", ("clip", "stretch"), "stretch", "the result as computed, or its range stretched to the whole"),
+        Option(
+            "parts", ("whole", "quarters"), "whole", "quarters: as released, four parts of pictures above 512 pixels"
+        ),
+    ),
+)
+
+WIDTHS = (64, 112, 160, 208)
+WHITE = 255.0
+"""The network works on gray levels."""
+LARGE, BEYOND = 512, (3, 2)
+"""Side above which ``quarters`` cuts in two, and how many pixels the first and the second half reach beyond."""
+
+
+class Unit(nn.Module):
+    """Convolution of 1x1 or 3x3 pixels with a mirrored border, then ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, size: int = 3) -> None:
+        super().__init__()
+        self.conv = Conv3x3(inputs, outputs) if size == 3 else nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H, W)."""
+        return F.relu(self.conv(x))
+
+
+class Block(nn.Sequential):
+    """Half as many channels by 3x3 pixels, then the new number by 1x1."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(Unit(inputs, inputs // 2), Unit(inputs // 2, outputs, 1))
+
+
+class Encoder(nn.Module):
+    """Image in gray levels (N, 1, H, W) to features of four scales, (N, WIDTHS[k], H / 2^k, W / 2^k)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = Unit(1, 16, 1)
+        self.levels = nn.ModuleList(Block(a, b) for a, b in zip((16, *WIDTHS), WIDTHS, strict=False))
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """The features, the finest first."""
+        features = [self.levels[0](self.first(image))]
+        for level in self.levels[1:]:
+            features.append(level(F.max_pool2d(features[-1], 2)))
+        return features
+
+
+class Decoder(nn.Module):
+    """Features of four scales to an image in gray levels; each scale is refined by all deeper ones, as in U-Net++."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        w1, w2, w3, w4 = WIDTHS
+        self.x11, self.x21, self.x31 = Block(w1 + w2, w1), Block(w2 + w3, w2), Block(w3 + w4, w3)
+        self.x12, self.x22 = Block(2 * w1 + w2, w1), Block(2 * w2 + w3, w2)
+        self.x13 = Block(3 * w1 + w2, w1)
+        self.image = Unit(w1, 1, 1)
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """The image, not negative and without an upper bound."""
+        f1, f2, f3, f4 = features
+        x11 = self.x11(beside(f2, f1))
+        x21 = self.x21(beside(f3, f2))
+        x12 = self.x12(beside(x21, f1, x11))
+        x31 = self.x31(beside(f4, f3))
+        x22 = self.x22(beside(x31, f2, x21))
+        image: Tensor = self.image(self.x13(beside(x22, f1, x11, x12)))
+        return image
+
+
+def beside(deep: Tensor, *fine: Tensor) -> Tensor:
+    """Features of one scale and, last, those of the scale below, each pixel of which becomes four."""
+    enlarged = F.interpolate(deep, scale_factor=2, mode="nearest")
+    missing = [wanted - found for wanted, found in zip(fine[0].shape[2:], enlarged.shape[2:], strict=True)]
+    if any(missing):
+        # Pooling an odd side leaves its last row out.
+        enlarged = F.pad(enlarged, (0, missing[1], 0, missing[0]), mode="reflect")
+    return torch.cat([*fine, enlarged], dim=1)
+
+
+class ResidualFusion(nn.Module):
+    """The features of a pair to one: a first guess, and what a deeper branch adds to it."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.guess = Unit(2 * width, width)
+        self.infrared, self.visible = Unit(width, width), Unit(width, width)
+        self.rest = nn.Sequential(Unit(2 * width, width, 1), Unit(width, width), Unit(width, width))
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """(N, C, H, W) twice to (N, C, H, W)."""
+        rest: Tensor = self.rest(torch.cat([self.infrared(infrared), self.visible(visible)], dim=1))
+        guess: Tensor = self.guess(torch.cat([infrared, visible], dim=1))
+        return guess + rest
+
+
+def fuse_fixed(infrared: Tensor, visible: Tensor, rule: str) -> Tensor:
+    """The rules that learn nothing. ``spatial`` weighs places by their channels' mean, ``nuclear`` channels by the sum
+    of the singular values of their maps.
+    """
+    if rule == "sum":
+        return infrared + visible
+    if rule == "average":
+        return (infrared + visible) / 2
+    if rule == "max":
+        return torch.maximum(infrared, visible)
+    if rule == "spatial":
+        # The share of exponentials, without what overflows.
+        weight = torch.sigmoid(infrared.mean(1, keepdim=True) - visible.mean(1, keepdim=True))
+    else:
+        first, second = (torch.linalg.svdvals(x).sum(-1)[..., None, None] for x in (infrared, visible))
+        weight = first / (first + second + 1e-10)
+    return weight * infrared + (1 - weight) * visible
+
+
+class RFNNest(FusionModel):
+    """RFN-Nest. ``rule`` joins the features; ``output`` says what becomes of the result's range, which is left open."""
+
+    spec = SPEC
+
+    def __init__(self, rule: str = "rfn", output: str = "stretch", parts: str = "whole") -> None:
+        super().__init__()
+        self.rule, self.output, self.in_quarters = rule, output, parts == "quarters"
+        self.encoder = Encoder()
+        self.fusion = nn.ModuleList(ResidualFusion(width) for width in WIDTHS)
+        self.decoder = Decoder()
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fused image (N, 1, H, W) in [0, 1]; H, W >= 16."""
+        fuse = self.fuse_quarters if self.in_quarters and max(infrared.shape[2:]) > LARGE else self.raw
+        return finished(fuse(infrared, visible), self.output)
+
+    def raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """The fused image, 1 for white, without an upper bound."""
+        pairs = zip(self.encode(infrared), self.encode(visible), strict=True)
+        return self.decode([self.fuse(level, *pair) for level, pair in enumerate(pairs)])
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """Features of four scales of an image in [0, 1]."""
+        features: list[Tensor] = self.encoder(WHITE * image)
+        return features
+
+    def decode(self, features: list[Tensor]) -> Tensor:
+        """Image of the features, 1 for white."""
+        image: Tensor = self.decoder(features) / WHITE
+        return image
+
+    def reconstruct(self, image: Tensor) -> Tensor:
+        """An image (N, 1, H, W) encoded and decoded: what stage 1 trains."""
+        return self.decode(self.encode(image))
+
+    def fuse(self, level: int, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Features of one scale of both images to those that are decoded."""
+        if self.rule != "rfn":
+            return fuse_fixed(infrared, visible, self.rule)
+        fused: Tensor = self.fusion[level](infrared, visible)
+        return fused
+
+    def fuse_quarters(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Four parts that reach a little over the middle, each fused alone; the mean where they overlap."""
+        total, count = torch.zeros_like(infrared), torch.zeros_like(infrared)
+        rows, columns = (
+            (slice(0, side // 2 + BEYOND[0]), slice(side // 2 - BEYOND[1], side)) for side in infrared.shape[2:]
+        )
+        for row in rows:
+            for column in columns:
+                part = (..., row, column)
+                total[part] += self.raw(infrared[part], visible[part])
+                count[part] += 1
+        return total / count
+
+    def inference_form(self) -> nn.Module:
+        """Channels-last, both images in one batch, sums instead of concatenations: see ``_rfn_nest_inference``."""
+        from imfuse.models._rfn_nest_inference import FastRFNNest
+
+        return FastRFNNest(self)
+
+    @classmethod
+    def published_layout(cls) -> dict[str, str]:
+        """The two files of the authors, merged: nestfuse_gray_1e2 and Final_rfn_alpha_700_..., 92 entries."""
+        units = {"conv0": "encoder.first", "conv_out": "decoder.image"}
+        for level in range(4):
+            units |= {f"DB{level + 1}_0.denseblock.{i}": f"encoder.levels.{level}.{i}" for i in range(2)}
+        for node in ("11", "21", "31", "12", "22", "13"):
+            units |= {f"DB{node[0]}_{node[1]}.denseblock.{i}": f"decoder.x{node}.{i}" for i in range(2)}
+        for level in range(4):
+            theirs, ours = f"fusion_block{level + 1}", f"fusion.{level}"
+            units |= {
+                f"{theirs}.conv_fusion": f"{ours}.guess",
+                f"{theirs}.conv_ir": f"{ours}.infrared",
+                f"{theirs}.conv_vi": f"{ours}.visible",
+            }
+            units |= {f"{theirs}.bottelblock.{i}": f"{ours}.rest.{i}" for i in range(3)}
+        return {
+            f"{theirs}.conv2d.{part}": f"{ours}.conv.{part}"
+            for theirs, ours in units.items()
+            for part in ("weight", "bias")
+        }

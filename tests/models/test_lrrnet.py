@@ -1,0 +1,99 @@
+"""LRRNet against golden values of the authors' code, and its inference form against the plain one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from imfuse.core.convert import convert
+from imfuse.core.registry import create_model
+from imfuse.fuser import Fuser
+from imfuse.models import _lrrnet_inference as inference
+from imfuse.models.lrrnet import LRRNet, normalised, shrink
+
+Scene = Callable[[int, int, int], tuple[Tensor, Tensor]]
+SIZES = [(32, 40), (33, 41)]
+
+
+@pytest.fixture(scope="module")
+def official(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("official") / "lrrnet.safetensors"
+    assert convert([shared / "official" / "lrrnet"], target) == "lrrnet"
+    return target
+
+
+def largest(difference: Tensor) -> float:
+    return difference.abs().max().item()
+
+
+def levels(fused: Tensor) -> Tensor:
+    return torch.floor(255 * fused + 0.5)
+
+
+def test_parameters() -> None:
+    assert sum(p.numel() for p in LRRNet().parameters()) == 49_204
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_golden_output_of_filled_weights(golden: Any, size: tuple[int, int]) -> None:
+    model, wanted = golden.filled("lrrnet"), golden.arrays("lrrnet")
+    name = "{}x{}".format(*size)
+    with torch.inference_mode():
+        low, sparse = model.parts(*(normalised(image) for image in golden.pair(*size)))
+        found = model.raw(*golden.pair(*size))
+    assert largest(found - wanted[f"fill_{name}"]) < 5e-6
+    if size == (32, 40):
+        assert largest(low - wanted["fill_low_32x40"]) < 5e-6
+        assert largest(sparse - wanted["fill_high_32x40"]) < 5e-6
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_golden_output_of_the_authors_weights(golden: Any, official: Path, size: tuple[int, int]) -> None:
+    model, wanted = create_model("lrrnet", official), golden.arrays("lrrnet")
+    raw = wanted["official_{}x{}".format(*size)]
+    assert isinstance(model, LRRNet)
+    with torch.inference_mode():
+        assert largest(model.raw(*golden.pair(*size)) - raw) < 1e-6
+        fast = model.inference_form()(*golden.pair(*size))
+    assert largest(fast - (raw - raw.min()) / (raw.max() - raw.min())) < 1e-5
+
+
+@pytest.mark.parametrize("output", ["clip", "stretch"])
+def test_inference_form_in_tiles(
+    official: Path, monkeypatch: pytest.MonkeyPatch, scene_pair: Scene, output: str
+) -> None:
+    """Tiles of any size give the whole, with thresholds of both signs."""
+    model, pair = create_model("lrrnet", official, output=output), scene_pair(70, 90, 0)
+    fast = model.inference_form()
+    assert 0 < fast.infrared.negative < 256
+    with torch.inference_mode():
+        wanted = model(*pair)
+        for tile in (1000, 40):
+            monkeypatch.setattr(inference, "TILE", tile)
+            assert (levels(fast(*pair)) - levels(wanted)).abs().max() <= 1
+            assert largest(fast(*pair) - wanted) < 1e-4
+
+
+def test_published_weights_fuse(official: Path, scene_pair: Scene) -> None:
+    infrared, visible = scene_pair(96, 128, 1)
+    fused = Fuser(weights=official)(infrared[0, 0], visible[0, 0])
+    assert (fused.min(), fused.max()) == (0, 1)
+    assert fused.std() > 0.05
+    correlations = [torch.corrcoef(torch.stack([fused.flatten(), x.flatten()]))[0, 1] for x in (infrared, visible)]
+    assert min(correlations) > 0.2
+
+
+def test_range_of_the_images_does_not_count(scene_pair: Scene) -> None:
+    torch.manual_seed(0)
+    model, (infrared, visible) = LRRNet().eval(), scene_pair(32, 40, 2)
+    with torch.inference_mode():
+        assert largest(model(0.5 * infrared + 0.3, 0.2 * visible) - model(infrared, visible)) < 1e-3
+
+
+def test_negative_thresholds_move_values_away_from_zero() -> None:
+    assert shrink(torch.tensor([-1.0, 0.0, 1.0]), torch.tensor(-0.5)).tolist() == [-1.5, 0.0, 1.5]
