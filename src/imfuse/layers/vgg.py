@@ -1,8 +1,17 @@
-"""VGG-19 without its classifier, cut where networks take features from it, and torchvision's names of its weights."""
+"""VGG-19 and VGG-16 without classifiers, cut where features are taken, and torchvision's names of their weights."""
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+import torch
 from torch import Tensor, nn
+
+from imfuse.core.convert import read_checkpoint
+from imfuse.core.errors import WeightsError
+from imfuse.core.weights import check_layout, file_hash
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512, 512, 512, 512))
 """Channels of the convolutions of each stage; all stages but the first begin with a pooling."""
@@ -16,11 +25,13 @@ class VGG19(nn.Module):
     Level i has 1 / 2^(i-1) of the size, rounded down. ``divisor`` makes all widths that many times smaller.
     """
 
+    plan: ClassVar[tuple[tuple[int, ...], ...]] = STAGES
+
     def __init__(self, divisor: int = 1) -> None:
         super().__init__()
         inputs = 3
         self.stages = nn.ModuleList()
-        for number, widths in enumerate(STAGES):
+        for number, widths in enumerate(self.plan):
             layers: list[nn.Module] = [nn.MaxPool2d(2)] if number else []
             for width in widths:
                 layers += [nn.Conv2d(inputs, width // divisor, 3, padding=1), nn.ReLU()]
@@ -36,18 +47,47 @@ class VGG19(nn.Module):
         return features
 
 
-def torchvision_layout() -> dict[str, str]:
-    """Name in torchvision's file -> name in the state of :class:`VGG19`.
+class VGG16(VGG19):
+    """The same of VGG-16 (configuration D): the last three stages have three convolutions each."""
+
+    plan = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+
+
+ADDRESS_16 = "https://download.pytorch.org/models/vgg16-397923af.pth"
+
+
+def torchvision_layout(network: type[VGG19] = VGG19) -> dict[str, str]:
+    """Name in torchvision's file -> name in the state of the network.
 
     >>> torchvision_layout()["features.5.weight"]
     'stages.1.1.weight'
     """
     names: dict[str, str] = {}
     index = 0
-    for number, widths in enumerate(STAGES):
+    for number, widths in enumerate(network.plan):
         place = 1 if number else 0
         index += place
         for _ in widths:
             names |= {f"features.{index}.{part}": f"stages.{number}.{place}.{part}" for part in ("weight", "bias")}
             index, place = index + 2, place + 2
     return names
+
+
+@cache
+@torch.inference_mode(False)
+def perceptual_network(device: torch.device) -> VGG16:
+    """VGG-16 of ImageNet, fixed, for losses; its file has to be where PyTorch keeps its downloads.
+
+    Raises ``WeightsError`` that says where that is and where the file can be had.
+    """
+    file = Path(torch.hub.get_dir()) / "checkpoints" / ADDRESS_16.rpartition("/")[2]
+    if not file.is_file():
+        raise WeightsError(f"{file}: the loss needs VGG-16 of ImageNet; put it there from {ADDRESS_16}")
+    if not file_hash(file).startswith(file.stem.rpartition("-")[2]):
+        raise WeightsError(f"{file}: damaged (its sha256 is not what its name says); download it again")
+    network, layout = VGG16(), torchvision_layout(VGG16)
+    entries, state = read_checkpoint(file), network.state_dict()
+    found = {ours: entries[theirs] for theirs, ours in layout.items() if theirs in entries}
+    check_layout(file, found, state)
+    network.load_state_dict(found)
+    return network.requires_grad_(False).eval().to(device)
