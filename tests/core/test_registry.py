@@ -61,12 +61,12 @@ def test_pattern() -> None:
 )
 def test_unknown_name_with_a_near_one(name: str, hint: str) -> None:
     for function in (get_spec, model_class, create_model):
-        with pytest.raises(ModelError, match=f"unknown model '{name}': did you mean '{hint}'\\?.*auif, didfuse"):
+        with pytest.raises(ModelError, match=f"unknown model '{name}': did you mean '{hint}'\\?.*auif, .*didfuse"):
             function(name)
 
 
 def test_unknown_name_without_a_near_one() -> None:
-    with pytest.raises(ModelError, match="unknown model 'xyz': there are auif, didfuse"):
+    with pytest.raises(ModelError, match=r"unknown model 'xyz': there are auif, .*didfuse"):
         get_spec("xyz")
     assert issubclass(ModelError, ImfuseError)
 
