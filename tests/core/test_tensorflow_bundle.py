@@ -215,6 +215,10 @@ def test_the_method_is_recognised(published_files: Callable[[str], list[Path]], 
     assert read_header(target)["files"].count("sha256:") == 2
 
 
+def test_the_name_that_tensorflow_knows_it_by(shared: Path, tmp_path: Path) -> None:
+    assert convert([shared / "official" / "sdnet" / "IRVIS.model-10"], tmp_path / "out.safetensors") == "sdnet"
+
+
 def test_the_data_alone_are_no_checkpoint(tmp_path: Path) -> None:
     source = save(tmp_path, *bundle(some_tensors()))
     with pytest.raises(WeightsError, match=r"give its index, model\.ckpt\.index"):

@@ -63,6 +63,8 @@ def _files(sources: Iterable[Path]) -> Iterable[Path]:
             raise WeightsError(f"{source}: give its index, {source.name.removesuffix(DATA)}{INDEX}")
         elif source.is_file():
             found.append(source)
+        elif source.with_name(source.name + INDEX).is_file():
+            found.append(source.with_name(source.name + INDEX))
         else:
             raise WeightsError(f"{source}: no such file or folder")
     if not found:

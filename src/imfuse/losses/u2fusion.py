@@ -78,7 +78,7 @@ def gradient_energy(maps: Tensor) -> Tensor:
     kernel[..., 1, 1] = -1
     with own_precision(maps):
         energy = F.conv2d(maps.flatten(0, 1)[:, None], kernel, padding=1).square()
-    return energy.mean((1, 2, 3)).unflatten(0, maps.shape[:2]).mean(1)
+    return energy.mean((1, 2, 3)).reshape(maps.shape[:2]).mean(1)
 
 
 def _ssim(first: Tensor, second: Tensor) -> Tensor:

@@ -30,9 +30,9 @@ class _Layers(nn.Module):
         encoder, decoder = model.encoder, model.decoder
         self.dense, self.inner = len(encoder.dense), len(decoder.inner)
         for i, conv in enumerate([encoder.first, *encoder.dense, *decoder.inner]):
-            weight = conv.weight.detach().contiguous(memory_format=torch.channels_last)  # type: ignore[union-attr]
+            weight = conv.weight.detach().contiguous(memory_format=torch.channels_last)
             self.register_buffer(f"weight{i}", weight)
-            self.register_buffer(f"bias{i}", conv.bias.detach())  # type: ignore[union-attr]
+            self.register_buffer(f"bias{i}", conv.bias.detach())
         self.register_buffer("image_weight", tap_weights(decoder.image.weight.detach()))
         self.register_buffer("image_bias", decoder.image.bias.detach())  # type: ignore[union-attr]
 
@@ -69,8 +69,8 @@ class FastDenseFuse(nn.Module):
         return finished(in_tiles(self._raw, infrared, visible, self.halo, min_size=2), self.output)
 
     def _raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        maps = self.layers.encode(255 * torch.cat([infrared, visible]))
-        return self.layers.decode(fuse_maps(*maps.chunk(2), self.rule)) / 255
+        first, second = self.layers.encode(255 * torch.cat([infrared, visible])).chunk(2)
+        return self.layers.decode(fuse_maps(first, second, self.rule)) / 255
 
 
 class FastU2Fusion(nn.Module):

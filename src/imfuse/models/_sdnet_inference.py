@@ -28,7 +28,7 @@ class FastSDNet(nn.Module):
         streams = nn.ModuleList([model.infrared, model.visible])
         self.streams = copy.deepcopy(streams).to(memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
         # Of every 32 inputs of the last layer 16 are of the infrared image.
-        weight = model.squeeze.weight.detach().unflatten(1, (4, 2, 16))
+        weight = model.squeeze.weight.detach().reshape(1, 4, 2, 16, 1, 1)
         self.register_buffer("weights", torch.stack([weight[:, :, side].flatten(1, 2) for side in (0, 1)]))
         self.register_buffer("bias", model.squeeze.bias.detach())  # type: ignore[union-attr]
 

@@ -152,7 +152,7 @@ class DenseFuse(FusionModel):
 
 def _newest_first(weight: Tensor) -> Tensor:
     """A kernel whose inputs are turned around, 16 maps at a time."""
-    return torch.cat(weight.split(MAPS, dim=1)[::-1], dim=1) if weight.ndim == 4 else weight
+    return torch.cat(torch.split(weight, MAPS, dim=1)[::-1], dim=1) if weight.ndim == 4 else weight
 
 
 def _initialise(module: nn.Module) -> None:

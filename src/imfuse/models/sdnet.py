@@ -118,9 +118,10 @@ class SDNet(FusionModel):
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Images in [-1, 1] to the fused one in [-1, 1], (N, 1, H, W) each."""
         # The maps of the two streams take turns: the first 16 of each, the second 16 of each ...
-        both = torch.stack([self.infrared(infrared), self.visible(visible)], dim=1)
-        maps = both.unflatten(2, (4, MAPS)).transpose(1, 2).flatten(1, 3)
-        return torch.tanh(self.squeeze(maps))
+        parts = zip(
+            *(stream.chunk(4, dim=1) for stream in (self.infrared(infrared), self.visible(visible))), strict=True
+        )
+        return torch.tanh(self.squeeze(torch.cat([maps for pair in parts for maps in pair], dim=1)))
 
     def to_picture(self, fused: Tensor) -> Tensor:
         """The fused image in [-1, 1] to [0, 1]."""
