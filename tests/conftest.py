@@ -64,11 +64,13 @@ class Golden:
             return {name: as_tensor(value) for name, value in stored.items()}
 
     def checkpoint(self, method: str) -> dict[str, Tensor]:
-        """The authors' layout, all entries filled by formula, step counters included."""
-        return {
-            name: torch.from_numpy(np.asarray(value))
-            for name, value in self.rules.checkpoint(self.folder / f"{method}.keys.json").items()
-        }
+        """The authors' layout, all entries filled by formula, step counters included.
+
+        Kernels of TensorFlow, whose names have slashes, get PyTorch's order of axes.
+        """
+        entries = self.rules.checkpoint(self.folder / f"{method}.keys.json")
+        turned = {n: v.transpose(3, 2, 0, 1) if "/" in n and v.ndim == 4 else v for n, v in entries.items()}
+        return {name: torch.tensor(np.asarray(value)) for name, value in turned.items()}
 
     def filled(self, method: str, **options: str) -> FusionModel:
         """The network with the weights of :meth:`checkpoint`, in evaluation mode."""
@@ -122,14 +124,31 @@ def formula_pair() -> Callable[[int, int], Pair]:
     return make
 
 
+CHECKPOINTS = {
+    "densefuse": "densefuse_model_bs2_epoch4_all_weight_1e2.ckpt.index",
+    "sdnet": "IRVIS.model-10.index",
+    "seafusion": "SeAFusion.pth",
+    "u2fusion": "model.ckpt.index",
+}
+"""The checkpoint of a method that stands for its published results, where it is not a folder of its own."""
+
+
 @pytest.fixture(scope="session")
-def published_weights(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def published_files(shared: Path) -> Callable[[str], list[Path]]:
+    """The authors' checkpoint of a method, as ``convert`` takes it; skips without it."""
+    return lambda method: [shared / "official" / method / CHECKPOINTS.get(method, "checkpoints")]
+
+
+@pytest.fixture(scope="session")
+def published_weights(
+    published_files: Callable[[str], list[Path]], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
     """Path of a weights file that ``convert`` made of the authors' checkpoint of a method; skips without it."""
 
     @cache
     def make(method: str) -> Path:
         target = tmp_path_factory.mktemp("published") / f"{method}.safetensors"
-        assert convert([shared / "official" / method / "checkpoints"], target) == method
+        assert convert(published_files(method), target) == method
         return target
 
     return make

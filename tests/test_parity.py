@@ -17,3 +17,12 @@ def test_published_pictures_are_reproduced(method: str, shared: Path) -> None:
     for group in ("tno", "nir", "flir"):
         assert f"| {group} | 2 |" in done.stdout
     assert "kept" in done.stdout
+
+
+@pytest.mark.parametrize("method", ["densefuse", "seafusion", "u2fusion"])
+def test_published_pictures_of_comparison_methods_are_reproduced(method: str, shared: Path) -> None:
+    command = [sys.executable, str(SCRIPT), method, "--shared", str(shared), "--pairs", "08,37", "--threads", "1"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "| tno | 2 |" in done.stdout
+    assert "kept" in done.stdout

@@ -97,6 +97,7 @@ class Fuser:
     ) -> None:
         self.spec = get_spec(model or model_of(weights))
         self.options = self.spec.check_options(options)
+        self.spec = self.spec.with_options(self.options)
         self.range = parse_range(range) if isinstance(range, str) else range
         self.visible_range = parse_range(visible_range) if isinstance(visible_range, str) else visible_range
         if bits not in (None, 8, 16):

@@ -43,7 +43,7 @@ def test_options_may_be_words_that_yaml_reads_otherwise() -> None:
         ("epoch=3", "unknown key 'epoch'"),
         ("data.crop.sice=3", "unknown key 'data.crop.sice'"),
         ("optimizer.lr=fast", r"optimizer.lr: Input should be a valid number.*found 'fast'"),
-        ("optimizer.name=lion", "optimizer.name: Input should be 'adam', 'adamw' or 'sgd'"),
+        ("optimizer.name=lion", "optimizer.name: Input should be 'adam', 'adamw', 'sgd' or 'rmsprop'"),
         ("model=auiff", "did you mean 'auif'"),
         ("options.rule=max", "rule='max' is not one of sum, average, l1"),
         ("epochs", "expected KEY=VALUE"),

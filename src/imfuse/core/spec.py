@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imfuse.core.errors import ModelError
 
@@ -28,12 +28,16 @@ class Paper:
 
 @dataclass(frozen=True)
 class Option:
-    """A choice that the constructor of a model offers, such as its fusion rule."""
+    """A choice that the constructor of a model offers, such as its fusion rule.
+
+    ``whole`` are the choices that look at the whole picture: with them a method does not work in tiles.
+    """
 
     name: str
     choices: tuple[str, ...]
     default: str
     help: str
+    whole: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,14 @@ class ModelSpec:
             if value not in known[name].choices:
                 raise ModelError(f"{self.name}: {name}={value!r} is not one of {', '.join(known[name].choices)}")
         return {name: options.get(name, option.default) for name, option in known.items()}
+
+    def with_options(self, options: dict[str, str]) -> ModelSpec:
+        """What the specification is with these options (:meth:`check_options`): some of them forbid tiles."""
+        for option in self.options:
+            if options[option.name] in option.whole:
+                reason = f"{option.name}={options[option.name]} looks at the whole picture at once"
+                return replace(self, halo=None, not_tileable=self.not_tileable or reason)
+        return self
 
     def find_weights(self, name: str) -> WeightsSpec:
         """The shipped entry ``name``; ``ModelError`` where there is none."""

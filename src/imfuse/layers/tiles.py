@@ -12,6 +12,8 @@ from imfuse.core.spec import ModelSpec
 from imfuse.layers.padding import crop_to, pad_to, round_up
 
 SMALLEST = 64
+FAST = 240
+"""Side of tiles that are fast on a processor: larger ones leave its caches, smaller ones compute more halo."""
 
 
 class Span(NamedTuple):
@@ -86,6 +88,14 @@ def fuse_tiled(
             fused[..., row.core, column.core] = part[..., row.kept, column.kept]
     assert fused is not None
     return crop_to(fused, height, width)
+
+
+def in_tiles(
+    function: Callable[[Tensor, Tensor], Tensor], infrared: Tensor, visible: Tensor, halo: int, min_size: int = 1
+) -> Tensor:
+    """What ``function`` makes of a pair; on a processor in parts, whose maps cost it less memory traffic."""
+    tile = FAST if infrared.device.type == "cpu" else None
+    return fuse_tiled(function, infrared, visible, tile=tile, halo=halo, min_size=min_size)
 
 
 def split(size: int, tile: int, halo: int, multiple: int = 1, min_size: int = 1) -> list[Span]:

@@ -61,6 +61,11 @@ class FusionModel(nn.Module):
         """Patterns (``*.attn_mask``) of entries in the authors' checkpoint that play no part in the result."""
         return ()
 
+    @classmethod
+    def from_release(cls, entries: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """Entries of another release by the authors as ``published_layout`` names them; any others as they are."""
+        return entries
+
     def initial_layout(self) -> Mapping[str, tuple[str, ...]]:
         """Name in a file of initial weights -> names in our state; empty where training starts from nothing."""
         return {}

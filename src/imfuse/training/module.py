@@ -164,5 +164,13 @@ def _optimizer(network: nn.Module, settings: Optimizer) -> torch.optim.Optimizer
     ]
     if settings.name == "sgd":
         return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum, weight_decay=settings.weight_decay)
+    if settings.name == "rmsprop":
+        return torch.optim.RMSprop(
+            groups,
+            lr=settings.lr,
+            alpha=settings.decay,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+        )
     kind = torch.optim.Adam if settings.name == "adam" else torch.optim.AdamW
     return kind(groups, lr=settings.lr, weight_decay=settings.weight_decay)

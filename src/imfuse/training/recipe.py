@@ -79,10 +79,11 @@ class Data(_Section):
 class Optimizer(_Section):
     """How parameters move."""
 
-    name: Literal["adam", "adamw", "sgd"] = "adam"
+    name: Literal["adam", "adamw", "sgd", "rmsprop"] = "adam"
     lr: Positive = 1e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of sgd")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of sgd and rmsprop")
+    decay: Annotated[float, Field(gt=0, lt=1)] = Field(0.99, description="of the mean squares of rmsprop")
     groups: dict[str, Positive] = Field(
         default_factory=dict, description="learning rate of the parameters whose name begins with the key"
     )

@@ -1,0 +1,91 @@
+"""DenseFuse and U2Fusion for inference: channels-last, few copies, a narrow last layer.
+
+``benchmarks/speed.py`` compares them with the plain modules, which stay as their oracles.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from imfuse.layers.blocks import conv_mirrored, sum_shifted, tap_weights
+from imfuse.layers.output import finished
+from imfuse.layers.rules import fuse_maps
+from imfuse.layers.tiles import in_tiles
+
+if TYPE_CHECKING:
+    from imfuse.models.densefuse import DenseFuse
+    from imfuse.models.u2fusion import U2Fusion
+
+
+class _Layers(nn.Module):
+    """The layers of a dense encoder and its decoder, as weights; ``slope`` is that of the activation below 0."""
+
+    def __init__(self, model: DenseFuse | U2Fusion, slope: float) -> None:
+        super().__init__()
+        self.slope = slope
+        encoder, decoder = model.encoder, model.decoder
+        self.dense, self.inner = len(encoder.dense), len(decoder.inner)
+        for i, conv in enumerate([encoder.first, *encoder.dense, *decoder.inner]):
+            weight = conv.weight.detach().contiguous(memory_format=torch.channels_last)
+            self.register_buffer(f"weight{i}", weight)
+            self.register_buffer(f"bias{i}", conv.bias.detach())
+        self.register_buffer("image_weight", tap_weights(decoder.image.weight.detach()))
+        self.register_buffer("image_bias", decoder.image.bias.detach())  # type: ignore[union-attr]
+
+    def layer(self, x: Tensor, number: int) -> Tensor:
+        """One convolution and its activation."""
+        y = conv_mirrored(x, getattr(self, f"weight{number}"), getattr(self, f"bias{number}"))
+        return F.leaky_relu_(y, self.slope)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Images to maps, the newest first."""
+        maps = self.layer(images.contiguous(memory_format=torch.channels_last), 0)
+        for i in range(self.dense):
+            maps = torch.cat([self.layer(maps, 1 + i), maps], dim=1)
+        return maps
+
+    def decode(self, maps: Tensor) -> Tensor:
+        """Maps to what the last convolution gives."""
+        for i in range(self.inner):
+            maps = self.layer(maps, 1 + self.dense + i)
+        return sum_shifted(F.conv2d(maps, self.get_buffer("image_weight")), self.get_buffer("image_bias"))
+
+
+class FastDenseFuse(nn.Module):
+    """The fused image of a :class:`DenseFuse`."""
+
+    def __init__(self, model: DenseFuse) -> None:
+        super().__init__()
+        self.rule, self.output = model.rule, model.output
+        self.halo = model.spec.halo or 0
+        self.layers = _Layers(model, slope=0.0)
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fused image (N, 1, H, W) in [0, 1]."""
+        return finished(in_tiles(self._raw, infrared, visible, self.halo, min_size=2), self.output)
+
+    def _raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        first, second = self.layers.encode(255 * torch.cat([infrared, visible])).chunk(2)
+        return self.layers.decode(fuse_maps(first, second, self.rule)) / 255
+
+
+class FastU2Fusion(nn.Module):
+    """The fused image of a :class:`U2Fusion`."""
+
+    def __init__(self, model: U2Fusion) -> None:
+        super().__init__()
+        self.join, self.output = model.join, model.output
+        self.halo = model.spec.halo or 0
+        self.layers = _Layers(model, slope=0.2)
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fused image (N, 1, H, W) in [0, 1]."""
+        raw = in_tiles(self._raw, infrared, visible, self.halo, min_size=2)
+        return finished(torch.tanh(raw) / 2 + 0.5, self.output)
+
+    def _raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        return self.layers.decode(self.layers.encode(self.join(infrared, visible)))

@@ -1,0 +1,162 @@
+"""DenseFuse: an auto-encoder with a dense block; between its halves the maps of two images are joined.
+
+Li and Wu, "DenseFuse: A Fusion Approach to Infrared and Visible Images", IEEE TIP 2019.
+Trained to rebuild single images, of any kind; it never sees a pair before it fuses one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.layers.blocks import Conv3x3
+from imfuse.layers.output import finished
+from imfuse.layers.rules import fuse_maps
+from imfuse.models._base import FusionModel
+
+SPEC = ModelSpec(
+    name="densefuse",
+    title="DenseFuse",
+    paper=Paper(
+        title="DenseFuse: A Fusion Approach to Infrared and Visible Images",
+        venue="IEEE Transactions on Image Processing",
+        year=2019,
+        doi="10.1109/TIP.2018.2887342",
+        arxiv="1804.08361",
+    ),
+    summary="auto-encoder with a dense block, maps of the two images joined by a rule; 74,193 parameters",
+    min_size=2,
+    # eight 3x3 convolutions in a row and the activity of rule l1
+    halo=9,
+    memory_per_pixel=1800,
+    options=(
+        Option(
+            "rule",
+            ("average", "sum", "l1", "l1-pixel", "softmax"),
+            "average",
+            "how the maps of the two images are joined; the published pictures are by sum, with output=stretch",
+        ),
+        Option(
+            "output",
+            ("clip", "stretch", "clip-cut"),
+            "clip",
+            "what is done with levels out of range; stretch: least and largest value become black and white",
+            whole=("stretch",),
+        ),
+    ),
+)
+
+MAPS = 16
+"""Maps that each layer of the dense block adds."""
+WHITE = 255
+"""The network was trained on gray levels of 0 to 255."""
+
+
+class Encoder(nn.Module):
+    """Image to 64 maps: each layer of the dense block sees all maps before it, the newest first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = Conv3x3(1, MAPS)
+        self.dense = nn.ModuleList(Conv3x3(MAPS * count, MAPS) for count in (1, 2, 3))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(N, 1, H, W), 0 to 255, to (N, 64, H, W)."""
+        maps = torch.relu(self.first(image))
+        for conv in self.dense:
+            maps = torch.cat([torch.relu(conv(maps)), maps], dim=1)
+        return maps
+
+
+class Decoder(nn.Module):
+    """64 maps to an image; its last layer has no activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (64, 64, 32, 16)
+        self.inner = nn.ModuleList(Conv3x3(a, b) for a, b in pairwise(widths))
+        self.image = Conv3x3(16, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, 64, H, W) to (N, 1, H, W)."""
+        for conv in self.inner:
+            maps = torch.relu(conv(maps))
+        image: Tensor = self.image(maps)
+        return image
+
+
+class DenseFuse(FusionModel):
+    """DenseFuse. ``rule`` joins the maps, ``output`` says how the result becomes a picture."""
+
+    spec = SPEC
+
+    def __init__(self, rule: str = "average", output: str = "clip") -> None:
+        super().__init__()
+        self.rule, self.output = rule, output
+        self.encoder = Encoder()
+        self.decoder = Decoder()
+        self.apply(_initialise)
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fused image (N, 1, H, W) in [0, 1]; H, W >= 2."""
+        return finished(self.raw(infrared, visible), self.output)
+
+    def raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """What the decoder makes of the joined maps, (N, 1, H, W), about twice as bright by rule ``sum``."""
+        maps = fuse_maps(self.encoder(WHITE * infrared), self.encoder(WHITE * visible), self.rule)
+        fused: Tensor = self.decoder(maps)
+        return fused / WHITE
+
+    def reconstruct(self, image: Tensor) -> Tensor:
+        """The auto-encoder that training sees: encode and decode one image, without limits."""
+        rebuilt: Tensor = self.decoder(self.encoder(WHITE * image))
+        return rebuilt / WHITE
+
+    def inference_form(self) -> nn.Module:
+        """Both images in one batch, channels-last, narrow last layer: see ``_dense_inference``."""
+        from imfuse.models._dense_inference import FastDenseFuse
+
+        return FastDenseFuse(self)
+
+    @classmethod
+    def published_layout(cls) -> dict[str, str]:
+        """The authors' TensorFlow checkpoint; what its optimiser kept is left out by the reader."""
+        layers = {"encoder/conv1_1": "encoder.first"}
+        layers |= {f"encoder/dense_block_conv{i + 1}": f"encoder.dense.{i}" for i in range(3)}
+        layers |= {f"decoder/conv2_{i + 1}": f"decoder.inner.{i}" for i in range(3)}
+        layers["decoder/conv2_4"] = "decoder.image"
+        names = {f"{theirs}/kernel": f"{ours}.weight" for theirs, ours in layers.items()}
+        return names | {f"{theirs}/bias": f"{ours}.bias" for theirs, ours in layers.items()}
+
+    @classmethod
+    def from_release(cls, entries: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The authors' PyTorch checkpoint (``densefuse_gray.model``): there the newest maps come last.
+
+        Its last layer ends in a ReLU, which a picture does not show: levels below 0 are cut off anyway.
+        """
+        layers = {"conv1": "encoder/conv1_1"}
+        layers |= {f"DB1.denseblock.{i}.dense_conv": f"encoder/dense_block_conv{i + 1}" for i in range(3)}
+        layers |= {f"conv{i + 1}": f"decoder/conv2_{i}" for i in range(1, 5)}
+        parts = {"weight": "kernel", "bias": "bias"}
+        names = {f"{a}.conv2d.{part}": f"{b}/{name}" for a, b in layers.items() for part, name in parts.items()}
+        if not names.keys() & entries.keys():
+            return entries
+        turned = ("encoder/dense_block_conv2/kernel", "encoder/dense_block_conv3/kernel", "decoder/conv2_1/kernel")
+        found = {names.get(name, name): value for name, value in entries.items()}
+        return {name: _newest_first(value) if name in turned else value for name, value in found.items()}
+
+
+def _newest_first(weight: Tensor) -> Tensor:
+    """A kernel whose inputs are turned around, 16 maps at a time."""
+    return torch.cat(torch.split(weight, MAPS, dim=1)[::-1], dim=1) if weight.ndim == 4 else weight
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.trunc_normal_(module.weight, std=0.1, a=-0.2, b=0.2)
+        assert module.bias is not None
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,134 @@
+"""U2Fusion: one dense network for several fusion tasks, trained without labels by how much each source has to say.
+
+Xu, Ma, Jiang, Guo and Ling, "U2Fusion: A Unified Unsupervised Image Fusion Network", IEEE TPAMI 2022.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.layers.blocks import Conv3x3
+from imfuse.layers.output import finished
+from imfuse.models._base import FusionModel
+
+SPEC = ModelSpec(
+    name="u2fusion",
+    title="U2Fusion",
+    paper=Paper(
+        title="U2Fusion: A Unified Unsupervised Image Fusion Network",
+        venue="IEEE Transactions on Pattern Analysis and Machine Intelligence",
+        year=2022,
+        doi="10.1109/TPAMI.2020.3012548",
+    ),
+    summary="both images through one dense network, trained by the information of each; 659,217 parameters",
+    min_size=2,
+    # ten 3x3 convolutions in a row
+    halo=10,
+    memory_per_pixel=4500,
+    options=(
+        Option(
+            "first",
+            ("infrared", "visible"),
+            "infrared",
+            "the first of the two inputs; training knows both orders, the published pictures this one",
+        ),
+        Option(
+            "output",
+            ("clip", "stretch", "max"),
+            "clip",
+            "clip: as computed; stretch: least and largest value become black and white, as in the published pictures; "
+            "max: the largest alone, as in the authors' script",
+            whole=("stretch", "max"),
+        ),
+    ),
+)
+
+MAPS = 44
+"""Maps that each layer of the encoder adds."""
+SLOPE = 0.2
+"""Of the leaky ReLU below 0."""
+
+
+class Encoder(nn.Module):
+    """Two images to 264 maps: each layer sees all maps before it, the newest first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = Conv3x3(2, MAPS)
+        self.dense = nn.ModuleList(Conv3x3(MAPS * count, MAPS) for count in range(1, 6))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 2, H, W) to (N, 264, H, W)."""
+        maps = F.leaky_relu(self.first(images), SLOPE)
+        for conv in self.dense:
+            maps = torch.cat([F.leaky_relu(conv(maps), SLOPE), maps], dim=1)
+        return maps
+
+
+class Decoder(nn.Module):
+    """264 maps to one, without its last activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (6 * MAPS, 128, 64, 32)
+        self.inner = nn.ModuleList(Conv3x3(a, b) for a, b in pairwise(widths))
+        self.image = Conv3x3(32, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, 264, H, W) to (N, 1, H, W)."""
+        for conv in self.inner:
+            maps = F.leaky_relu(conv(maps), SLOPE)
+        image: Tensor = self.image(maps)
+        return image
+
+
+class U2Fusion(FusionModel):
+    """U2Fusion. ``first`` orders the inputs, ``output`` says how the result becomes a picture."""
+
+    spec = SPEC
+
+    def __init__(self, first: str = "infrared", output: str = "clip") -> None:
+        super().__init__()
+        self.first, self.output = first, output
+        self.encoder = Encoder()
+        self.decoder = Decoder()
+        self.apply(_initialise)
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fused image (N, 1, H, W) in [0, 1]; H, W >= 2."""
+        return finished(self.fuse(self.join(infrared, visible)), self.output)
+
+    def join(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """The two inputs (N, 2, H, W) in their order."""
+        return torch.cat([infrared, visible] if self.first == "infrared" else [visible, infrared], dim=1)
+
+    def fuse(self, images: Tensor) -> Tensor:
+        """What the network makes of its two inputs, within 0 and 1: (N, 2, H, W) to (N, 1, H, W)."""
+        return torch.tanh(self.decoder(self.encoder(images))) / 2 + 0.5
+
+    def inference_form(self) -> nn.Module:
+        """Channels-last, in parts, narrow last layer: see ``_dense_inference``."""
+        from imfuse.models._dense_inference import FastU2Fusion
+
+        return FastU2Fusion(self)
+
+    @classmethod
+    def published_layout(cls) -> dict[str, str]:
+        """The authors' TensorFlow checkpoint; one serves all their tasks."""
+        layers = {"Generator/encoder/conv1_1": "encoder.first", "Generator_1/decoder/conv2_4": "decoder.image"}
+        layers |= {f"Generator/encoder/dense_block_conv{i + 1}": f"encoder.dense.{i}" for i in range(5)}
+        layers |= {f"Generator_1/decoder/conv2_{i + 1}": f"decoder.inner.{i}" for i in range(3)}
+        names = {f"{theirs}/kernel": f"{ours}.weight" for theirs, ours in layers.items()}
+        return names | {f"{theirs}/bias": f"{ours}.bias" for theirs, ours in layers.items()}
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d):
+        nn.init.trunc_normal_(module.weight, std=0.05, a=-0.1, b=0.1)
+        assert module.bias is not None
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,50 @@
+"""Ways from what a network computes to a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from imfuse.layers.output import finished
+
+
+def levels(image: torch.Tensor) -> np.ndarray:
+    return np.floor(image.double().numpy() * 255 + 0.5).astype(int)
+
+
+def raw() -> torch.Tensor:
+    return 3 * torch.rand(3, 1, 40, 50, generator=torch.Generator().manual_seed(0)) - 1
+
+
+def test_clip() -> None:
+    assert torch.equal(finished(raw(), "clip"), raw().clamp(0, 1))
+
+
+def test_stretch_is_of_each_image_by_itself() -> None:
+    image = raw() * torch.tensor([1.0, 0.1, 5.0])[:, None, None, None]
+    for i, found in enumerate(finished(image, "stretch")):
+        low, high = image[i].min(), image[i].max()
+        torch.testing.assert_close(found, (image[i] - low) / (high - low))
+        assert (found.min(), found.max()) == (0, 1)
+
+
+def test_max() -> None:
+    torch.testing.assert_close(finished(raw()[:1], "max"), (raw()[:1] / raw()[:1].max()).clamp(0, 1))
+    assert finished(torch.zeros(1, 1, 4, 4), "max").max() == 0
+    assert finished(-torch.ones(1, 1, 4, 4), "max").max() == 0
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0, 0.25, 7.0])
+def test_an_even_image_stays_even(value: float) -> None:
+    image = torch.full((2, 1, 5, 5), value)
+    assert torch.equal(finished(image, "stretch"), torch.zeros_like(image))
+    assert torch.equal(finished(image, "clip"), image.clamp(0, 1))
+
+
+@pytest.mark.parametrize("how", ["clip", "stretch"])
+def test_levels_are_cut_off(how: str) -> None:
+    """Rounding the result gives what cutting the decimals of the uncut one gives, whole levels included."""
+    for image in (raw(), torch.arange(256.0).reshape(1, 1, 16, 16) / 255):
+        wanted = np.floor(finished(image, how).double().numpy() * 255 + 1e-4).astype(int)
+        assert np.array_equal(levels(finished(image, f"{how}-cut")), wanted)
