@@ -12,7 +12,7 @@ from imfuse.core.spec import ModelSpec
 from imfuse.layers.padding import crop_to, pad_to, round_up
 
 SMALLEST = 64
-FAST = 240
+FAST = 256
 """Side of tiles that are fast on a processor: larger ones leave its caches, smaller ones compute more halo."""
 
 

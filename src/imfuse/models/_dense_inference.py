@@ -1,4 +1,4 @@
-"""DenseFuse and U2Fusion for inference: channels-last, few copies, a narrow last layer.
+"""DenseFuse and U2Fusion for inference: channels-last, in parts, a narrow last layer.
 
 ``benchmarks/speed.py`` compares them with the plain modules, which stay as their oracles.
 """
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.layers.blocks import conv_mirrored, sum_shifted, tap_weights
+from imfuse.layers.blocks import sum_shifted, tap_weights
+from imfuse.layers.filters import reflect_pad
 from imfuse.layers.output import finished
 from imfuse.layers.rules import fuse_maps
 from imfuse.layers.tiles import in_tiles
@@ -38,7 +39,7 @@ class _Layers(nn.Module):
 
     def layer(self, x: Tensor, number: int) -> Tensor:
         """One convolution and its activation."""
-        y = conv_mirrored(x, getattr(self, f"weight{number}"), getattr(self, f"bias{number}"))
+        y = F.conv2d(reflect_pad(x, 1), getattr(self, f"weight{number}"), getattr(self, f"bias{number}"))
         return F.leaky_relu_(y, self.slope)
 
     def encode(self, images: Tensor) -> Tensor:
