@@ -29,7 +29,7 @@ def test_both_stages_learn_and_the_result_fuses(
     assert list(load_stages("emma")) == ["emma_stage1", "emma_stage2"]
     files, start = find_pairs(pairs_folder), None
     states = []
-    for stage, epochs, share in (("emma_stage1", 8, 0.9), ("emma_stage2", 8, 0.975)):
+    for stage, epochs, share in (("emma_stage1", 12, 0.9), ("emma_stage2", 12, 0.975)):
         recipe = load_recipe(stage, [*SMALL, f"epochs={epochs}"])
         out = tmp_path / stage
         start = train(recipe, files, out, start=start, accelerator="cpu", devices=1, progress=False)
