@@ -76,6 +76,17 @@ def test_frozen_parts_have_no_gradient_no_optimiser_state_and_stay_in_evaluation
     assert module.network.encoder_vi.training
 
 
+def test_norms_of_frozen_parts_do_not_move(pairs_folder: Path, tmp_path: Path) -> None:
+    changes = [*SMALL, "data.rendered=0", "scores=[EN]", "convention=plain", "frozen=[encoder_ir]", "batch_size=5"]
+    recipe = load_recipe("psfusion_compact", changes)
+    files = find_pairs(pairs_folder)
+    trained = load_file(train(recipe, files, tmp_path, accelerator="cpu", devices=1, progress=False))
+    for name, value in trained.items():
+        if name.startswith("encoder_ir.") and "running_mean" in name:
+            assert not value.any(), name
+    assert trained["encoder_vi.norm.running_mean"].any()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

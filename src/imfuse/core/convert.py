@@ -106,12 +106,16 @@ def read_checkpoint(file: Path) -> dict[str, Tensor]:
             break
     if not isinstance(content, Mapping):
         raise WeightsError(f"{file}: expected named tensors, found {type(content).__name__}")
-    tensors = {name: value for name, value in _named(content) if isinstance(value, torch.Tensor)}
+    tensors = {
+        name: value
+        for name, value in _named(content)
+        if isinstance(value, torch.Tensor) and not name.endswith("num_batches_tracked")
+    }
     if not tensors:
         raise WeightsError(f"{file}: holds no named tensors")
     if odd := [n for n, v in tensors.items() if v.layout != torch.strided or v.is_quantized or v.is_meta]:
         raise WeightsError(f"{file}: {odd[0]} is not a plain tensor")
-    return {name: value for name, value in tensors.items() if not name.endswith("num_batches_tracked")}
+    return tensors
 
 
 def _named(content: Mapping[Any, Any]) -> Iterable[tuple[str, Any]]:

@@ -17,6 +17,8 @@ STAGES = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512
 """Channels of the convolutions of each stage; all stages but the first begin with a pooling."""
 ADDRESS = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 """torchvision's file (``VGG19_Weights.IMAGENET1K_V1``); the end of its name is the start of its SHA-256."""
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's colours in [0, 1]: torchvision's networks take colours less the one, divided by the other."""
 
 
 class VGG19(nn.Module):

@@ -16,11 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.layers.output import stretched
-from imfuse.layers.vgg import perceptual_network
+from imfuse.layers.vgg import DEVIATION, MEAN, perceptual_network
 
 WHITE = 255.0
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's colours."""
 
 
 @dataclass(frozen=True)

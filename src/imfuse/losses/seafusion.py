@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.layers.filters import own_precision
+from imfuse.losses.common import sobel_magnitude
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,3 @@ class Objective:
             "gradient": F.l1_loss(sobel_magnitude(fused), edges),
         }
         return parts["intensity"] + self.gradient * parts["gradient"], parts
-
-
-def sobel_magnitude(image: Tensor) -> Tensor:
-    """Sum of the magnitudes of both Sobel derivatives, not divided, zeros outside."""
-    across = image.new_tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]])
-    with own_precision(image):
-        both = F.conv2d(image, torch.stack([across, across.t()])[:, None], padding=1)
-    return both.abs().sum(1, keepdim=True)

@@ -16,12 +16,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.layers.filters import own_precision
-from imfuse.layers.vgg import perceptual_network
+from imfuse.layers.vgg import DEVIATION, MEAN, perceptual_network
 from imfuse.losses.common import ssim_map
 
 SIDE = 224
 """Of the images that VGG-16 sees; its colours are those of ImageNet, less their mean, divided by their deviation."""
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import nn
+
 from imfuse.core.spec import ModelSpec, Option, Paper
 from imfuse.models.transfusion import TransFusion
 
@@ -35,6 +37,13 @@ class TransFusionCompact(TransFusion):
 
     def __init__(self, guidance: str = "guided", perception: str = "on") -> None:
         super().__init__(guidance, perception)
+        # The decoder of stage 1 knows plain features: random convolutions before it would begin with noise, and little
+        # data does not lead out of that. The weights before them sum up to 2.6 or so.
+        for name, parameter in self.selection.named_parameters():
+            if name.endswith("weight"):
+                nn.init.dirac_(parameter)
+            if name.endswith("second.weight"):
+                parameter.data.div_(2.6)
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:

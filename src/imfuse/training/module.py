@@ -57,6 +57,8 @@ class FusionTraining(L.LightningModule):
         classes = self.network.classes
         self.segmentation = SegmentationScores(classes) if classes else None
         self.frozen = _freeze(self.network, recipe.frozen)
+        # Lightning leaves the modes as it finds them.
+        self.train()
 
     def train(self, mode: bool = True) -> Self:
         """Change the mode, but for frozen parts, whose norms must not move."""
