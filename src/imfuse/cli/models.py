@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+NO_WEIGHTS = "none ship: convert the authors' (imfuse convert), or train"
+
 
 def models(
     pattern: Annotated[str, typer.Argument(help="Shell pattern of names, such as 'auif*'.")] = "*",
