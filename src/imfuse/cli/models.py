@@ -27,7 +27,7 @@ def models(
         return (
             spec.name,
             title,
-            weights or ("not needed" if spec.training_free else "none"),
+            weights or ("not needed" if spec.training_free else NO_WEIGHTS),
             options or "none",
             ", ".join(spec.dtypes),
         )
