@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
 from imfuse.models.transfusion import TransFusion
 
 SPEC = ModelSpec(
@@ -25,6 +25,16 @@ SPEC = ModelSpec(
     options=(
         Option("guidance", ("independent", "guided"), "guided", "maps of places by level, or deep guides shallow"),
         Option("perception", ("on", "off"), "on", "off: the mean of both images' features, unweighted (ablation)"),
+    ),
+    weights=(
+        WeightsSpec(
+            name="default",
+            file="transfusion_compact.safetensors",
+            sha256="470e14ca2951d6dbef8c3ff0a201034077936670d40e9ec2ff1ee0472e1c8d68",
+            recipe="transfusion_compact (both stages)",
+            data="RoadScene train (180 pairs)",
+            date="2026-11-21",
+        ),
     ),
 )
 
