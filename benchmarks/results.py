@@ -42,7 +42,7 @@ ROWS = (
 FIGURE_WIDTH = 1600
 
 
-def plan_of(shared: Path, work: Path, learned: bool = False) -> Plan:
+def plan_of(shared: Path, work: Path, sets: Sequence[str], learned: bool = False) -> Plan:
     """All methods that are ready, those whose authors' checkpoints are at hand once more, and published pictures.
 
     ``learned`` leaves out those of ``imfuse.classical``.
@@ -60,7 +60,9 @@ def plan_of(shared: Path, work: Path, learned: bool = False) -> Plan:
                 convert([checkpoints], weights, name)
             models.append({"model": name, "weights": str(weights), "name": f"{name} (authors)"})
     fused = {folder.name: {"tno": folder} for folder in sorted((shared / "truth" / "fused").glob("*/"))}
-    return make_plan({"data": {n: shared / "data" / d for n, d in SETS.items()}, "models": models, "fused": fused})
+    return make_plan(
+        {"data": {n: shared / "data" / d for n, d in SETS.items() if n in sets}, "models": models, "fused": fused}
+    )
 
 
 def draw(results: Results, work: Path, pairs: Sequence[tuple[str, str | int]], target: Path) -> None:
@@ -110,6 +112,7 @@ def main() -> int:
     parser.add_argument("-o", "--out", type=Path, required=True, help="the Markdown file")
     parser.add_argument("--work", type=Path, default=Path("runs/results"), help="folder of the benchmark")
     parser.add_argument("--workers", type=int)
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
     parser.add_argument("--learned", action="store_true", help="leave out the methods of imfuse.classical")
     args = parser.parse_args()
 
@@ -117,13 +120,13 @@ def main() -> int:
         print(f"{step.done} of {step.total} {step.name}", file=sys.stderr)
 
     results = run_benchmark(
-        plan_of(args.shared, args.work, args.learned), args.work, workers=args.workers, progress=tell
+        plan_of(args.shared, args.work, args.sets, args.learned), args.work, workers=args.workers, progress=tell
     )
     results.write(args.work / "results.json")
     write_tables(results, args.work)
     write_report(results, args.work)
     picture = args.out.parent / "images" / "results.jpg"
-    draw(results, args.work, ROWS, picture)
+    draw(results, args.work, [row for row in ROWS if row[0] in args.sets], picture)
     write_file(args.out, page_of(results, f"images/{picture.name}").encode())
     return 0 if results.complete else 1
 

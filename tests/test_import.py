@@ -21,6 +21,7 @@ PUBLIC = [
     "PairError",
     "RecipeError",
     "Scores",
+    "Segmenter",
     "WeightsError",
     "__version__",
     "create_model",

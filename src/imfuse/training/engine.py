@@ -117,12 +117,13 @@ def train(
     )
     with interrupt, warnings.catch_warnings():
         # Pairs come from memory, the folder holds the recipe already, a recipe may validate on nothing or without
-        # labels, and EpochBatches skips what was seen before a stop.
+        # labels or freeze parts, and EpochBatches skips what was seen before a stop.
         for advice in (
             "does not have many workers",
             "exists and is not empty",
             "across ranks is zero",
             "your dataloader is not resumable",
+            r"Found \d+ module\(s\) in eval mode",
             "is deprecated, use `isinstance",
             "of metric SegmentationScores was called before",
         ):
