@@ -40,6 +40,7 @@ ROWS = (
     ("nir_country", 3),
 )
 FIGURE_WIDTH = 1600
+CONVENTION = "refinefuse"
 
 
 def plan_of(shared: Path, work: Path, sets: Sequence[str], learned: bool = False) -> Plan:
@@ -60,9 +61,8 @@ def plan_of(shared: Path, work: Path, sets: Sequence[str], learned: bool = False
                 convert([checkpoints], weights, name)
             models.append({"model": name, "weights": str(weights), "name": f"{name} (authors)"})
     fused = {folder.name: {"tno": folder} for folder in sorted((shared / "truth" / "fused").glob("*/"))}
-    return make_plan(
-        {"data": {n: shared / "data" / d for n, d in SETS.items() if n in sets}, "models": models, "fused": fused}
-    )
+    data = {name: shared / "data" / folder for name, folder in SETS.items() if name in sets}
+    return make_plan({"data": data, "models": models, "fused": fused, "convention": CONVENTION})
 
 
 def draw(results: Results, work: Path, pairs: Sequence[tuple[str, str | int]], target: Path) -> None:
@@ -81,21 +81,21 @@ def draw(results: Results, work: Path, pairs: Sequence[tuple[str, str | int]], t
     picture.save(target, quality=88)
 
 
-def page_of(results: Results, picture: str) -> str:
-    """The page as Markdown."""
+def page_of(results: Results, picture: str, choices: str) -> str:
+    """The page as Markdown; ``choices`` are the arguments of the command that name what is in it."""
     convention, environment = results.convention["name"], results.environment
     made = f"imfuse {results.imfuse}, torch {environment['torch']}, {environment['device']}, {results.date[:10]}"
     return "\n".join([
         "# Results",
         "",
-        "Printed by `python benchmarks/results.py --shared DIR -o docs/results.md`, which runs"
+        f"Printed by `python benchmarks/results.py --shared DIR -o docs/results.md{choices}`, which runs"
         " [`imfuse benchmark`](guide/benchmark.md).",
         f"Means over the pairs of each set under the convention `{convention}`; see [Metrics](metrics.md). **Bold** is"
         " best, underlined second; `rank` is the mean rank over pairs and metrics.",
         "A model alone has the weights that ship; *(authors)* has its authors' published checkpoint, run through this"
         " library. Names that are no model are pictures that others published.",
         "MSRS is a sample of 17 of its 361 test pairs, M3FD one of 10. [RefineFuse beside its article]"
-        "(results_refinefuse.md) has these sets and scans under the article's convention.",
+        "(results_refinefuse.md) has its tables, and scans.",
         "",
         f"![Infrared, visible and fused pictures of eight pairs]({picture})",
         "",
@@ -126,8 +126,10 @@ def main() -> int:
     write_tables(results, args.work)
     write_report(results, args.work)
     picture = args.out.parent / "images" / "results.jpg"
+    choices = "" if len(args.sets) == len(SETS) else f" --sets {' '.join(args.sets)}"
+    choices += " --learned" if args.learned else ""
     draw(results, args.work, [row for row in ROWS if row[0] in args.sets], picture)
-    write_file(args.out, page_of(results, f"images/{picture.name}").encode())
+    write_file(args.out, page_of(results, f"images/{picture.name}", choices).encode())
     return 0 if results.complete else 1
 
 

@@ -60,26 +60,25 @@ class ChannelGate(nn.Module):
 
 
 class ChannelPerception(nn.Module):
-    """Cross-modal channel perception: what one image weighs more than the other is strengthened; the mean of both."""
+    """Cross-modal channel perception: what one image weighs more than the other is strengthened; the mean of both.
 
-    def __init__(self, channels: int, reduction: int) -> None:
+    Not ``weighted``: the mean alone.
+    """
+
+    def __init__(self, channels: int, reduction: int, weighted: bool = True) -> None:
         super().__init__()
+        self.weighted = weighted
         self.infrared = ChannelGate(channels, reduction)
         self.visible = ChannelGate(channels, reduction)
+        self.requires_grad_(weighted)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Merged features, (N, C, H, W)."""
+        if not self.weighted:
+            return (infrared + visible) / 2
         weight_ir, weight_vi = self.infrared(infrared), self.visible(visible)
         gain_ir, gain_vi = torch.sigmoid(2 * weight_ir - weight_vi), torch.sigmoid(2 * weight_vi - weight_ir)
         return (infrared * (1 + gain_ir) + visible * (1 + gain_vi)) / 2
-
-
-class Mean(nn.Module):
-    """Stands for channel perception in an ablation."""
-
-    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Mean of the features of both images."""
-        return (infrared + visible) / 2
 
 
 class SpatialAttention(nn.Module):
@@ -169,7 +168,7 @@ class TransFusion(FusionModel):
         self.decoder = Decoder(self.divisor)
         pairs = zip(widths, REDUCTIONS, strict=True)
         self.perception = nn.ModuleList(
-            ChannelPerception(width, reduction) if perception == "on" else Mean() for width, reduction in pairs
+            ChannelPerception(width, reduction, weighted=perception == "on") for width, reduction in pairs
         )
         self.attention = nn.ModuleList(SpatialAttention() for _ in widths)
         self.selection = nn.ModuleList(Selection(width) for width in widths)
