@@ -206,6 +206,10 @@ class Fuser:
 
     def fuse_luminance(self, pair: Prepared) -> Float:
         """Run the network on a prepared pair: (H, W) in [0, 1]. Second step, the only one that needs the device."""
+        return cast(Float, self.run(pair, self.network)[0, 0].float().numpy(force=True))
+
+    def run(self, pair: Prepared, function: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """What a function of the two images, the network or a part of it, gives for a prepared pair: (1, C, H, W)."""
         height, width = pair.visible.shape
         spec, tile = self.spec, self._tile(height, width)
         # Pictures stay float32 whatever the network computes in: bfloat16 has fewer levels than they have.
@@ -217,8 +221,7 @@ class Fuser:
                 infrared, visible = (image.to(self.device) for image in images)
                 sizes = {"tile": tile, "halo": spec.halo or 0, "multiple": spec.multiple, "min_size": spec.min_size}
                 zeros = self.fit == "zero"
-                fused = fuse_tiled(self.network, infrared, visible, zeros=zeros, **sizes)  # type: ignore[arg-type]
-                return cast(Float, fused[0, 0].float().numpy(force=True))
+                return fuse_tiled(function, infrared, visible, zeros=zeros, **sizes)  # type: ignore[arg-type]
         except (RuntimeError, MemoryError, cv2.error) as error:
             if _is_out_of_memory(error):
                 raise ModelError(self._memory_advice(height, width)) from error

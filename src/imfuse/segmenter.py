@@ -15,14 +15,13 @@ from torch import Tensor
 from imfuse import __version__, _kinds
 from imfuse._kinds import PathLike, Picture, read
 from imfuse.core.errors import ImageError, ImfuseError, ModelError, PairError
-from imfuse.core.registry import get_spec, list_models, model_class
+from imfuse.core.registry import get_spec, list_models
 from imfuse.core.weights import model_of
 from imfuse.data import PALETTE
 from imfuse.data.pairs import label_files, read_labels
 from imfuse.folder import FINGERPRINT, Progress, file_digest, is_finished, make_output
 from imfuse.fuser import Fuser, Prepared
 from imfuse.imaging import Pair, check_same_size, match_folders, quantise, write_image
-from imfuse.layers.padding import crop_to, pad_to
 from imfuse.metrics.segmentation import confusion_matrix
 
 Classes = npt.NDArray[np.uint8]
@@ -60,9 +59,9 @@ class Segmenter:
 
     def __init__(self, model: str | None = None, weights: str | Path | None = "default", **settings: Any) -> None:
         name = model or (DEFAULT if weights in ("default", None) else model_of(weights))
-        self.classes = 0 if get_spec(name).training_free else model_class(name).classes
+        self.classes = get_spec(name).classes
         if not self.classes:
-            able = [other for other in list_models("psfusion*") if model_class(other).classes]
+            able = [other for other in list_models() if get_spec(other).classes]
             raise ModelError(f"{name}: fuses, but does not segment; these do: {', '.join(able)} (--model)")
         self.fuser = Fuser(name, weights, **settings)
         if self.fuser.fit == "resize":
@@ -79,15 +78,8 @@ class Segmenter:
 
     def segment(self, pair: Prepared) -> Classes:
         """Class numbers of a prepared pair, (H, W) uint8."""
-        spec, device = self.fuser.spec, self.fuser.device
-        colours = pair.colours if spec.colour else None
-        second = pair.visible[None] if colours is None else colours.transpose(2, 0, 1)
-        images = [torch.from_numpy(np.ascontiguousarray(x))[None] for x in (pair.infrared[None], second)]
-        with torch.inference_mode():
-            padded = [pad_to(image.to(device), spec.multiple, spec.min_size) for image in images]
-            logits = cast(Any, self.fuser.network).segment(*padded)
-            classes = crop_to(logits, *pair.visible.shape)[0].argmax(0)
-        return cast(Classes, classes.to(torch.uint8).numpy(force=True))
+        logits = self.fuser.run(pair, cast(Any, self.fuser.network).segment)
+        return cast(Classes, logits[0].argmax(0).to(torch.uint8).numpy(force=True))
 
     def files(self, infrared: PathLike, visible: PathLike, out: PathLike, *, overwrite: bool = False) -> bool:
         """Write the classes of two files to ``out/labels/NAME.png`` and a picture of them to ``out/overlay/NAME.png``.

@@ -61,6 +61,7 @@ class ModelSpec:
     ``multiple`` and ``min_size`` are what ``forward`` asks of height and width; callers pad.
     ``halo`` is the radius of the receptive field in pixels: tiles that overlap by it give what the whole image gives.
     ``halo=None`` means that no finite halo does, and ``not_tileable`` says why.
+    ``classes`` is how many classes the field ``semantic`` of a prediction tells apart; 0 where there is none.
     A ``training_free`` method has nothing to learn or to load. Entries of weights whose name begins with one of
     ``training_parts`` serve training alone: a network that is built without them leaves them in the file.
     ``memory_per_pixel`` is the peak number of bytes that the inference form needs per pixel of the pair in float32.
@@ -82,6 +83,7 @@ class ModelSpec:
     weights: tuple[WeightsSpec, ...] = ()
     training_free: bool = False
     training_parts: tuple[str, ...] = ()
+    classes: int = 0
 
     def check_options(self, options: dict[str, str]) -> dict[str, str]:
         """Fill in defaults; raise ``ModelError`` for an unknown option or value."""

@@ -31,8 +31,6 @@ class FusionModel(nn.Module):
     """
 
     spec: ClassVar[ModelSpec]
-    classes: ClassVar[int] = 0
-    """How many classes the field ``semantic`` of a prediction tells apart; 0 where there is none."""
     initial_url: ClassVar[str] = ""
     """Where the file of ``initial_layout`` can be had; the end of its name is the start of its SHA-256."""
 

@@ -50,6 +50,7 @@ SPEC = ModelSpec(
     "tiles",
     memory_per_pixel=900,
     dtypes=("float32", "bfloat16"),
+    classes=9,
     options=(Option("injection", ("on", "off"), "on", "semantic features scale and shift those of the scene"),),
 )
 
@@ -88,7 +89,6 @@ class PSFusion(FusionModel):
     """PSFusion. Without ``injection`` the semantic features serve the segmentation alone."""
 
     spec = SPEC
-    classes = 9
     initial_url = "https://download.pytorch.org/models/resnet34-b627a593.pth"
     widths: ClassVar = Widths(encoder=(32, 64, 64, 128, 256, 512), blocks=(3, 4, 6, 3), deep=64, shallow=32, growth=16)
 
@@ -110,7 +110,7 @@ class PSFusion(FusionModel):
         self.head = ImageHead(shallow)
         self.head_vi = nn.Sequential(Mask(shallow), ImageHead(shallow))
         self.head_ir = nn.Sequential(Mask(shallow), ImageHead(shallow))
-        self.segmentation = Segmentation(deep, self.classes)
+        self.segmentation = Segmentation(deep, self.spec.classes)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused luminance (N, 1, H, W) in [0, 1] of (N, 1, H, W) and of (N, 1, H, W) or, in colour, (N, 3, H, W)."""

@@ -24,6 +24,7 @@ SPEC = ModelSpec(
     "tiles",
     memory_per_pixel=500,
     dtypes=("float32", "bfloat16"),
+    classes=9,
     options=(Option("injection", ("on", "off"), "on", "semantic features scale and shift those of the scene"),),
     weights=(
         WeightsSpec(

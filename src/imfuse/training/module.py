@@ -54,7 +54,7 @@ class FusionTraining(L.LightningModule):
             self.scores = FusionScores(recipe.scores, recipe.convention)
         except MetricError as error:
             raise RecipeError(f"scores: {error}") from None
-        classes = self.network.classes
+        classes = self.network.spec.classes
         self.segmentation = SegmentationScores(classes) if classes else None
         self.frozen = _freeze(self.network, recipe.frozen)
         # Lightning leaves the modes as it finds them.
