@@ -17,7 +17,8 @@ from torch import Tensor
 import imfuse
 from imfuse.classical._latlrr import choose_patches, learn_projection
 from imfuse.classical.mdlatlrr import SIDE, SPEC, MDLatLRR
-from imfuse.core.weights import SHIPPED, file_hash, save_weights
+from imfuse.core.spec import SHIPPED
+from imfuse.core.weights import file_hash, save_weights
 from imfuse.data import render_scene
 from imfuse.data.pairs import find_pairs, load_pair
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from imfuse.core.convert import convert
+from authors import AUTHORS, converted
 from imfuse.core.registry import create_model
 from imfuse.imaging import read_image
 
@@ -27,27 +27,8 @@ Gray = NDArray[np.uint8]
 SETS = {"tno": "tno", "nir": "nir_country", "flir": "flir_gray_test"}
 
 
-@dataclass(frozen=True)
-class Method:
-    """The authors' checkpoint, the options that their pictures were made with, and how far ours may be from them.
-
-    ``bound`` is the largest share of the pixels of one picture that may differ, by one level.
-    """
-
-    checkpoint: str
-    options: dict[str, str]
-    bound: float
-
-
-METHODS = {
-    "auif": Method("checkpoints", {"rule": "sum"}, 0.0003),
-    "didfuse": Method("checkpoints", {"rule": "sum"}, 0.0001),
-    "densefuse": Method(
-        "densefuse_model_bs2_epoch4_all_weight_1e2.ckpt.index", {"rule": "sum", "output": "stretch"}, 0.001
-    ),
-    "seafusion": Method("SeAFusion.pth", {"output": "stretch-cut"}, 0.001),
-    "u2fusion": Method("model.ckpt.index", {"output": "stretch"}, 0.001),
-}
+PUBLISHED = ("auif", "densefuse", "didfuse", "seafusion", "u2fusion")
+"""Methods whose published pictures are at hand."""
 # The authors' visible image differs from the public one, so no picture can be compared (fact sheet, section 7).
 LEFT_OUT = "IR40.bmp"
 
@@ -91,9 +72,7 @@ def _by_content(folder: Path) -> dict[str, Gray]:
 def load(shared: Path, method: str, plain: bool) -> torch.nn.Module:
     """The method with the authors' weights, as inference runs it or as published (``plain``)."""
     with tempfile.TemporaryDirectory() as folder:
-        weights = Path(folder) / f"{method}.safetensors"
-        convert([shared / "official" / method / METHODS[method].checkpoint], weights)
-        model = create_model(method, weights, **METHODS[method].options)
+        model = create_model(method, converted(shared, method, Path(folder)), **AUTHORS[method].options)
     if plain:
         if method == "auif":
             model.form = "plain"
@@ -116,7 +95,7 @@ def difference(network: torch.nn.Module, sample: Sample) -> tuple[int, float]:
 def main() -> int:
     """Print the table; 1 where a bound is broken."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("method", choices=sorted(METHODS))
+    parser.add_argument("method", choices=sorted(PUBLISHED))
     parser.add_argument("--shared", type=Path, required=True, help="folder with official/ and data/")
     parser.add_argument("--plain", action="store_true", help="the network as published instead of its inference form")
     parser.add_argument("--sample", type=int, default=0, help="only so many pictures of each set")
@@ -132,7 +111,7 @@ def main() -> int:
         group = rows.setdefault(sample.group, [])
         if not args.sample or len(group) < args.sample:
             group.append((*difference(network, sample), sample.infrared.size))
-    options = ", ".join(f"{name}={value}" for name, value in METHODS[args.method].options.items())
+    options = ", ".join(f"{name}={value}" for name, value in AUTHORS[args.method].options.items())
     print(f"{args.method}, {'plain' if args.plain else 'inference'} form, authors' weights, {options}")
     print("| set | pictures | exact | largest difference | pixels that differ | worst picture |")
     print("|---|---|---|---|---|---|")
@@ -142,7 +121,7 @@ def main() -> int:
         print(
             f"| {group} | {len(results)} | {(levels == 0).sum()} | {levels.max()} | {share:.4%} | {shares.max():.4%} |"
         )
-    bound = METHODS[args.method].bound
+    bound = AUTHORS[args.method].bound
     broken = [r for results in rows.values() for r in results if r[0] > 1 or r[1] >= bound]
     print(f"bounds: 1 level, {bound:.2%} of the pixels of any picture: {'BROKEN' if broken else 'kept'}")
     return 1 if broken or not rows else 0

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from authors import entries
 from imfuse.benchmark.figure import Row, write_figure
 from imfuse.benchmark.plan import Plan, make_plan
 from imfuse.benchmark.report import write_report
 from imfuse.benchmark.results import Results
 from imfuse.benchmark.runner import run_benchmark
 from imfuse.benchmark.tables import markdown, tables_of, write_tables
-from imfuse.core.convert import convert
 from imfuse.core.registry import get_spec, list_models, model_class
 from imfuse.folder import Progress
 from imfuse.imaging import write_file
@@ -48,18 +48,13 @@ def plan_of(shared: Path, work: Path, sets: Sequence[str], learned: bool = False
 
     ``learned`` leaves out those of ``imfuse.classical``.
     """
-    models = []
+    models: list[dict[str, object]] = []
     for name in list_models():
         if learned and model_class(name).__module__.startswith("imfuse.classical"):
             continue
-        checkpoints = shared / "official" / name / "checkpoints"
         if get_spec(name).weights or get_spec(name).training_free:
             models.append({"model": name})
-        if checkpoints.is_dir():
-            weights = work / "weights" / f"{name}.safetensors"
-            if not weights.is_file():
-                convert([checkpoints], weights, name)
-            models.append({"model": name, "weights": str(weights), "name": f"{name} (authors)"})
+    models += entries(shared, work / "weights")
     fused = {folder.name: {"tno": folder} for folder in sorted((shared / "truth" / "fused").glob("*/"))}
     data = {name: shared / "data" / folder for name, folder in SETS.items() if name in sets}
     return make_plan({"data": data, "models": models, "fused": fused, "convention": CONVENTION})

@@ -20,7 +20,7 @@ from imfuse.benchmark.results import Results, read_results
 from imfuse.benchmark.runner import run_benchmark
 from imfuse.core.errors import MetricError, PairError, WeightsError
 from imfuse.core.registry import get_spec
-from imfuse.core.weights import SHIPPED
+from imfuse.core.spec import SHIPPED
 from imfuse.folder import Progress
 from imfuse.imaging import read_image, write_image
 

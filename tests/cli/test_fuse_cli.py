@@ -176,10 +176,32 @@ def test_version_help_and_models(capsys: pytest.CaptureFixture[str]) -> None:
     for words in ([], ["--help"], ["-h"]):
         assert main(words) == 0
         assert "fuse" in capsys.readouterr().out
-    assert main(["models"]) == 0
-    assert "auif" in capsys.readouterr().out
     assert main(["models", "nothing*"]) == 2
     one_error(capsys, "nothing*", "auif")
+
+
+def test_every_method_is_listed_with_its_size_weights_and_licence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models"]) == 0
+    listing = capsys.readouterr().out
+    assert all(f"\n{name} " in listing for name in imfuse.list_models())
+    for line, words in (
+        ("auif ", ("11,631", "default, 0.06 MB")),
+        ("adf ", ("none", "not needed")),
+        ("sdnet ", ("MIT",)),
+    ):
+        found = next(row for row in listing.splitlines() if row.startswith(line))
+        assert all(word in found for word in words)
+
+
+def test_one_method_is_described_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, words in (
+        ("auif", ("11,631", "rule=sum|average|l1 (sum)", "FLIR", "https://doi.org", "Apache-2.0")),
+        ("emma", ("none ship", "none given", "no:")),
+        ("adf", ("not needed", "mode=clean|faithful")),
+    ):
+        assert main(["models", name]) == 0
+        shown = " ".join(capsys.readouterr().out.split())
+        assert all(word in shown for word in words)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes of POSIX")

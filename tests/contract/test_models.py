@@ -14,7 +14,7 @@ from torch import Tensor
 
 from imfuse.core.errors import ModelError
 from imfuse.core.registry import create_model, get_spec, list_models, model_class
-from imfuse.core.weights import SHIPPED, file_hash, load_weights, read_header, save_weights
+from imfuse.core.weights import file_hash, load_weights, read_header, save_weights
 from imfuse.data import render_scene
 from imfuse.fuser import Fuser
 from imfuse.layers.padding import pad_to
@@ -87,7 +87,7 @@ def test_spec_is_complete(name: str) -> None:
 
 def test_shipped_weights_are_whole_and_say_where_they_come_from(name: str) -> None:
     for entry in get_spec(name).weights:
-        path = SHIPPED / entry.file
+        path = entry.path
         assert file_hash(path) == entry.sha256
         header = read_header(path)
         assert header["model"] == name
@@ -140,7 +140,7 @@ def test_inference_form_equals_the_plain_network(name: str, size: tuple[int, int
 def test_dtypes_are_those_stated(name: str, weights: Path) -> None:
     spec = get_spec(name)
     # What is stated is stated of trained weights; random ones may enlarge every rounding.
-    weights = SHIPPED / spec.weights[0].file if spec.weights else weights
+    weights = spec.weights[0].path if spec.weights else weights
     rendered = render_scene(40, 56)
     exact = Fuser(name, weights)(rendered.infrared, rendered.visible).astype(int)
     for dtype in ("bfloat16", "float16"):
@@ -184,6 +184,7 @@ def test_gradients_reach_every_parameter(name: str) -> None:
     model = build(name).train()
     if get_spec(name).training_free:
         assert not model.state_dict()
+    assert sum(parameter.numel() for parameter in model.parameters()) == get_spec(name).parameters
     if not list(model.parameters()):
         pytest.skip(f"{name} has no parameters")
     prediction = vars(model.predict(*padded_scene(name, 32, 32)))

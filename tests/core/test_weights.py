@@ -18,7 +18,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from imfuse.core import weights as weights_module
+from imfuse.core import spec as spec_module
 from imfuse.core.errors import WeightsError
 from imfuse.core.registry import create_model, get_spec
 from imfuse.core.spec import WeightsSpec
@@ -258,7 +258,7 @@ def test_paths_that_are_no_weights(tmp_path: Path) -> None:
 @pytest.fixture
 def shipped(file: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A specification whose entry ``small`` is ``file``."""
-    monkeypatch.setattr(weights_module, "SHIPPED", file.parent)
+    monkeypatch.setattr(spec_module, "SHIPPED", file.parent)
     return replace(
         SPEC, weights=(WeightsSpec("small", file.name, file_hash(file), "recipe", "rendered scenes", "2026-11-21"),)
     )

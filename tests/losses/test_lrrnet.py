@@ -29,6 +29,30 @@ def test_gram_of_random_features() -> None:
     torch.testing.assert_close(lrrnet.gram(features), wanted)
 
 
+def test_edges_of_a_ramp() -> None:
+    """A slope of 2 levels per pixel rises by 2 per pixel of the first level, by 16 of the fourth."""
+    rising, falling, *vertical = lrrnet.edges(2 * torch.arange(64.0).expand(1, 1, 64, 64))[0][0]
+    assert torch.all(rising[:, 1:-1] == 2)
+    assert not falling.any()
+    assert not torch.stack(vertical).any()
+    turned = lrrnet.edges(2 * torch.arange(64.0).flip(0)[:, None].expand(1, 1, 64, 64))[3][0]
+    assert [maps[1:-1].max().item() for maps in turned] == [0, 0, 0, 16]
+
+
+def test_without_vgg_the_loss_takes_edges() -> None:
+    class Given(torch.nn.Module):
+        def raw(self, infrared: torch.Tensor, visible: torch.Tensor) -> torch.Tensor:
+            return infrared + visible
+
+    batch = {name: torch.rand(2, 1, 16, 16) for name in ("infrared", "visible")}
+    objective = lrrnet.Objective(vgg=0, infrared_share=1)
+    loss, parts = objective(Given(), batch)
+    images = [255 * lrrnet.stretched(sum(batch.values()), 1e-5), *(255 * image for image in batch.values())]
+    wanted, wanted_parts = objective.terms(images, [lrrnet.edges(image) for image in images])
+    torch.testing.assert_close(loss, wanted)
+    assert parts.keys() == wanted_parts.keys()
+
+
 def test_perceptual_network_is_read_from_the_cache_of_downloads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,42 +2,101 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-NO_WEIGHTS = "none ship: convert the authors' (imfuse convert), or train"
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from imfuse.core.spec import ModelSpec
+
+NONE_SHIP = "none ship: convert the authors' (imfuse convert), or train (imfuse train)"
 
 
 def models(
-    pattern: Annotated[str, typer.Argument(help="Shell pattern of names, such as 'auif*'.")] = "*",
+    pattern: Annotated[str, typer.Argument(help="A method's name, or a shell pattern of names, such as 'psf*'.")] = "*",
 ) -> None:
-    """List the fusion methods: paper, options, number formats, shipped weights."""
+    """List the fusion methods; with the name of one: all about it, paper, options, weights, licences."""
     from rich.console import Console
-    from rich.table import Table
 
     from imfuse.core.errors import ModelError
     from imfuse.core.registry import get_spec, list_models
-    from imfuse.core.spec import ModelSpec
-
-    def row(spec: ModelSpec) -> tuple[str, ...]:
-        options = "\n".join(f"{o.name}={'|'.join(o.choices)} ({o.default})" for o in spec.options)
-        weights = "\n".join(f"{w.name}: {w.data}, {w.date}" for w in spec.weights)
-        title = f"{spec.title}, {spec.paper.year}\n[dim]{spec.summary}[/]"
-        return (
-            spec.name,
-            title,
-            weights or ("not needed" if spec.training_free else NO_WEIGHTS),
-            options or "none",
-            ", ".join(spec.dtypes),
-        )
 
     names = list_models(pattern)
     if not names:
         raise ModelError(f"no model matches {pattern!r}; there are {', '.join(list_models())}")
-    table = Table(box=None, padding=(0, 2, 1, 0), header_style="bold")
-    for heading in ("MODEL", "METHOD", "WEIGHTS", "OPTIONS (default)", "DTYPES"):
-        table.add_column(heading, no_wrap=heading == "MODEL", overflow="fold")
-    for name in names:
-        table.add_row(*row(get_spec(name)))
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if len(names) == 1:
+        console.print(_card(get_spec(names[0])))
+    else:
+        console.print(_overview([get_spec(name) for name in names]))
+        console.print(
+            "[dim]Licence: of the authors' code and weights; ours are Apache-2.0. More: imfuse models NAME[/]"
+        )
+
+
+def _overview(specs: list[ModelSpec]) -> Table:
+    """One line for each method."""
+    table = _grid(("MODEL", "METHOD", "PARAMETERS", "WEIGHTS", "LICENCE"))
+    for spec in specs:
+        shipped = "\n".join(f"{entry.name}, {_megabytes(entry.path.stat().st_size)}" for entry in spec.weights)
+        table.add_row(
+            spec.name,
+            f"{spec.title}, {spec.paper.year}",
+            f"{spec.parameters:,}" if spec.parameters else "none",
+            shipped or ("not needed" if spec.training_free else "convert or train"),
+            "" if spec.training_free else spec.authors_licence,
+        )
+    return table
+
+
+def _card(spec: ModelSpec) -> Table:
+    """All about one method."""
+    table = _grid(("", ""))
+    table.show_header = False
+    lines = [
+        (spec.name, f"{spec.title}: {spec.summary}"),
+        ("paper", f"{spec.paper.title}, {spec.paper.venue}, {spec.paper.year}\n{spec.paper.link}"),
+        ("takes", spec.inputs),
+        ("parameters", f"{spec.parameters:,}" if spec.parameters else "none"),
+    ]
+    for entry in spec.weights:
+        made = f"{entry.data}; recipe {entry.recipe}; {entry.date}; {entry.licence}"
+        lines.append(("weights", f"{entry.name}, {_megabytes(entry.path.stat().st_size)}: {made}"))
+    if not spec.weights:
+        lines.append(("weights", "not needed" if spec.training_free else NONE_SHIP))
+    if not spec.training_free:
+        lines.append(("licence", f"{spec.authors_licence} (of the authors' code and weights)"))
+    lines += [
+        ("option", f"{option.name}={'|'.join(option.choices)} ({option.default}): {option.help}")
+        for option in spec.options
+    ]
+    lines += [
+        ("dtypes", ", ".join(spec.dtypes)),
+        ("tiles", f"no: {spec.not_tileable}" if spec.halo is None else f"yes, that overlap by {spec.halo} pixels"),
+        ("memory", f"about {spec.memory_per_pixel:,} bytes per pixel"),
+    ]
+    for label, text in lines:
+        table.add_row(label, text)
+    return table
+
+
+def _grid(headings: tuple[str, ...]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for heading in headings:
+        right = heading == "PARAMETERS"
+        table.add_column(
+            heading, no_wrap=heading not in ("", "METHOD"), justify="right" if right else "left", overflow="fold"
+        )
+    return table
+
+
+def _megabytes(size: int) -> str:
+    """
+    >>> _megabytes(5_012_345), _megabytes(30_000)
+    ('5.0 MB', '0.03 MB')
+    """
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e6:.2f} MB"

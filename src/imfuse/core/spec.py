@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from imfuse.core.errors import ModelError
+
+SHIPPED = Path(__file__).resolve().parent.parent / "weights"
+"""Folder of the weights that ship with the library."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,11 @@ class WeightsSpec:
     date: str
     licence: str = "Apache-2.0"
 
+    @property
+    def path(self) -> Path:
+        """Where the file lies."""
+        return SHIPPED / self.file
+
 
 @dataclass(frozen=True)
 class ModelSpec:
@@ -65,6 +74,8 @@ class ModelSpec:
     A ``training_free`` method has nothing to learn or to load. Entries of weights whose name begins with one of
     ``training_parts`` serve training alone: a network that is built without them leaves them in the file.
     ``memory_per_pixel`` is the peak number of bytes that the inference form needs per pixel of the pair in float32.
+    ``parameters`` counts all that the network learns. ``authors_licence`` is that of the authors' code and weights,
+    which a converted checkpoint keeps; "none given" reserves all rights.
     """
 
     name: str
@@ -84,6 +95,8 @@ class ModelSpec:
     training_free: bool = False
     training_parts: tuple[str, ...] = ()
     classes: int = 0
+    parameters: int = 0
+    authors_licence: str = "not known"
 
     def check_options(self, options: dict[str, str]) -> dict[str, str]:
         """Fill in defaults; raise ``ModelError`` for an unknown option or value."""

@@ -18,8 +18,6 @@ from imfuse.core.spec import ModelSpec
 if TYPE_CHECKING:
     from torch import Tensor
 
-SHIPPED = Path(__file__).resolve().parent.parent / "weights"
-
 
 def resolve_weights(spec: ModelSpec, weights: str | Path) -> Path:
     """Path of a shipped entry (by name) or of a file (by path); ``WeightsError`` where there is neither.
@@ -39,7 +37,7 @@ def resolve_weights(spec: ModelSpec, weights: str | Path) -> Path:
         entry = spec.find_weights(weights)
     except ModelError as error:
         raise WeightsError(f"{error}; a file is given by its path (--weights FILE.safetensors)") from None
-    path = SHIPPED / entry.file
+    path = entry.path
     if not path.is_file():
         raise WeightsError(f"{path}: shipped weights are missing; install imfuse again")
     if file_hash(path) != entry.sha256:

@@ -2,7 +2,8 @@
 
 All images are compared in gray levels, 0 to 255; the result's range is stretched to them first, image by image, since
 the network leaves it open. VGG-16 of ImageNet is a file that the user has: see ``layers.vgg.perceptual_network``. It is
-torchvision's, which sees normalised images; the authors' release of it sees gray levels.
+torchvision's, which sees normalised images; the authors' release of it sees gray levels. For those who do not have it
+there are features that need no weights: see ``edges``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from imfuse.layers.filters import own_precision
 from imfuse.layers.output import stretched
 from imfuse.layers.vgg import DEVIATION, MEAN, perceptual_network
 
@@ -26,7 +28,8 @@ class Objective:
     """Weights are those of the released code. The batch holds ``infrared`` and ``visible`` (N, 1, H, W), registered.
 
     ``middle`` and ``deep`` weigh the features of levels 2 and 3, which are to be ``infrared_share`` times those of the
-    infrared and ``visible_share`` times those of the visible image.
+    infrared and ``visible_share`` times those of the visible image. ``vgg`` 1 takes the features of VGG-16, 0 edges,
+    which need other weights.
     """
 
     pixel: float = 10.0
@@ -36,15 +39,15 @@ class Objective:
     texture: float = 2000.0
     infrared_share: float = 3.0
     visible_share: float = 0.5
+    vgg: float = 1.0
 
     def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and its named parts."""
         infrared, visible = batch["infrared"], batch["visible"]
         fused = WHITE * stretched(model.raw(infrared, visible).float(), 1e-5)
         images = fused, WHITE * infrared, WHITE * visible
-        vgg = perceptual_network(fused.device)
-        mean, deviation = (fused.new_tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
-        features = [vgg((image / WHITE - mean) / deviation)[:4] for image in images]
+        with own_precision(fused):
+            features = [perceptual(image) if self.vgg else edges(image) for image in images]
         return self.terms(images, features)
 
     def terms(self, images: Sequence[Tensor], features: Sequence[Sequence[Tensor]]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -62,6 +65,29 @@ class Objective:
             "texture": F.mse_loss(gram(of_fused[3]), gram(of_ir[3])),
         }
         return torch.stack([getattr(self, name) * part for name, part in parts.items()]).sum(), parts
+
+
+def perceptual(image: Tensor) -> list[Tensor]:
+    """Features of VGG-16 after the last ReLU of its first four stages, of an image (N, 1, H, W) in gray levels."""
+    mean, deviation = (image.new_tensor(values)[:, None, None] for values in (MEAN, DEVIATION))
+    levels: list[Tensor] = perceptual_network(image.device)((image / WHITE - mean) / deviation)
+    return levels[:4]
+
+
+def edges(image: Tensor) -> list[Tensor]:
+    """Rising and falling edges of both directions, four levels of (N, 4, h, w), each level half as large as the last.
+
+    ``image`` is (N, 1, H, W), H, W >= 8; the units are its own, per pixel of the level.
+
+    >>> [tuple(level.shape) for level in edges(torch.rand(1, 1, 64, 48))]
+    [(1, 4, 64, 48), (1, 4, 32, 24), (1, 4, 16, 12), (1, 4, 8, 6)]
+    """
+    sobel = image.new_tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]) / 8
+    kernels = torch.stack([sobel, -sobel, sobel.T, -sobel.T])[:, None]
+    levels = [image]
+    for _ in range(3):
+        levels.append(F.avg_pool2d(levels[-1], 2))
+    return [F.conv2d(F.pad(level, (1, 1, 1, 1), mode="replicate"), kernels).relu() for level in levels]
 
 
 def gram(features: Tensor) -> Tensor:

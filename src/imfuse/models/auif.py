@@ -28,7 +28,8 @@ SPEC = ModelSpec(
         doi="10.1109/TCSVT.2021.3075745",
         arxiv="2005.05896",
     ),
-    summary="algorithm unrolling: base and detail maps of 11,631 parameters, exact 5x5 form, very fast",
+    summary="algorithm unrolling: base and detail maps, exact 5x5 form, very fast",
+    parameters=11_631,
     min_size=10,
     # 9 (start filter) + 10 layers x 2 + 1 (activity of rule l1) + 1 (decoder)
     halo=31,

@@ -28,7 +28,9 @@ SPEC = ModelSpec(
         doi="10.1109/TIP.2018.2887342",
         arxiv="1804.08361",
     ),
-    summary="auto-encoder with a dense block, maps of the two images joined by a rule; 74,193 parameters",
+    summary="auto-encoder with a dense block, maps of the two images joined by a rule",
+    parameters=74_193,
+    authors_licence="none given",
     min_size=2,
     # eight 3x3 convolutions in a row and the activity of rule l1
     halo=9,

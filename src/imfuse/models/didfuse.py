@@ -26,7 +26,8 @@ SPEC = ModelSpec(
         doi="10.24963/ijcai.2020/135",
         arxiv="2003.09210",
     ),
-    summary="auto-encoder with background and detail maps of 64 channels each, 260,935 parameters",
+    summary="auto-encoder with background and detail maps of 64 channels each",
+    parameters=260_935,
     min_size=2,
     # six 3x3 convolutions in a row and the activity of rule l1
     halo=7,

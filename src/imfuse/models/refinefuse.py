@@ -27,7 +27,8 @@ SPEC = ModelSpec(
     paper=Paper(
         title="RefineFuse", venue="Visual Intelligence", year=2025, url="https://link.springer.com/journal/44267"
     ),
-    summary="features interact at four scales, with attention at 1/8 size; 2,208,173 parameters; a reconstruction",
+    summary="features interact at four scales, with attention at 1/8 size; a reconstruction",
+    parameters=2_208_173,
     multiple=8,
     # The deepest of five levels is 1/16 of the image, and a mirrored border needs two pixels there.
     min_size=32,

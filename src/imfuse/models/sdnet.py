@@ -25,7 +25,9 @@ SPEC = ModelSpec(
         year=2021,
         doi="10.1007/s11263-021-01501-8",
     ),
-    summary="two small dense streams squeezed into one image; 67,091 parameters, 28,705 of them to fuse",
+    summary="two small dense streams squeezed into one image",
+    parameters=67_091,
+    authors_licence="MIT",
     # a 5x5 and three 3x3 convolutions in a row
     halo=5,
     memory_per_pixel=1200,

@@ -29,7 +29,9 @@ SPEC = ModelSpec(
         year=2022,
         doi="10.1016/j.inffus.2021.12.004",
     ),
-    summary="gradient residual dense blocks in two streams; 166,883 parameters",
+    summary="gradient residual dense blocks in two streams",
+    parameters=166_657,
+    authors_licence="MIT",
     # 3x3 convolutions in a row: one, two in each of two blocks, four to decode
     halo=9,
     memory_per_pixel=2600,

@@ -25,7 +25,9 @@ SPEC = ModelSpec(
         year=2022,
         doi="10.1109/TPAMI.2020.3012548",
     ),
-    summary="both images through one dense network, trained by the information of each; 659,217 parameters",
+    summary="both images through one dense network, trained by the information of each",
+    parameters=659_217,
+    authors_licence="none given",
     min_size=2,
     # ten 3x3 convolutions in a row
     halo=10,
