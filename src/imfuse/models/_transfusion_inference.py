@@ -1,7 +1,7 @@
-"""TransFusion for inference: channels-last, one gray input plane, results in place.
+"""TransFusion for inference: channels-last, one gray input plane, wide convolutions by Winograd's filtering.
 
 ``benchmarks/speed.py transfusion`` compares it with the plain module, which stays as its oracle. Its time goes into
-3x3 convolutions of many channels, so what remains to gain is their number format.
+3x3 convolutions of many channels.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imfuse.layers.blocks import replace_modules
 from imfuse.layers.folding import in_two
+from imfuse.layers.winograd import Winograd
 
 if TYPE_CHECKING:
     from imfuse.models.transfusion import TransFusion
@@ -30,6 +32,7 @@ class FastTransFusion(nn.Module):
         self.model = copy.deepcopy(model).requires_grad_(False)
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # Red, green and blue are the same plane: their kernels add up.
+        replace_modules(self.model, nn.Conv2d, lambda conv: Winograd(conv) if Winograd.suits(conv) else conv)
         first = self._stages()[0][0].weight.sum(1, keepdim=True)
         self.register_buffer("first", first.contiguous(memory_format=torch.channels_last))
 
