@@ -69,9 +69,9 @@ class InFloat32(nn.Module):
         super().__init__()
         self.module = module
 
-    def forward(self, *inputs: Tensor) -> Tensor:
+    def forward(self, *inputs: Tensor | None) -> Tensor:
         """What the module gives, float32."""
-        output: Tensor = self.module(*(x.float() for x in inputs))
+        output: Tensor = self.module(*(x if x is None else x.float() for x in inputs))
         return output
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:

@@ -1,4 +1,4 @@
-"""RFN-Nest for inference: channels-last, borders without a mirrored copy, results in place.
+"""RFN-Nest for inference: channels-last, wide convolutions by Winograd's filtering, no mirrored copies, in place.
 
 ``benchmarks/speed.py rfn_nest`` compares it with the plain module, which stays as its oracle. Its time goes into 3x3
 convolutions of many channels.
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.layers.blocks import Conv3x3, conv_mirrored, replace_modules
+from imfuse.layers.winograd import Winograd
 from imfuse.models.rfn_nest import Unit
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class FastUnit(nn.Module):
 
     def __init__(self, unit: Unit) -> None:
         super().__init__()
-        self.conv = unit.conv
+        self.conv = Winograd(unit.conv) if Winograd.suits(unit.conv) else unit.conv
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H, W)."""
