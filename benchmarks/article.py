@@ -1,7 +1,9 @@
-"""Write ``docs/results_refinefuse.md``: our weights beside every table of the RefineFuse article that pictures allow.
+"""Write ``docs/results_refinefuse.md``: the tables of the RefineFuse article beside what this library computes.
+
+RefineFuse has the weights that ship, its rivals have their authors', where they are at hand.
 
 ``article.py --shared DIR -o docs/results_refinefuse.md --work FOLDER`` runs ``imfuse benchmark`` under the convention
-``refinefuse`` in FOLDER, where a stopped run goes on. DIR holds ``data`` and ``truth/fused``.
+``refinefuse`` in FOLDER, where a stopped run goes on. DIR holds ``data`` and ``official``.
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ import argparse
 import sys
 from pathlib import Path
 
+from authors import entries
+from imfuse.benchmark.complexity import COUNTED, count
 from imfuse.benchmark.plan import make_plan
-from imfuse.benchmark.published import get_published
+from imfuse.benchmark.published import get_published, read_rows
 from imfuse.benchmark.reproduce import markdown
 from imfuse.benchmark.runner import run_benchmark
 from imfuse.benchmark.tables import Table
@@ -28,6 +32,49 @@ TABLES = ("refinefuse-tno", "refinefuse-msrs", "refinefuse-m3fd")
 SCAN_TABLES = ("refinefuse-mri-ct", "refinefuse-mri-pet", "refinefuse-mri-spect")
 SCAN_ROWS = [(data, number) for data in SCANS for number in (2, 7, 12)]
 
+RIVALS = {"densefuse", "lrrnet", "sdnet", "seafusion", "u2fusion"}
+DIFFERENCES = (
+    "Where the pictures are the same, so are the numbers: MST, DenseFuse, U2Fusion, SDNet and SeAFusion on TNO agree"
+    " with the printed rows but for the fourth decimal of some. Why other rows differ:",
+    "",
+    "- MSRS and M3FD: ours are samples, of 17 of 361 and of 10 pairs.",
+    "- LRRNet: its authors' own pictures of TNO are those of this checkpoint for some pairs and of none that we could"
+    " make for others, so the article's may come from another file.",
+    "- Scans: the pairs of the article are not named; ours are others. Which image is the first, and whether the"
+    " network is the one trained on scans, it does not say either.",
+)
+CONVENTIONS = {
+    "DenseFuse": "the three-channel network of its PyTorch code: two encodings, one decoding",
+    "U2Fusion": "a multiplication and an addition are two; biases and activations count",
+    "RFN-Nest": "and one operation for each enlarged value",
+    "SDNet": "the same as U2Fusion's, with the decomposition, which fuses nothing",
+    "SwinFusion": "attention products do not count, norms and softmax do; parameters without position tables",
+    "CDDFuse": "attention products do not count; parameters with the encoder twice, without norms",
+    "EMMA": "attention products do not count, transposed convolutions four times",
+    "RefineFuse": "attention products do not count; 12.73 must be a misprint of 12.03, a quarter of 48.11",
+}
+"""How the printed numbers are counted where that is not as ours are."""
+
+
+def cost() -> list[str]:
+    """Table 11, but for times: printed and counted."""
+    lines = [
+        "| method | FLOPs 256x256, printed | G MACs | FLOPs 512x512, printed | G MACs | M parameters, printed | counted"
+        " | printed FLOPs are MACs, but |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
+    ]
+    models = {get_spec(name).title: name for name in list_models()}
+    for method, row in read_rows("refinefuse-cost").items():
+        if method not in models:
+            continue
+        small, large = (count(models[method], side, side) for side in (256, 512))
+        words = [method, row["FLOPs (G) 256x256"], f"{small.macs / 1e9:.2f}", row["FLOPs (G) 512x512"]]
+        words += [f"{large.macs / 1e9:.2f}", row["Params (M)"], f"{small.parameters / 1e6:.2f}"]
+        lines.append(f"| {' | '.join(words)} | {CONVENTIONS.get(method, '')} |")
+    note = f"- MACs: multiply-accumulates of one pair in {COUNTED}. Times depend on the machine: see [Speed](speed.md)."
+    source = f"- Table 11 of {get_published('refinefuse-tno').cite}"
+    return [*lines, "", note, source]
+
 
 def main() -> int:
     """Run both parts, and write the page."""
@@ -41,18 +88,14 @@ def main() -> int:
     def tell(step: Progress) -> None:
         print(f"{step.done} of {step.total} {step.name}", file=sys.stderr)
 
-    shipped = [{"model": name} for name in list_models() if get_spec(name).weights]
+    mst = {"model": "te_mst", "options": {"preset": "refinefuse"}, "name": "MST"}
+    rivals = [entry for entry in entries(args.shared, args.work / "weights") if entry["model"] in RIVALS]
     medical = {"model": "refinefuse", "weights": "medical", "name": "refinefuse (medical)"}
-    fused = {folder.name: {"tno": folder} for folder in sorted((args.shared / "truth" / "fused").glob("*/"))}
     parts = []
-    for name, sets, models, others in (
-        ("scenes", SCENES, shipped, fused),
-        ("scans", SCANS, [{"model": "refinefuse"}, medical], {}),
-    ):
+    for name, sets, ours in (("scenes", SCENES, []), ("scans", SCANS, [medical])):
+        models = [mst, *rivals, {"model": "refinefuse"}, *ours]
         data = {key: args.shared / "data" / folder for key, folder in sets.items()}
-        plan = make_plan(
-            {"data": data, "models": models, "fused": others, "convention": "refinefuse", "metrics": METRICS}
-        )
+        plan = make_plan({"data": data, "models": models, "convention": "refinefuse", "metrics": METRICS})
         parts.append(run_benchmark(plan, args.work / name, workers=args.workers, progress=tell))
     scenes, scans = parts
     picture = args.out.parent / "images" / "results_scans.jpg"
@@ -61,10 +104,13 @@ def main() -> int:
         "# RefineFuse beside its article",
         "",
         "Printed by `python benchmarks/article.py --shared DIR -o docs/results_refinefuse.md`.",
-        "Means under the convention `refinefuse`; rows without *ours* are methods that were not run here. The article's"
-        " pictures and weights are not public: its row is of a network trained on MSRS, ours of this reconstruction,"
-        " trained on RoadScene. The objective of ours has terms that resemble VIF, SCD and SSIM, so look at the"
-        " [pictures](results.md) too.",
+        "Means under the convention `refinefuse`. *ours* of RefineFuse are the weights that ship: the article's are not"
+        " public; its row is of a network trained on MSRS, ours of this reconstruction, trained on RoadScene, whose"
+        " objective has terms that resemble VIF, SCD and SSIM, so look at the [pictures](results.md) too. *ours* of"
+        " others is MST with the article's parameters, or the authors' checkpoint run through this library with the"
+        " options of their published pictures; rows without *ours* are methods whose checkpoints were not at hand.",
+        "",
+        *DIFFERENCES,
         "",
         *(markdown(get_published(name), scenes) for name in TABLES),
         "The article has no table of RoadScene; its 40 test pairs:",
@@ -78,6 +124,10 @@ def main() -> int:
         f"![Fused scans](images/{picture.name})",
         "",
         *(markdown(get_published(name), scans) for name in SCAN_TABLES),
+        "## refinefuse-cost",
+        "",
+        *cost(),
+        "",
     ]
     write_file(args.out, "\n".join(text).encode())
     return 0 if scenes.complete and scans.complete else 1

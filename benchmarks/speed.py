@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.registry import create_model
+from imfuse.core.registry import create_model, get_spec
 from imfuse.data import render_scene
 from imfuse.imaging import luminance
 from imfuse.layers.attention import attend_plainly
@@ -180,14 +180,17 @@ def psfusion_forms() -> dict[str, Form]:
 
 
 def other_forms(name: str) -> dict[str, Form]:
-    """The plain module and what ``Fuser`` runs, of methods without weights; they are random."""
+    """The plain module and what ``Fuser`` runs; random weights where none ship."""
     torch.manual_seed(0)
-    model = create_model(name, weights=None)
-    return {
+    model = create_model(name, weights="default" if get_spec(name).weights else None)
+    forms = {
         "plain module": model,
         "the same, channels-last": copy.deepcopy(model).to(memory_format=torch.channels_last),
         "inference form, float32": model.inference_form(),
     }
+    if "bfloat16" in get_spec(name).dtypes:
+        forms["inference form, bfloat16"] = model.inference_form().to(torch.bfloat16)
+    return forms
 
 
 def psfusion_compact_forms() -> dict[str, Form]:
@@ -226,6 +229,7 @@ def transfusion_forms(name: str = "transfusion") -> dict[str, Form]:
     }
 
 
+OTHERS = ("cddfuse", "densefuse", "emma", "lrrnet", "rfn_nest", "sdnet", "seafusion", "swinfusion", "u2fusion")
 FORMS = {
     "auif": auif_forms,
     "didfuse": didfuse_forms,
@@ -234,11 +238,7 @@ FORMS = {
     "psfusion_compact": psfusion_compact_forms,
     "transfusion": transfusion_forms,
     "transfusion_compact": functools.partial(transfusion_forms, "transfusion_compact"),
-    "lrrnet": functools.partial(other_forms, "lrrnet"),
-    "rfn_nest": functools.partial(other_forms, "rfn_nest"),
-    "emma": functools.partial(other_forms, "emma"),
-    "cddfuse": functools.partial(other_forms, "cddfuse"),
-    "swinfusion": functools.partial(other_forms, "swinfusion"),
+    **{name: functools.partial(other_forms, name) for name in OTHERS},
 }
 
 

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.layers.blocks import sum_shifted, tap_weights
+from imfuse.layers.blocks import InFloat32, NarrowConv
 from imfuse.layers.filters import reflect_pad
 from imfuse.layers.output import finished
 from imfuse.layers.rules import fuse_maps
@@ -30,12 +31,15 @@ class _Layers(nn.Module):
         self.slope = slope
         encoder, decoder = model.encoder, model.decoder
         self.dense, self.inner = len(encoder.dense), len(decoder.inner)
-        for i, conv in enumerate([encoder.first, *encoder.dense, *decoder.inner]):
+        # An image in bfloat16 has fewer levels than a picture.
+        image = NarrowConv(decoder.image.in_channels)
+        image.load_state_dict(decoder.image.state_dict())
+        self.first, self.image = InFloat32(copy.deepcopy(encoder.first)), InFloat32(image)
+        self.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for i, conv in enumerate([*encoder.dense, *decoder.inner]):
             weight = conv.weight.detach().contiguous(memory_format=torch.channels_last)
             self.register_buffer(f"weight{i}", weight)
             self.register_buffer(f"bias{i}", conv.bias.detach())
-        self.register_buffer("image_weight", tap_weights(decoder.image.weight.detach()))
-        self.register_buffer("image_bias", decoder.image.bias.detach())  # type: ignore[union-attr]
 
     def layer(self, x: Tensor, number: int) -> Tensor:
         """One convolution and its activation."""
@@ -44,16 +48,18 @@ class _Layers(nn.Module):
 
     def encode(self, images: Tensor) -> Tensor:
         """Images to maps, the newest first."""
-        maps = self.layer(images.contiguous(memory_format=torch.channels_last), 0)
+        first = self.first(images.contiguous(memory_format=torch.channels_last))
+        maps = F.leaky_relu_(first, self.slope).to(self.get_buffer("weight0").dtype)
         for i in range(self.dense):
-            maps = torch.cat([self.layer(maps, 1 + i), maps], dim=1)
+            maps = torch.cat([self.layer(maps, i), maps], dim=1)
         return maps
 
     def decode(self, maps: Tensor) -> Tensor:
-        """Maps to what the last convolution gives."""
+        """Maps to what the last convolution gives, float32."""
         for i in range(self.inner):
-            maps = self.layer(maps, 1 + self.dense + i)
-        return sum_shifted(F.conv2d(maps, self.get_buffer("image_weight")), self.get_buffer("image_bias"))
+            maps = self.layer(maps, self.dense + i)
+        image: Tensor = self.image(maps)
+        return image
 
 
 class FastDenseFuse(nn.Module):

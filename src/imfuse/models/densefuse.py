@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
 from imfuse.layers.blocks import Conv3x3
 from imfuse.layers.output import finished
 from imfuse.layers.rules import fuse_maps
@@ -48,6 +48,16 @@ SPEC = ModelSpec(
             "clip",
             "what is done with levels out of range; stretch: least and largest value become black and white",
             whole=("stretch",),
+        ),
+    ),
+    weights=(
+        WeightsSpec(
+            name="default",
+            file="densefuse.safetensors",
+            sha256="df3bd6443a404e42250b5bcf06dc12a80f2ea4fb921a3444a71f868eb9cb9805",
+            recipe="densefuse",
+            data="RoadScene train (180 pairs)",
+            date="2026-11-22",
         ),
     ),
 )

@@ -32,6 +32,7 @@ SPEC = ModelSpec(
     # ten 3x3 convolutions in a row
     halo=10,
     memory_per_pixel=4500,
+    dtypes=("float32", "bfloat16"),
     options=(
         Option(
             "first",
