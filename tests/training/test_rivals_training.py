@@ -16,7 +16,7 @@ from imfuse.fuser import Fuser
 from imfuse.training.engine import train
 from imfuse.training.log import read_log
 from imfuse.training.module import _optimizer
-from imfuse.training.recipe import Optimizer, load_recipe
+from imfuse.training.recipe import Optimizer, load_recipe, load_stages
 
 METHODS = {
     "densefuse": {"mse", "structure"},
@@ -81,3 +81,15 @@ def test_rmsprop() -> None:
     # The mean square is 1 - 0.75^2 now, and half of the first step is added.
     moved = 0.2 + 0.5 * 0.2 + 0.1 / (1 - 0.75**2) ** 0.5
     torch.testing.assert_close((network.weight - before).abs(), torch.full((1, 3), moved), rtol=1e-4, atol=0)
+
+
+@pytest.mark.parametrize("method", ["sdnet", "u2fusion"])
+def test_recipes_for_few_pairs_have_the_papers_objective(method: str) -> None:
+    ours, papers = load_recipe(f"{method}_roadscene"), load_recipe(method)
+    assert (ours.model, ours.loss, ours.data) == (papers.model, papers.loss, papers.data)
+
+
+def test_seafusion_learns_levels_first() -> None:
+    first, second = load_stages("seafusion_roadscene").values()
+    assert first.loss["gradient"] < 1
+    assert second.loss == load_recipe("seafusion").loss

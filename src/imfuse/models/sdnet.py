@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
 from imfuse.layers.output import finished
 from imfuse.models._base import FusionModel, Prediction
 
@@ -44,6 +44,16 @@ SPEC = ModelSpec(
             ("exact", "published"),
             "exact",
             "published: gray levels as the authors' reader gave them, 22 of the 256 one too low; for comparisons only",
+        ),
+    ),
+    weights=(
+        WeightsSpec(
+            name="default",
+            file="sdnet.safetensors",
+            sha256="30f108cb40817bb0f2275d46e57af1362e0cbb3a0891acca70f6db6fbfa11ca3",
+            recipe="sdnet_roadscene",
+            data="RoadScene train (180 pairs)",
+            date="2026-11-22",
         ),
     ),
 )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
 from imfuse.layers.blocks import Conv3x3
 from imfuse.layers.output import finished
 from imfuse.models._base import FusionModel
@@ -47,6 +47,16 @@ SPEC = ModelSpec(
             "clip: as computed; stretch: least and largest value become black and white, as in the published pictures; "
             "max: the largest alone, as in the authors' script",
             whole=("stretch", "max"),
+        ),
+    ),
+    weights=(
+        WeightsSpec(
+            name="default",
+            file="u2fusion.safetensors",
+            sha256="dd7cb89801bb0d712a523f23d6fc8283bdb1d6ba8b0c21b8e06f9973ed20326e",
+            recipe="u2fusion_roadscene",
+            data="RoadScene train (180 pairs)",
+            date="2026-11-22",
         ),
     ),
 )
