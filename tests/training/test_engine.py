@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -62,6 +63,33 @@ def test_resume_is_exact_with_accumulation_schedule_and_pairs(pairs_folder: Path
     rates = [row["lr"] for row in read_log(tmp_path / "whole" / "log.jsonl")]
     assert rates[0] == 1e-3
     assert rates[-1] == pytest.approx(1e-4)
+
+
+class States(Callback):
+    """The weights after each step."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, torch.Tensor]] = []
+
+    def on_train_batch_end(self, trainer: object, pl_module: Any, *_: object) -> None:
+        self.seen.append({name: value.clone() for name, value in pl_module.network.named_parameters()})
+
+
+def test_moving_average_of_the_weights_is_exported(pairs_folder: Path, tmp_path: Path) -> None:
+    recipe = small("average=0.6", "data.validation=0.15")
+    states = States()
+    whole = run(recipe, pairs_folder, tmp_path / "whole", callbacks=(states,))
+    exported = load_file(whole)
+    # The first step is what the average begins with.
+    wanted = states.seen[0]
+    for state in states.seen[1:]:
+        wanted = {name: 0.6 * wanted[name] + 0.4 * state[name] for name in wanted}
+    assert all(torch.allclose(exported[name], wanted[name], atol=1e-6) for name in wanted)
+    assert not all(torch.equal(exported[name], states.seen[-1][name]) for name in wanted)
+    with pytest.raises(ConnectionError):
+        run(recipe, pairs_folder, tmp_path / "parts", callbacks=(StopAfter(5),))
+    resumed = load_file(run(recipe, pairs_folder, tmp_path / "parts", resume=True))
+    assert all(torch.equal(exported[name], resumed[name]) for name in exported)
 
 
 @pytest.mark.parametrize("name", ["refinefuse", "refinefuse_roadscene"])

@@ -15,7 +15,7 @@ from typing import Any, cast
 import lightning as L
 import numpy as np
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -108,6 +108,7 @@ def train(
             ),
             log,
             interrupt,
+            *([EMAWeightAveraging(decay=recipe.average)] if recipe.average else []),
             *([keep_best] if keep_best else []),
             *([RichProgressBar()] if progress else []),
             *callbacks,

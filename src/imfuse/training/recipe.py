@@ -122,6 +122,9 @@ class Recipe(_Section):
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     clip: Annotated[float, Field(ge=0)] = Field(0.0, description="largest gradient norm; 0 clips nothing")
+    average: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="decay per step of a moving average of the weights, which validates and is exported; 0: none"
+    )
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     compile: bool = Field(False, description="compile the network (torch.compile): a slow start, then faster steps")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
