@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
 from imfuse.layers.blocks import Conv3x3
 from imfuse.layers.output import finished
 from imfuse.models._base import FusionModel
@@ -43,6 +43,16 @@ SPEC = ModelSpec(
             "clip: as computed; stretch: least and largest value become black and white; stretch-cut: the same with "
             "the decimals of the levels cut off, as in the published pictures",
             whole=("stretch", "stretch-cut"),
+        ),
+    ),
+    weights=(
+        WeightsSpec(
+            name="default",
+            file="seafusion.safetensors",
+            sha256="49f239643bbda7a40e215f6d2cb3ffd87399747426e0c4c6c9c9eed847f57211",
+            recipe="seafusion_roadscene (both stages)",
+            data="RoadScene train (180 pairs)",
+            date="2026-11-22",
         ),
     ),
 )

@@ -31,7 +31,7 @@ SPEC = ModelSpec(
     multiple=16,
     min_size=16,
     not_tileable="channel weights are pooled over the whole picture",
-    memory_per_pixel=2600,
+    memory_per_pixel=2700,
     dtypes=("float32", "bfloat16"),
     options=(
         Option("guidance", ("independent", "guided"), "independent", "maps of places by level, or deep guides shallow"),

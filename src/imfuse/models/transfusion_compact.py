@@ -21,7 +21,7 @@ SPEC = ModelSpec(
     multiple=16,
     min_size=16,
     not_tileable="channel weights are pooled over the whole picture",
-    memory_per_pixel=650,
+    memory_per_pixel=750,
     dtypes=("float32", "bfloat16"),
     options=(
         Option("guidance", ("independent", "guided"), "guided", "maps of places by level, or deep guides shallow"),
