@@ -71,6 +71,20 @@ class Block(nn.Sequential):
         super().__init__(Unit(inputs, inputs // 2), Unit(inputs // 2, outputs, 1))
 
 
+class Node(Block):
+    """A block of the decoder: ``fine`` channels of one scale and, last, ``deep`` of the scale below, enlarged."""
+
+    def __init__(self, fine: int, deep: int, outputs: int) -> None:
+        super().__init__(fine + deep, outputs)
+        self.fine = fine
+
+    def forward(self, deep: Tensor, *maps: Tensor) -> Tensor:
+        """(N, deep, h, w) and (N, C, H, W), the C of all together ``fine``, to (N, outputs, H, W)."""
+        narrow, widen = self
+        joined: Tensor = widen(narrow(beside(deep, *maps)))
+        return joined
+
+
 class Encoder(nn.Module):
     """Image in gray levels (N, 1, H, W) to features of four scales, (N, WIDTHS[k], H / 2^k, W / 2^k)."""
 
@@ -93,20 +107,20 @@ class Decoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         w1, w2, w3, w4 = WIDTHS
-        self.x11, self.x21, self.x31 = Block(w1 + w2, w1), Block(w2 + w3, w2), Block(w3 + w4, w3)
-        self.x12, self.x22 = Block(2 * w1 + w2, w1), Block(2 * w2 + w3, w2)
-        self.x13 = Block(3 * w1 + w2, w1)
+        self.x11, self.x21, self.x31 = Node(w1, w2, w1), Node(w2, w3, w2), Node(w3, w4, w3)
+        self.x12, self.x22 = Node(2 * w1, w2, w1), Node(2 * w2, w3, w2)
+        self.x13 = Node(3 * w1, w2, w1)
         self.image = Unit(w1, 1, 1)
 
     def forward(self, features: list[Tensor]) -> Tensor:
         """The image, not negative and without an upper bound."""
         f1, f2, f3, f4 = features
-        x11 = self.x11(beside(f2, f1))
-        x21 = self.x21(beside(f3, f2))
-        x12 = self.x12(beside(x21, f1, x11))
-        x31 = self.x31(beside(f4, f3))
-        x22 = self.x22(beside(x31, f2, x21))
-        image: Tensor = self.image(self.x13(beside(x22, f1, x11, x12)))
+        x11 = self.x11(f2, f1)
+        x21 = self.x21(f3, f2)
+        x12 = self.x12(x21, f1, x11)
+        x31 = self.x31(f4, f3)
+        x22 = self.x22(x31, f2, x21)
+        image: Tensor = self.image(self.x13(x22, f1, x11, x12))
         return image
 
 
