@@ -55,7 +55,8 @@ def plan_of(shared: Path, work: Path, sets: Sequence[str], learned: bool = False
         if get_spec(name).weights or get_spec(name).training_free:
             models.append({"model": name})
     models += entries(shared, work / "weights")
-    fused = {folder.name: {"tno": folder} for folder in sorted((shared / "truth" / "fused").glob("*/"))}
+    published = sorted((shared / "truth" / "fused").glob("*/"))
+    fused = {f"{folder.name} (published)": {"tno": folder} for folder in published}
     data = {name: shared / "data" / folder for name, folder in SETS.items() if name in sets}
     return make_plan({"data": data, "models": models, "fused": fused, "convention": CONVENTION})
 
@@ -88,7 +89,7 @@ def page_of(results: Results, picture: str, choices: str) -> str:
         f"Means over the pairs of each set under the convention `{convention}`; see [Metrics](metrics.md). **Bold** is"
         " best, underlined second; `rank` is the mean rank over pairs and metrics.",
         "A model alone has the weights that ship; *(authors)* has its authors' published checkpoint, run through this"
-        " library. Names that are no model are pictures that others published.",
+        " library; *(published)* are pictures that others published.",
         "MSRS is a sample of 17 of its 361 test pairs, M3FD one of 10. [RefineFuse beside its article]"
         "(results_refinefuse.md) has its tables, and scans.",
         "",

@@ -116,7 +116,7 @@ def test_images_come_one_by_one(tmp_path: Path) -> None:
 @given(st.integers(0, 2**31), st.integers(16, 90), st.integers(16, 90))
 def test_both_images_and_labels_get_the_same_part(seed: int, height: int, width: int) -> None:
     rows, columns = np.mgrid[:height, :width]
-    for kind in ("random", "center", "random_resized"):
+    for kind in ("random", "center", "random_resized", "whole"):
         part = CropPlan(kind, 16, flips=True, rotations=True).draw(np.random.default_rng(seed), (height, width))
         top, left, tall, wide = part.box
         assert 0 <= top <= top + tall <= height
@@ -124,7 +124,7 @@ def test_both_images_and_labels_get_the_same_part(seed: int, height: int, width:
         cut = part.apply((rows + 100 * columns).astype(np.float32))
         assert cut.shape == (16, 16)
         labels = part.apply_map((rows % 9).astype(np.uint8))
-        if kind != "random_resized":
+        if kind in ("random", "center"):
             assert ((cut.astype(int) % 100) % 9 == labels).all() or height > 99
 
 
@@ -165,6 +165,15 @@ def test_parts_mirror_and_turn() -> None:
     assert (Part((0, 0, 4, 4), 4, mirror_x=True).apply(image) == image[:, ::-1]).all()
     assert (Part((0, 0, 4, 4), 4, mirror_y=True).apply(image) == image[::-1]).all()
     assert (Part((0, 0, 4, 4), 4, quarter_turns=1).apply(image) == np.rot90(image)).all()
+
+
+def test_whole_images_are_resized() -> None:
+    part = CropPlan("whole", 16, flips=True).draw(np.random.default_rng(0), (40, 70))
+    assert part.box == (0, 0, 40, 70)
+    ramp = np.broadcast_to(np.linspace(0, 1, 70, dtype=np.float32), (40, 70))
+    cut = part.apply(ramp)
+    assert cut.shape == (16, 16)
+    assert abs(float(cut.max() - cut.min())) > 0.9
 
 
 def test_random_resized_covers_small_and_large_parts_and_long_images_work() -> None:

@@ -47,12 +47,15 @@ class Part:
 
 @dataclass(frozen=True)
 class CropPlan:
-    """How parts are drawn. ``random_resized``: 8 to 100 % of the area at a ratio of 3/4 to 4/3, as for classifiers.
+    """How parts are drawn.
+
+    ``random_resized``: 8 to 100 % of the area at a ratio of 3/4 to 4/3, as for classifiers; ``whole``: the whole image,
+    resized, whatever its ratio.
 
     ``zoom``: every other random part is up to this many times smaller and enlarged.
     """
 
-    kind: Literal["random", "center", "random_resized"] = "random"
+    kind: Literal["random", "center", "random_resized", "whole"] = "random"
     size: int = 128
     flips: bool = False
     rotations: bool = False
@@ -63,6 +66,8 @@ class CropPlan:
         height, width = shape[:2]
         if self.kind == "random_resized":
             box = _resized_box(rng, height, width)
+        elif self.kind == "whole":
+            box = (0, 0, height, width)
         elif self.kind == "center":
             box = (round((height - self.size) / 2), round((width - self.size) / 2), self.size, self.size)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import torch
@@ -12,6 +13,8 @@ from imfuse.layers.filters import own_precision
 
 SALIENT_CLASSES = (1, 2, 3)
 """Cars, people and bikes among the nine classes of MSRS."""
+IGNORE = 255
+"""Label of pixels of which nothing is known."""
 
 
 @cache
@@ -130,3 +133,20 @@ def visual_information(fused: Tensor, source: Tensor) -> Tensor:
             told = told + torch.log1p(gain * gain * s_xx / (noise + 2)).sum((1, 2, 3))
             known = known + torch.log1p(s_xx / 2).sum((1, 2, 3))
     return told / (known + 1e-10)
+
+
+def hard_pixel_loss(
+    logits: Tensor, labels: Tensor, least: int | None = None, probability: float = 0.75, share: float = 0.25
+) -> Tensor:
+    """Mean cross entropy of the pixels whose true class is less probable than ``probability`` (OHEM).
+
+    Where fewer than ``least`` pixels are that hard it is of the ``least`` hardest: ``share`` of the labelled ones if
+    not given. 0 where no pixel has a label. (N, C, H, W) and (N, H, W).
+    """
+    losses = F.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="none")
+    losses = losses[labels != IGNORE]
+    if not len(losses):
+        return logits.sum() * 0
+    least = min(max(1, int(share * len(losses)) if least is None else least), len(losses))
+    hard = losses[losses > -math.log(probability)]
+    return hard.mean() if len(hard) > least else losses.topk(least).values.mean()

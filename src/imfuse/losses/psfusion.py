@@ -17,12 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.layers.filters import own_precision
-from imfuse.losses.common import correlation, salient_mask
-
-IGNORE = 255
-"""Label of pixels of which nothing is known."""
-OHEM_THRESHOLD = -math.log(0.75)
-"""Pixels whose true class has a probability below 3/4 are hard."""
+from imfuse.losses.common import IGNORE, correlation, hard_pixel_loss, salient_mask
 
 
 @dataclass(frozen=True)
@@ -140,21 +135,6 @@ def class_weight(share: float) -> float:
 
 
 # Segmentation
-
-
-def hard_pixel_loss(logits: Tensor, labels: Tensor, least: int | None = None) -> Tensor:
-    """Mean cross entropy of the hard pixels (OHEM); of the ``least`` hardest where fewer than those are hard.
-
-    ``least`` is a quarter of the labelled pixels if not given: 65,536, the authors' number, for 4 crops of 256x256.
-    0 where no pixel has a label. (N, C, H, W) and (N, H, W).
-    """
-    losses = F.cross_entropy(logits, labels, ignore_index=IGNORE, reduction="none")
-    losses = losses[labels != IGNORE]
-    if not len(losses):
-        return logits.sum() * 0
-    least = min(max(1, len(losses) // 4 if least is None else least), len(losses))
-    hard = losses[losses > OHEM_THRESHOLD]
-    return hard.mean() if len(hard) > least else losses.topk(least).values.mean()
 
 
 def two_class_loss(logits: Tensor, target: Tensor, weights: tuple[float, float] = (1.0, 1.0)) -> Tensor:

@@ -1,7 +1,8 @@
-"""Objective of SeAFusion (Information Fusion 2022): the brighter pixel, the stronger edge.
+"""Objectives of SeAFusion (Information Fusion 2022): the brighter pixel, the stronger edge, and what can be recognised.
 
-Its semantic term needs a segmentation network that is trained in turns with the fusion; it is not here. The published
-training begins with a round without it, and weighs it by the number of the round, up to 3.
+The semantic term is the loss of a segmentation network that judges the fused image. The two networks learn in turns:
+first the fusion without the term, then the segmentation on what it fuses, then the fusion again with the term, and so
+on; the paper makes four rounds and weighs the term by the number of the round, 0 to 3.
 """
 
 from __future__ import annotations
@@ -14,25 +15,89 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.losses.common import sobel_magnitude
+from imfuse.core.errors import RecipeError
+from imfuse.losses.common import IGNORE, hard_pixel_loss, sobel_magnitude
+
+HARD = 0.7
+"""Pixels whose true class has a lower probability are hard."""
+HARD_SHARE = 1 / 8
+"""As many pixels count at least: the authors' 307,200 are this share of their batches of 8 images of 640x480."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """``intensity + gradient * (edges)``. The batch holds ``infrared`` and ``visible`` (N, 1, H, W) in [0, 1]."""
+    """``intensity + gradient * (edges) + semantic * (segmentation)``.
+
+    The batch holds ``infrared`` and ``visible`` (N, 1, H, W) in [0, 1]. With ``semantic`` the network is built with
+    ``semantic="on"``, and the batch holds ``colours`` (N, 3, H, W) and ``labels`` (N, H, W) too.
+    """
 
     gradient: float = 10.0
+    semantic: float = 0.0
+
+    @property
+    def colour(self) -> bool:
+        """Whether the batch must have colours."""
+        return self.semantic > 0
 
     def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Loss and its named parts."""
         fused = model(batch["infrared"], batch["visible"]).float()
-        return self.terms(fused, batch["infrared"], batch["visible"])
+        loss, parts = self.terms(fused, batch["infrared"], batch["visible"])
+        if self.semantic:
+            parts["semantic"] = judged(model, fused, batch, middle=0.1)
+            loss = loss + self.semantic * parts["semantic"]
+        return loss, parts
 
     def terms(self, fused: Tensor, infrared: Tensor, visible: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss and parts for a fused image."""
+        """Loss and parts for a fused image, but for the semantic term."""
         edges = torch.maximum(sobel_magnitude(infrared), sobel_magnitude(visible))
         parts = {
             "intensity": F.l1_loss(fused, torch.maximum(infrared, visible)),
             "gradient": F.l1_loss(sobel_magnitude(fused), edges),
         }
         return parts["intensity"] + self.gradient * parts["gradient"], parts
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The segmentation network learns on fused images. ``middle`` weighs the scores of its deep path alone."""
+
+    middle: float = 0.75
+    colour = True
+
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss and its named parts."""
+        with torch.no_grad():
+            fused = model(batch["infrared"], batch["visible"]).float()
+        loss = judged(model, fused, batch, self.middle)
+        return loss, {"semantic": loss}
+
+    def validate(self, model: Any, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Loss of whole pairs, and the share of their labelled pixels that are recognised; nothing without labels."""
+        if "labels" not in batch:
+            return {}
+        loss, _ = self(model, batch)
+        fused = model(batch["infrared"], batch["visible"])
+        labels = batch["labels"]
+        right = model.segmenter(coloured(fused, batch))[0].argmax(1) == labels
+        known = labels != IGNORE
+        return {"semantic": loss, "accuracy": (right & known).sum() / known.sum().clamp_min(1)}
+
+
+def judged(model: Any, fused: Tensor, batch: Mapping[str, Tensor], middle: float) -> Tensor:
+    """Loss of the segmentation of a fused image; ``middle`` weighs that of the deep path. Raises ``RecipeError``."""
+    if getattr(model, "segmenter", None) is None:
+        raise RecipeError("the semantic term needs the segmentation network; set options.semantic=on")
+    if "labels" not in batch:
+        raise RecipeError("the semantic term needs labels; give pairs that have them, or set data.rendered")
+    scores = model.segmenter(coloured(fused, batch))
+    whole, deep = (
+        hard_pixel_loss(score.float(), batch["labels"], probability=HARD, share=HARD_SHARE) for score in scores
+    )
+    return whole + middle * deep
+
+
+def coloured(fused: Tensor, batch: Mapping[str, Tensor]) -> Tensor:
+    """The fused luminance (N, 1, H, W) with the colours of the visible image, (N, 3, H, W) in [0, 1]."""
+    return (batch["colours"] + fused - batch["visible"]).clamp(0, 1)

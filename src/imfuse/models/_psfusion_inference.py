@@ -18,8 +18,9 @@ from torch.nn import functional as F
 
 from imfuse.layers.blocks import InFloat32
 from imfuse.layers.folding import fold_norm, norm_scale_shift
+from imfuse.layers.resnet import BasicBlock
 from imfuse.layers.tiles import Tile, split
-from imfuse.models._psfusion_parts import SDFM, SIM, BasicBlock, DetailFusion, DoubleNorm, Encoder, FReLU, pool, resize
+from imfuse.models._psfusion_parts import SDFM, SIM, DetailFusion, DoubleNorm, Encoder, FReLU, pool, resize
 
 if TYPE_CHECKING:
     from imfuse.models.psfusion import PSFusion

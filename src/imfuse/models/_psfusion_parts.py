@@ -14,11 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.layers.attention import attend
-
-
-def conv3x3(inputs: int, outputs: int, stride: int = 1, bias: bool = True, groups: int = 1) -> nn.Conv2d:
-    """3x3 convolution with a zero border."""
-    return nn.Conv2d(inputs, outputs, 3, stride, padding=1, groups=groups, bias=bias)
+from imfuse.layers.resnet import conv3x3, residual_stage
 
 
 class ConvNorm(nn.Sequential):
@@ -81,25 +77,6 @@ class FReLU(nn.Module):
         return torch.maximum(x, self.norm(self.conv(x)))
 
 
-class BasicBlock(nn.Module):
-    """Residual block of ResNet-18 and -34, with torchvision's names."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = conv3x3(inputs, outputs, stride, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = conv3x3(outputs, outputs, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs)
-        self.downsample: nn.Module = nn.Identity()
-        if stride != 1 or inputs != outputs:
-            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, h, w) to (N, outputs, h / stride, w / stride)."""
-        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
-        return F.relu(y + self.downsample(x))
-
-
 class Encoder(nn.Module):
     """Features of one image at six scales: a stem of three convolutions, then the stages of a ResNet."""
 
@@ -119,13 +96,10 @@ class Encoder(nn.Module):
         )
         self.norm = nn.BatchNorm2d(wider)
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.stages = nn.ModuleList()
-        for number, (before, width) in enumerate(pairwise((wider, *widths[2:]))):
-            strides = [2 if number else 1] + [1] * (blocks[number] - 1)
-            sizes = [before] + [width] * (blocks[number] - 1)
-            self.stages.append(
-                nn.Sequential(*(BasicBlock(size, width, stride) for size, stride in zip(sizes, strides, strict=True)))
-            )
+        self.stages = nn.ModuleList(
+            residual_stage(before, width, blocks[number], stride=2 if number else 1)
+            for number, (before, width) in enumerate(pairwise((wider, *widths[2:])))
+        )
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """(N, inputs, H, W) to six features; number i, from 0, has 1 / 2^i of the size."""

@@ -45,7 +45,9 @@ class FastSeAFusion(nn.Module):
     def __init__(self, model: SeAFusion) -> None:
         super().__init__()
         self.output, self.halo = model.output, model.spec.halo or 0
-        copied = copy.deepcopy(model).eval().requires_grad_(False)
+        # The segmentation network, where there is one, is not copied: it is eighty times as large as the rest.
+        judge = {id(part): None for name, part in model.named_children() if name == "segmenter"}
+        copied = copy.deepcopy(model, judge).eval().requires_grad_(False)
         for encoder in (copied.visible, copied.infrared):
             encoder.blocks = nn.ModuleList(FastBlock(cast("Block", block)) for block in encoder.blocks)
         self.model = copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.layers.resnet import conv3x3
 from imfuse.models._base import FusionModel, Prediction
 from imfuse.models._psfusion_parts import (
     PSFM,
@@ -26,7 +27,6 @@ from imfuse.models._psfusion_parts import (
     ImageHead,
     Mask,
     Segmentation,
-    conv3x3,
     enlarge,
 )
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
+from imfuse.layers.bisenet import BiSeNet
 from imfuse.layers.blocks import Conv3x3
 from imfuse.layers.output import finished
 from imfuse.models._base import FusionModel
@@ -44,7 +45,11 @@ SPEC = ModelSpec(
             "the decimals of the levels cut off, as in the published pictures",
             whole=("stretch", "stretch-cut"),
         ),
+        Option(
+            "semantic", ("off", "on"), "off", "on: with the segmentation network that judges results in training alone"
+        ),
     ),
+    training_parts=("segmenter.",),
     weights=(
         WeightsSpec(
             name="default",
@@ -59,6 +64,8 @@ SPEC = ModelSpec(
 
 SLOPE = 0.2
 """Of the leaky ReLU below 0, in all layers but the ends of the blocks."""
+CLASSES = 9
+"""Of MSRS, that the segmentation network tells apart."""
 SOBEL = ((1.0, 0.0, -1.0), (2.0, 0.0, -2.0), (1.0, 0.0, -1.0))
 
 
@@ -130,15 +137,17 @@ class Decoder(nn.Module):
 
 
 class SeAFusion(FusionModel):
-    """SeAFusion. ``output`` says how the result becomes a picture."""
+    """SeAFusion. ``output`` says how the result becomes a picture; with ``semantic="on"`` it has its judge with it."""
 
     spec = SPEC
 
-    def __init__(self, output: str = "clip") -> None:
+    def __init__(self, output: str = "clip", semantic: str = "off") -> None:
         super().__init__()
         self.output = output
         self.visible, self.infrared = Encoder(), Encoder()
         self.decoder = Decoder()
+        if semantic == "on":
+            self.segmenter = BiSeNet(CLASSES)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""

@@ -40,7 +40,7 @@ from imfuse.training.best import keep_best_of, restore_best
 from imfuse.training.initial import initialise
 from imfuse.training.interrupt import Interrupted, SaveOnInterrupt
 from imfuse.training.log import LOG, JsonLines, draw_curves
-from imfuse.training.module import FusionTraining, build_objective
+from imfuse.training.module import FusionTraining, build_objective, wants_colour
 from imfuse.training.recipe import Recipe, load_recipe
 
 LAST = "last.ckpt"
@@ -70,7 +70,7 @@ def train(
     """
     checkpoint = _prepare(recipe, out, resume)
     train_files, validation_files = split_pairs(files, recipe.data.validation)
-    cache = check_pairs(files, recipe.data.crop.size, recipe.data.cache_mb << 20, get_spec(recipe.model).colour)
+    cache = check_pairs(files, recipe.data.crop.size, recipe.data.cache_mb << 20, wants_colour(recipe))
     L.seed_everything(recipe.seed, workers=True, verbose=False)
     module = FusionTraining(recipe)
     if recipe.initial and checkpoint is None:
@@ -181,7 +181,7 @@ class Loaders(L.LightningDataModule):
         self, recipe: Recipe, train: list[PairFiles], validation: list[PairFiles], cache: dict[str, LoadedPair]
     ) -> None:
         super().__init__()
-        data, colour = recipe.data, get_spec(recipe.model).colour
+        data, colour = recipe.data, wants_colour(recipe)
         augmentation = Augmentation(**data.augment.model_dump())
         scenes = rendered_pairs(data.rendered, colour=colour)
         held_out = round(len(scenes) * data.validation)
@@ -227,7 +227,7 @@ class Loaders(L.LightningDataModule):
 
     def val_dataloader(self) -> Any:
         """Whole validation pairs, one by one; nothing where the recipe holds out nothing."""
-        colour = get_spec(self.recipe.model).colour
+        colour = wants_colour(self.recipe)
         return DataLoader(WholePairs(self.validation, self.cache, colour)) if self.validation else []
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from imfuse.core.errors import MetricError, RecipeError
-from imfuse.core.registry import model_class
+from imfuse.core.registry import get_spec, model_class
 from imfuse.layers.padding import crop_to, pad_to
 from imfuse.metrics.accumulate import FusionScores
 from imfuse.training.recipe import Optimizer, Recipe
@@ -35,6 +35,11 @@ def build_objective(recipe: Recipe) -> Any:
     if unknown := [name for name in recipe.loss if name not in known]:
         raise RecipeError(f"loss: unknown term {unknown[0]!r}; {recipe.model} has {', '.join(known)}")
     return objective(**recipe.loss)
+
+
+def wants_colour(recipe: Recipe) -> bool:
+    """Whether the network or the objective of a recipe sees the colours of the visible image."""
+    return get_spec(recipe.model).colour or getattr(build_objective(recipe), "colour", False)
 
 
 class FusionTraining(L.LightningModule):
@@ -87,7 +92,7 @@ class FusionTraining(L.LightningModule):
             return
         infrared, visible = batch["infrared"], batch["visible"]
         spec, size = self.network.spec, infrared.shape[-2:]
-        pair = (infrared, batch.get("colours", visible))
+        pair = (infrared, batch["colours"] if spec.colour and "colours" in batch else visible)
         found = vars(self.network.predict(*(pad_to(image, spec.multiple, spec.min_size) for image in pair)))
         self.scores.update(crop_to(found["fused"].float(), *size), infrared, visible)
         if self.segmentation is not None and "labels" in batch:

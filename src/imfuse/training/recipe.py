@@ -37,8 +37,10 @@ class _Section(BaseModel):
 class Crop(_Section):
     """What part of an image a step sees."""
 
-    kind: Literal["random", "center", "random_resized"] = Field(
-        "random", description="random_resized: a random part of 8 to 100 % of the area, resized, as for classifiers"
+    kind: Literal["random", "center", "random_resized", "whole"] = Field(
+        "random",
+        description="random_resized: a random part of 8 to 100 % of the area, resized, as for classifiers; whole: the"
+        " whole image, resized whatever its ratio",
     )
     size: Annotated[int, Field(ge=16)] = Field(128, description="side in pixels")
     flips: bool = Field(False, description="mirror left-right and top-bottom at random")

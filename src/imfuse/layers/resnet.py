@@ -1,0 +1,41 @@
+"""Residual stages of ResNet-18 and -34 (He et al., CVPR 2016), with torchvision's names inside a block."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def conv3x3(inputs: int, outputs: int, stride: int = 1, bias: bool = True, groups: int = 1) -> nn.Conv2d:
+    """3x3 convolution with a zero border."""
+    return nn.Conv2d(inputs, outputs, 3, stride, padding=1, groups=groups, bias=bias)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions with norms, and the input added to them."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(inputs, outputs, stride, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = conv3x3(outputs, outputs, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.downsample: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, h, w) to (N, outputs, h / stride, w / stride)."""
+        y = self.bn2(self.conv2(F.relu(self.bn1(self.conv1(x)))))
+        return F.relu(y + self.downsample(x))
+
+
+def residual_stage(inputs: int, outputs: int, blocks: int, stride: int) -> nn.Sequential:
+    """Blocks in a row, the first of which changes width and size.
+
+    >>> import torch
+    >>> residual_stage(8, 16, 2, stride=2)(torch.zeros(1, 8, 10, 12)).shape
+    torch.Size([1, 16, 5, 6])
+    """
+    rest = (BasicBlock(outputs, outputs, 1) for _ in range(blocks - 1))
+    return nn.Sequential(BasicBlock(inputs, outputs, stride), *rest)
