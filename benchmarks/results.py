@@ -58,7 +58,9 @@ def plan_of(shared: Path, work: Path, sets: Sequence[str], learned: bool = False
     published = sorted((shared / "truth" / "fused").glob("*/"))
     fused = {f"{folder.name} (published)": {"tno": folder} for folder in published}
     data = {name: shared / "data" / folder for name, folder in SETS.items() if name in sets}
-    return make_plan({"data": data, "models": models, "fused": fused, "convention": CONVENTION})
+    return make_plan(
+        {"data": data, "models": models, "fused": fused, "convention": CONVENTION, "against": "refinefuse"}
+    )
 
 
 def draw(results: Results, work: Path, pairs: Sequence[tuple[str, str | int]], target: Path) -> None:

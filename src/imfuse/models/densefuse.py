@@ -34,7 +34,7 @@ SPEC = ModelSpec(
     min_size=2,
     # eight 3x3 convolutions in a row and the activity of rule l1
     halo=9,
-    memory_per_pixel=1800,
+    memory_per_pixel=400,
     options=(
         Option(
             "rule",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
 from imfuse.layers.blocks import Conv3x3
 from imfuse.layers.output import finished, stretched
 from imfuse.models._base import FusionModel
@@ -33,6 +33,16 @@ SPEC = ModelSpec(
     memory_per_pixel=512,
     options=(
         Option("output", ("clip", "stretch"), "stretch", "the result as computed, or its range stretched to the whole"),
+    ),
+    weights=(
+        WeightsSpec(
+            name="default",
+            file="lrrnet.safetensors",
+            sha256="95886b9536ca557fe830cb8e1fa50cad86ccd57e54b17e1a5b507dbc180f80b0",
+            recipe="lrrnet_roadscene",
+            data="RoadScene train (180 pairs)",
+            date="2026-11-22",
+        ),
     ),
 )
 

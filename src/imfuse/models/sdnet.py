@@ -30,7 +30,7 @@ SPEC = ModelSpec(
     authors_licence="MIT",
     # a 5x5 and three 3x3 convolutions in a row
     halo=5,
-    memory_per_pixel=1200,
+    memory_per_pixel=160,
     options=(
         Option(
             "output",

@@ -35,7 +35,7 @@ SPEC = ModelSpec(
     authors_licence="MIT",
     # 3x3 convolutions in a row: one, two in each of two blocks, four to decode
     halo=9,
-    memory_per_pixel=2600,
+    memory_per_pixel=350,
     options=(
         Option(
             "output",

@@ -31,7 +31,7 @@ SPEC = ModelSpec(
     min_size=2,
     # ten 3x3 convolutions in a row
     halo=10,
-    memory_per_pixel=4500,
+    memory_per_pixel=600,
     dtypes=("float32", "bfloat16"),
     options=(
         Option(
