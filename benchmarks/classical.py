@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from imfuse.benchmark.published import get_published
-from imfuse.core.registry import create_model, get_spec, list_models
+from imfuse.core.registry import create_model, get_spec, list_models, model_class
 from imfuse.data import render_scene
 from imfuse.imaging import luminance, match_folders, read_image
 from imfuse.metrics import score_images
@@ -85,10 +85,10 @@ class Reference:
 
 
 def references(chosen: list[str]) -> Iterator[Reference]:
-    """Of the registered methods that need no training, in the order of their names."""
+    """Of the methods of ``imfuse.classical``, in the order of their names."""
     rows = [line.split() for line in REFERENCES.strip().splitlines()]
     for name in list_models():
-        if not get_spec(name).training_free or (chosen and name not in chosen):
+        if not model_class(name).__module__.startswith("imfuse.classical") or (chosen and name not in chosen):
             continue
         found = [row for row in rows if row[0].partition("/")[0] == name]
         for about, mode, pairs, *means in found or [[name, "clean", "0"]]:

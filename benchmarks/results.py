@@ -20,7 +20,7 @@ from imfuse.benchmark.report import write_report
 from imfuse.benchmark.results import Results
 from imfuse.benchmark.runner import run_benchmark
 from imfuse.benchmark.tables import markdown, tables_of, write_tables
-from imfuse.core.registry import get_spec, list_models, model_class
+from imfuse.core.registry import get_spec, list_models
 from imfuse.folder import Progress
 from imfuse.imaging import write_file
 
@@ -29,7 +29,9 @@ SETS = {
     "roadscene": "roadscene",
     "msrs": "msrs_sample",
     "m3fd": "m3fd_sample",
-    "nir_country": "nir_country",
+    "mri_ct": "medical/mri_ct",
+    "mri_pet": "medical/mri_pet",
+    "mri_spect": "medical/mri_spect",
 }
 # Chosen for people, lamps and sky before any result was seen.
 ROWS = (
@@ -37,23 +39,20 @@ ROWS = (
     *(("roadscene", number) for number in (7, 21)),
     *(("msrs", number) for number in (1, 4)),
     ("m3fd", 2),
-    ("nir_country", 3),
 )
 FIGURE_WIDTH = 1600
+# All methods side by side would be too small to see.
+FIGURES = {
+    "results.jpg": ("auif", "didfuse", "psfusion_compact", "refinefuse", "transfusion_compact"),
+    "results_rivals.jpg": ("densefuse", "lrrnet", "sdnet", "seafusion", "u2fusion"),
+}
 CONVENTION = "refinefuse"
 
 
-def plan_of(shared: Path, work: Path, sets: Sequence[str], learned: bool = False) -> Plan:
-    """All methods that are ready, those whose authors' checkpoints are at hand once more, and published pictures.
-
-    ``learned`` leaves out those of ``imfuse.classical``.
-    """
-    models: list[dict[str, object]] = []
-    for name in list_models():
-        if learned and model_class(name).__module__.startswith("imfuse.classical"):
-            continue
-        if get_spec(name).weights or get_spec(name).training_free:
-            models.append({"model": name})
+def plan_of(shared: Path, work: Path, sets: Sequence[str]) -> Plan:
+    """All methods that are ready, those whose authors' checkpoints are at hand once more, and published pictures."""
+    ready = (name for name in list_models() if get_spec(name).weights or get_spec(name).training_free)
+    models: list[dict[str, object]] = [{"model": name} for name in ready]
     models += entries(shared, work / "weights")
     published = sorted((shared / "truth" / "fused").glob("*/"))
     fused = {f"{folder.name} (published)": {"tno": folder} for folder in published}
@@ -63,14 +62,14 @@ def plan_of(shared: Path, work: Path, sets: Sequence[str], learned: bool = False
     )
 
 
-def draw(results: Results, work: Path, pairs: Sequence[tuple[str, str | int]], target: Path) -> None:
+def draw(
+    results: Results, work: Path, pairs: Sequence[tuple[str, str | int]], models: Sequence[str], target: Path
+) -> None:
     """The figure of some pairs, by name or number, as a picture for a page."""
     rows = []
     for data, pair in pairs:
         names = list(results.data[data].pairs)
         rows.append(Row(data, names[pair] if isinstance(pair, int) else pair))
-    # All methods side by side would be too small to see.
-    models = [name for name, about in results.methods.items() if about.get("weights")]
     png, _ = write_figure(results, work, rows, models, work / "figure")
     with Image.open(png) as image:
         picture = image.convert("RGB")
@@ -79,7 +78,7 @@ def draw(results: Results, work: Path, pairs: Sequence[tuple[str, str | int]], t
     picture.save(target, quality=88)
 
 
-def page_of(results: Results, picture: str, choices: str) -> str:
+def page_of(results: Results, choices: str) -> str:
     """The page as Markdown; ``choices`` are the arguments of the command that name what is in it."""
     convention, environment = results.convention["name"], results.environment
     made = f"imfuse {results.imfuse}, torch {environment['torch']}, {environment['device']}, {results.date[:10]}"
@@ -93,9 +92,10 @@ def page_of(results: Results, picture: str, choices: str) -> str:
         "A model alone has the weights that ship; *(authors)* has its authors' published checkpoint, run through this"
         " library; *(published)* are pictures that others published.",
         "MSRS is a sample of 17 of its 361 test pairs, M3FD one of 10. [RefineFuse beside its article]"
-        "(results_refinefuse.md) has its tables, and scans.",
+        "(results_refinefuse.md) has its tables.",
+        "Scans are MRI with CT, PET and SPECT: infrared is CT with CT, else MRI. No method here was trained on scans.",
         "",
-        f"![Infrared, visible and fused pictures of eight pairs]({picture})",
+        *(f"![Infrared, visible and fused pictures](images/{name})" for name in FIGURES),
         "",
         *(markdown(table) for table in tables_of(results)),
         f"Made by {made}.",
@@ -111,23 +111,21 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path("runs/results"), help="folder of the benchmark")
     parser.add_argument("--workers", type=int)
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
-    parser.add_argument("--learned", action="store_true", help="leave out the methods of imfuse.classical")
     args = parser.parse_args()
 
     def tell(step: Progress) -> None:
         print(f"{step.done} of {step.total} {step.name}", file=sys.stderr)
 
-    results = run_benchmark(
-        plan_of(args.shared, args.work, args.sets, args.learned), args.work, workers=args.workers, progress=tell
-    )
+    results = run_benchmark(plan_of(args.shared, args.work, args.sets), args.work, workers=args.workers, progress=tell)
     results.write(args.work / "results.json")
     write_tables(results, args.work)
     write_report(results, args.work)
-    picture = args.out.parent / "images" / "results.jpg"
     choices = "" if len(args.sets) == len(SETS) else f" --sets {' '.join(args.sets)}"
-    choices += " --learned" if args.learned else ""
-    draw(results, args.work, [row for row in ROWS if row[0] in args.sets], picture)
-    write_file(args.out, page_of(results, f"images/{picture.name}", choices).encode())
+    for name, models in FIGURES.items():
+        draw(
+            results, args.work, [row for row in ROWS if row[0] in args.sets], models, args.out.parent / "images" / name
+        )
+    write_file(args.out, page_of(results, choices).encode())
     return 0 if results.complete else 1
 
 

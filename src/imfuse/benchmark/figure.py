@@ -27,6 +27,7 @@ Levels = npt.NDArray[np.uint8]
 
 _WIDTH = 7.16  # inches: two columns of an IEEE page
 _DPI = 300
+_FONT = 7.0  # points
 _COLOURS = ("#ff3b30", "#34c759", "#ffcc00")
 _INSET = 0.44
 _GAP = 0.012
@@ -118,19 +119,23 @@ def _draw(results: Results, folder: Path, rows: Sequence[Row], methods: Sequence
     cell = (_WIDTH - _GAP * (len(titles) - 1)) / len(titles)
     # A row is as high as its pictures are at the width of a column.
     heights = [cell * row["infrared"].shape[0] / row["infrared"].shape[1] for row in pictures]
-    head = 0.2
+    # What is in brackets has a line of its own, and the longest line fits its column.
+    titles_shown = [title.replace(" (", "\n(") for title in titles]
+    longest = max(len(line) for title in titles_shown for line in title.splitlines())
+    font = min(_FONT, 72 * cell / (0.6 * longest))
+    head = 0.1 + 0.1 * max(len(title.splitlines()) for title in titles_shown)
     total = head + sum(heights) + _GAP * (len(rows) - 1)
     figure = Figure(figsize=(_WIDTH, total))
     top = total - head
     for row, found, height in zip(rows, pictures, heights, strict=True):
         details = row.details or (standing_out(found["infrared"]),)
-        for column, title in enumerate(titles):
+        for column, (title, shown) in enumerate(zip(titles, titles_shown, strict=True)):
             left = column * (cell + _GAP)
             place = (left / _WIDTH, (top - height) / total, cell / _WIDTH, height / total)
             axes: Any = figure.add_axes(place)
             axes.set_axis_off()
             if row is rows[0]:
-                axes.set_title(title, fontsize=7, pad=3)
+                axes.set_title(shown, fontsize=font, pad=3)
             if title in found:
                 _panel(axes, found[title], details)
         top -= height + _GAP
