@@ -33,7 +33,7 @@ SPEC = ModelSpec(
     authors_licence="none given",
     min_size=2,
     not_tileable="attention weighs channels over the whole picture",
-    memory_per_pixel=4600,
+    memory_per_pixel=3200,
     options=(
         Option("output", ("clip", "stretch"), "clip", "the result as computed, or its range stretched to the whole"),
         Option(

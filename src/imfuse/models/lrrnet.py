@@ -30,7 +30,7 @@ SPEC = ModelSpec(
     authors_licence="none given",
     min_size=2,
     not_tileable="the ranges of both pictures and of the result are those of the whole picture",
-    memory_per_pixel=512,
+    memory_per_pixel=128,
     options=(
         Option("output", ("clip", "stretch"), "stretch", "the result as computed, or its range stretched to the whole"),
     ),

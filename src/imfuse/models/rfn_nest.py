@@ -30,7 +30,7 @@ SPEC = ModelSpec(
     authors_licence="none given",
     min_size=16,
     not_tileable="the range of the result is that of the whole picture",
-    memory_per_pixel=3600,
+    memory_per_pixel=4000,
     options=(
         Option(
             "rule",

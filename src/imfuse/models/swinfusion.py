@@ -31,7 +31,7 @@ SPEC = ModelSpec(
     authors_licence="none given",
     min_size=8,
     not_tileable="its windows begin at the top left of the picture; it cuts large ones into parts itself",
-    memory_per_pixel=4300,
+    memory_per_pixel=1500,
     options=(
         Option(
             "border",
