@@ -121,10 +121,9 @@ def main() -> int:
     write_tables(results, args.work)
     write_report(results, args.work)
     choices = "" if len(args.sets) == len(SETS) else f" --sets {' '.join(args.sets)}"
+    rows = [row for row in ROWS if row[0] in args.sets]
     for name, models in FIGURES.items():
-        draw(
-            results, args.work, [row for row in ROWS if row[0] in args.sets], models, args.out.parent / "images" / name
-        )
+        draw(results, args.work, rows, models, args.out.parent / "images" / name)
     write_file(args.out, page_of(results, choices).encode())
     return 0 if results.complete else 1
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from imfuse.benchmark.figure import Detail, Row, parse_row, standing_out, write_figure
+from imfuse.benchmark.figure import Detail, Row, _draw, parse_row, standing_out, write_figure
 from imfuse.benchmark.plan import make_plan
 from imfuse.benchmark.results import Results
 from imfuse.benchmark.runner import run_benchmark
@@ -60,6 +61,19 @@ def test_the_figure_shows_the_pictures(results: Results, pairs: Path) -> None:
     before = [file.read_bytes() for file in files]
     write_figure(results, pairs / "out", [Row("mine", "1", (Detail(0.2, 0.2, 0.1),))], [], pairs / "new" / "fig")
     assert [file.read_bytes() for file in files] == before
+
+
+def test_titles_keep_to_their_columns(pairs: Path) -> None:
+    names = ["a_method_of_a_long_name", "another_such_method (authors)", "a_third_one_of_them (authors)"]
+    fused = dict.fromkeys(names, pairs / "dark")
+    plan = make_plan({"data": {"mine": pairs / "set"}, "fused": fused, "metrics": "EN"})
+    found = run_benchmark(plan, pairs / "out", workers=1)
+    figure = _draw(found, pairs / "out", [Row("mine", "1")], [*names, *names])
+    panels = figure.axes[:8]
+    boxes = [panel.title.get_window_extent() for panel in panels]
+    assert [panel.title.get_text() for panel in panels][2:4] == [names[0], "another_such_method\n(authors)"]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+    assert max(box.y1 for box in boxes) <= figure.bbox.y1
 
 
 def test_command(results: Results, pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,18 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.layers.resnet import residual_stage
+from imfuse.layers.resnet import ConvNorm, residual_stage
 
 WIDTH = 128
 """Maps of either path."""
-
-
-class ConvNorm(nn.Sequential):
-    """Convolution without a bias, batch norm, ReLU."""
-
-    def __init__(self, inputs: int, outputs: int, side: int = 3, stride: int = 1) -> None:
-        conv = nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, bias=False)
-        super().__init__(conv, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
 class Refinement(nn.Module):

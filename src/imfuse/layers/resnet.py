@@ -1,4 +1,4 @@
-"""Residual stages of ResNet-18 and -34 (He et al., CVPR 2016), with torchvision's names inside a block."""
+"""Parts of ResNet-18 and -34 (He et al., CVPR 2016), with torchvision's names inside a block."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ from torch.nn import functional as F
 def conv3x3(inputs: int, outputs: int, stride: int = 1, bias: bool = True, groups: int = 1) -> nn.Conv2d:
     """3x3 convolution with a zero border."""
     return nn.Conv2d(inputs, outputs, 3, stride, padding=1, groups=groups, bias=bias)
+
+
+class ConvNorm(nn.Sequential):
+    """Convolution with a zero border and without a bias, batch norm, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, side: int = 3, stride: int = 1) -> None:
+        conv = nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, bias=False)
+        super().__init__(conv, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
 class BasicBlock(nn.Module):

@@ -45,7 +45,7 @@ class Objective:
         fused = model(batch["infrared"], batch["visible"]).float()
         loss, parts = self.terms(fused, batch["infrared"], batch["visible"])
         if self.semantic:
-            parts["semantic"] = judged(model, fused, batch, middle=0.1)
+            parts["semantic"], _ = judged(model, fused, batch, middle=0.1)
             loss = loss + self.semantic * parts["semantic"]
         return loss, parts
 
@@ -70,23 +70,23 @@ class Segmentation:
         """Loss and its named parts."""
         with torch.no_grad():
             fused = model(batch["infrared"], batch["visible"]).float()
-        loss = judged(model, fused, batch, self.middle)
+        loss, _ = judged(model, fused, batch, self.middle)
         return loss, {"semantic": loss}
 
     def validate(self, model: Any, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Loss of whole pairs, and the share of their labelled pixels that are recognised; nothing without labels."""
         if "labels" not in batch:
             return {}
-        loss, _ = self(model, batch)
-        fused = model(batch["infrared"], batch["visible"])
-        labels = batch["labels"]
-        right = model.segmenter(coloured(fused, batch))[0].argmax(1) == labels
-        known = labels != IGNORE
+        loss, scores = judged(model, model(batch["infrared"], batch["visible"]).float(), batch, self.middle)
+        right, known = scores.argmax(1) == batch["labels"], batch["labels"] != IGNORE
         return {"semantic": loss, "accuracy": (right & known).sum() / known.sum().clamp_min(1)}
 
 
-def judged(model: Any, fused: Tensor, batch: Mapping[str, Tensor], middle: float) -> Tensor:
-    """Loss of the segmentation of a fused image; ``middle`` weighs that of the deep path. Raises ``RecipeError``."""
+def judged(model: Any, fused: Tensor, batch: Mapping[str, Tensor], middle: float) -> tuple[Tensor, Tensor]:
+    """Loss of the segmentation of a fused image, and its scores (N, 9, H, W); ``middle`` weighs that of the deep path.
+
+    Raises ``RecipeError`` where the segmentation network or labels are missing.
+    """
     if getattr(model, "segmenter", None) is None:
         raise RecipeError("the semantic term needs the segmentation network; set options.semantic=on")
     if "labels" not in batch:
@@ -95,7 +95,7 @@ def judged(model: Any, fused: Tensor, batch: Mapping[str, Tensor], middle: float
     whole, deep = (
         hard_pixel_loss(score.float(), batch["labels"], probability=HARD, share=HARD_SHARE) for score in scores
     )
-    return whole + middle * deep
+    return whole + middle * deep, scores[0]
 
 
 def coloured(fused: Tensor, batch: Mapping[str, Tensor]) -> Tensor:

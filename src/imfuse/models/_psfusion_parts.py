@@ -14,14 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.layers.attention import attend
-from imfuse.layers.resnet import conv3x3, residual_stage
-
-
-class ConvNorm(nn.Sequential):
-    """3x3 convolution without a bias, batch norm, ReLU."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(conv3x3(inputs, outputs, bias=False), nn.BatchNorm2d(outputs), nn.ReLU())
+from imfuse.layers.resnet import ConvNorm, conv3x3, residual_stage
 
 
 class PooledNorm(nn.BatchNorm2d):
