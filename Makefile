@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test lint types floors pytest coverage docs clean
+.PHONY: help demo test lint types layers pytest coverage docs clean
 
 help:
 	@echo "make demo      fuse the built-in pair, print scores, write demo/side_by_side.png"
@@ -16,7 +16,7 @@ help:
 demo: $(READY)
 	$(BIN)/imfuse demo -o demo
 
-test: lint types floors pytest
+test: lint types layers pytest
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -25,7 +25,7 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-floors: $(READY)
+layers: $(READY)
 	$(BIN)/lint-imports --no-logo
 
 pytest: $(READY)

@@ -19,11 +19,10 @@ import torch
 from hypothesis import settings
 from torch import Tensor, nn
 
-from imfuse.core.convert import convert
-from imfuse.core.registry import create_model
 from imfuse.core.weights import save_weights
-from imfuse.data import render_scene
-from imfuse.models import FusionModel
+from imfuse.models import FusionModel, create_model
+from imfuse.models._convert import convert
+from imfuse.scenes import render_scene
 
 Pair = tuple[Tensor, Tensor]
 

@@ -10,6 +10,7 @@ import imfuse
 
 PUBLIC = [
     "DEFAULT_MODEL",
+    "BenchmarkError",
     "FolderReport",
     "Fuser",
     "FusionModel",
@@ -33,6 +34,7 @@ PUBLIC = [
     "losses",
     "metrics",
     "models",
+    "scenes",
     "score",
     "score_folders",
 ]
@@ -59,7 +61,7 @@ def test_no_torch_for_help_and_lists(what: str) -> None:
 
 def test_public_names() -> None:
     assert imfuse.__all__ == PUBLIC
-    assert set(PUBLIC) <= set(dir(imfuse))
+    assert dir(imfuse) == sorted(PUBLIC)
     assert all(getattr(imfuse, name) is not None for name in PUBLIC)
     python("from imfuse import *; assert Fuser is not None and metrics is not None")
 

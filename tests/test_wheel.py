@@ -11,8 +11,8 @@ import pytest
 
 from imfuse.benchmark.published import list_published
 from imfuse.core.registry import get_spec, list_models
-from imfuse.data import render_scene
 from imfuse.imaging import read_image, write_image
+from imfuse.scenes import render_scene
 from imfuse.training.recipe import list_recipes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +43,7 @@ def test_wheel_holds_weights_recipes_and_types(wheel: Path) -> None:
     report = ROOT / "src" / "imfuse" / "benchmark" / "report"
     assert {f"imfuse/benchmark/report/{path.name}" for path in report.iterdir() if path.is_file()} <= names
     assert {"imfuse/py.typed", "imfuse/benchmark/published/sources.yaml"} <= names
-    assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
+    assert not [name for name in names if name.startswith(("tests/", "scripts/"))]
 
 
 def test_installed_wheel_fuses_a_pair(wheel: Path, tmp_path: Path) -> None:

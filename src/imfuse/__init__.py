@@ -7,13 +7,14 @@ True
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from imfuse.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from imfuse import data, imaging, losses, metrics, models
-    from imfuse._scores import Scores
+    from imfuse import data, imaging, losses, metrics, models, scenes
     from imfuse.core.errors import (
+        BenchmarkError,
         ImageError,
         ImfuseError,
         MetricError,
@@ -22,18 +23,19 @@ if TYPE_CHECKING:
         RecipeError,
         WeightsError,
     )
-    from imfuse.core.registry import DEFAULT_MODEL, create_model, get_spec, list_models
+    from imfuse.core.registry import DEFAULT_MODEL, get_spec, list_models
     from imfuse.core.spec import ModelSpec
-    from imfuse.folder import FolderReport
-    from imfuse.fuser import Fuser, fuse
-    from imfuse.models import FusionModel
-    from imfuse.scoring import score, score_folders
-    from imfuse.segmenter import Segmenter
-
-__version__ = "0.1.0"
+    from imfuse.core.version import __version__
+    from imfuse.fusing.folder import FolderReport
+    from imfuse.fusing.fuser import Fuser, fuse
+    from imfuse.models import FusionModel, create_model
+    from imfuse.scoring.files import score, score_folders
+    from imfuse.scoring.scores import Scores
+    from imfuse.tasks.segment.segmenter import Segmenter
 
 __all__ = [
     "DEFAULT_MODEL",
+    "BenchmarkError",
     "FolderReport",
     "Fuser",
     "FusionModel",
@@ -57,35 +59,32 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "scenes",
     "score",
     "score_folders",
 ]
 
-_MODULES = ("data", "imaging", "losses", "metrics", "models")
-_ERRORS = ("ImageError", "ImfuseError", "MetricError", "ModelError", "PairError", "RecipeError", "WeightsError")
+_ERRORS = (
+    "BenchmarkError",
+    "ImageError",
+    "ImfuseError",
+    "MetricError",
+    "ModelError",
+    "PairError",
+    "RecipeError",
+    "WeightsError",
+)
 _HOMES = {
     **dict.fromkeys(_ERRORS, "imfuse.core.errors"),
-    **dict.fromkeys(("create_model", "get_spec", "list_models"), "imfuse.core.registry"),
-    "DEFAULT_MODEL": "imfuse.core.registry",
-    **dict.fromkeys(("Fuser", "fuse"), "imfuse.fuser"),
-    **dict.fromkeys(("score", "score_folders"), "imfuse.scoring"),
-    "FolderReport": "imfuse.folder",
-    "FusionModel": "imfuse.models",
+    **dict.fromkeys(("DEFAULT_MODEL", "get_spec", "list_models"), "imfuse.core.registry"),
+    **dict.fromkeys(("FusionModel", "create_model"), "imfuse.models"),
+    **dict.fromkeys(("Fuser", "fuse"), "imfuse.fusing.fuser"),
+    **dict.fromkeys(("score", "score_folders"), "imfuse.scoring.files"),
+    **{name: f"imfuse.{name}" for name in ("data", "imaging", "losses", "metrics", "models", "scenes")},
+    "FolderReport": "imfuse.fusing.folder",
     "ModelSpec": "imfuse.core.spec",
-    "Scores": "imfuse._scores",
-    "Segmenter": "imfuse.segmenter",
+    "Scores": "imfuse.scoring.scores",
+    "Segmenter": "imfuse.tasks.segment.segmenter",
+    "__version__": "imfuse.core.version",
 }
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: ``import imfuse`` alone must not wait for torch."""
-    if name in _MODULES:
-        return importlib.import_module(f"imfuse.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'imfuse' has no attribute {name!r}")
-    value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

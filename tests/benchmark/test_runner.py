@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 
 from imfuse import Fuser, score
-from imfuse.benchmark import pairwork
+from imfuse.benchmark import pair_worker
 from imfuse.benchmark.plan import Plan, make_plan
 from imfuse.benchmark.results import Results, read_results
 from imfuse.benchmark.runner import run_benchmark
 from imfuse.core.errors import MetricError, PairError, WeightsError
 from imfuse.core.registry import get_spec
 from imfuse.core.spec import SHIPPED
-from imfuse.folder import Progress
+from imfuse.fusing.folder import Progress
 from imfuse.imaging import read_image, write_image
 
 METRICS = "EN,SD,SCD"
@@ -76,8 +76,8 @@ def test_nothing_is_done_again(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> 
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("computed again")
 
-    monkeypatch.setattr(pairwork.Fuser, "prepare", refuse)
-    monkeypatch.setattr(pairwork.Scorer, "values", refuse)
+    monkeypatch.setattr(pair_worker.Fuser, "prepare", refuse)
+    monkeypatch.setattr(pair_worker.Scorer, "values", refuse)
     # Another name and another place do not change the content.
     (pairs / "dark").rename(pairs / "moved")
     again = run_benchmark(
@@ -196,11 +196,11 @@ def test_a_kill_and_a_rerun_give_identical_results(pairs: Path) -> None:
 def test_processes_end_with_a_killed_parent(pairs: Path) -> None:
     code = (
         "import sys, time\n"
-        "from imfuse.benchmark import runner, pairwork\n"
-        "from imfuse.scoring import Scorer\n"
+        "from imfuse.benchmark import runner, pair_worker\n"
+        "from imfuse.scoring.files import Scorer\n"
         "from pathlib import Path\n"
         "if __name__ == '__main__':\n"
-        "    worker = pairwork.PairWorker((), Scorer.of('EN', 'plain', 'full', 1000), Path('.'), {})\n"
+        "    worker = pair_worker.PairWorker((), Scorer.of('EN', 'plain', 'full', 1000), Path('.'), {})\n"
         "    with runner._pool(worker, 1) as pool:\n"
         "        import os\n"
         "        print(pool.submit(os.getpid).result(), flush=True)\n"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from imfuse._scores import ImageScores, Scores
 from imfuse.benchmark.statistics import average_ranks, compare, critical_difference, holm, mean_ranks
+from imfuse.scoring.scores import ImageScores, Scores
 
 
 def scores_of(tables: dict[str, list[list[float]]], methods: tuple[str, ...]) -> Scores:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from imfuse.classical import adf, fpde
 from imfuse.classical._weights import principal_weights
-from imfuse.core.registry import create_model
+from imfuse.models import create_model
 
 
 def gray(height: int, width: int, seed: int = 0) -> Tensor:

@@ -12,7 +12,8 @@ import torch
 
 from conftest import Golden
 from imfuse.benchmark.published import get_published
-from imfuse.core.registry import create_model, get_spec, list_models, model_class
+from imfuse.core.registry import get_spec, list_models
+from imfuse.models import create_model, model_class
 
 METHODS = [name for name in list_models() if model_class(name).__module__.startswith("imfuse.classical.")]
 PRESETS = {name: {} for name in METHODS} | {"te_mst_refinefuse": {"preset": "refinefuse"}}
@@ -75,9 +76,9 @@ def test_golden_array_in_single_precision(golden: Golden, array: str, mode: str)
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    """``benchmarks/classical.py``."""
-    source = Path(__file__).resolve().parents[2] / "benchmarks" / "classical.py"
-    spec = importlib.util.spec_from_file_location("benchmarks_classical", source)
+    """``scripts/evidence/classical.py``."""
+    source = Path(__file__).resolve().parents[2] / "scripts" / "evidence" / "classical.py"
+    spec = importlib.util.spec_from_file_location("evidence_classical", source)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

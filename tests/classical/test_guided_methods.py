@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from imfuse.classical import gff, vsm_wls
-from imfuse.core.registry import create_model
+from imfuse.models import create_model
 
 METHODS = ("gff", "vsm_wls")
 

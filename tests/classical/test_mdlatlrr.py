@@ -11,7 +11,7 @@ from torch import Tensor
 from imfuse.classical import mdlatlrr
 from imfuse.classical._latlrr import choose_patches, learn_projection, reduced, shrink_values
 from imfuse.classical.mdlatlrr import MDLatLRR, nuclear_norms, share_of_first
-from imfuse.core.registry import create_model
+from imfuse.models import create_model
 
 DOUBLE = torch.float64
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from imfuse.classical._pyramid import decompose, expand, make_even, reduce
 from imfuse.classical._selection import first_is_stronger, pad_mirror, take_larger
 from imfuse.classical.te_mst import TEMST, enhance_targets
-from imfuse.core.registry import create_model
+from imfuse.models import create_model
 
 PYRAMIDS = ("te_mst", "laplacian_pyramid", "ratio_pyramid")
 SIZES = [(1, 1), (1, 9), (2, 3), (37, 50), (64, 80)]

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from imfuse.classical.tif import TIF, median3x3
-from imfuse.layers.windows import pad
+from imfuse.ops.windows import pad
 
 
 @pytest.mark.parametrize(("border", "theirs"), [("replicate", "nearest"), ("zero", "constant")])

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from imfuse.classical import _dual_tree, dwt
 from imfuse.classical._dual_tree import Bands
-from imfuse.core.registry import create_model
+from imfuse.models import create_model
 
 WAVELETS = ("dwt", "dtcwt")
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from imfuse.cli.main import main
-from imfuse.core.registry import create_model, model_class
+from imfuse.models import create_model, model_class
 
 
 def test_convert_writes_weights_that_fuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

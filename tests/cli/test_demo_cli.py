@@ -5,8 +5,8 @@ import pytest
 
 from imfuse.cli.demo import SHOWN
 from imfuse.cli.main import main
-from imfuse.data import render_scene
 from imfuse.imaging import read_image
+from imfuse.scenes import render_scene
 
 
 def test_demo_writes_pictures_and_prints_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,13 +13,13 @@ import pytest
 from rich.console import Console
 
 from imfuse import __version__, score
-from imfuse._scores import ImageScores, Scores
 from imfuse.cli._score_tables import print_scores
 from imfuse.cli.main import main
 from imfuse.imaging import write_image
 from imfuse.metrics import CONVENTIONS, METRICS, MetricSpec
 from imfuse.metrics.conventions import Convention, Definition
 from imfuse.metrics.information import entropy
+from imfuse.scoring.scores import ImageScores, Scores
 
 QUICK = ["--metrics", "EN,SD,SCD"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from imfuse.cli._terminal import count, few, progress_bar
-from imfuse.folder import Progress
+from imfuse.fusing.folder import Progress
 
 
 def test_bar_counts_pairs_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

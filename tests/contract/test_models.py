@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from imfuse.core.errors import ModelError
-from imfuse.core.registry import create_model, get_spec, list_models, model_class
+from imfuse.core.registry import get_spec, list_models
 from imfuse.core.weights import file_hash, load_weights, read_header, save_weights
-from imfuse.data import render_scene
-from imfuse.fuser import Fuser
-from imfuse.layers.padding import pad_to
-from imfuse.models import FusionModel
+from imfuse.fusing.fuser import Fuser
+from imfuse.inference.forms import fast_form
+from imfuse.models import FusionModel, create_model, model_class
+from imfuse.ops.padding import pad_to
+from imfuse.scenes import render_scene
 
 MODELS = list_models()
 SIZES = [(1, 1), (3, 5), (97, 131)]
@@ -113,7 +114,7 @@ def test_values_stay_in_unit_range(name: str, size: tuple[int, int]) -> None:
 
 
 def test_batch_equals_one_by_one(name: str) -> None:
-    model = build(name).inference_form()
+    model = fast_form(build(name))
     pairs = [padded_scene(name, 40, 56), tuple(reversed(padded_scene(name, 40, 56)))]
     with torch.inference_mode():
         together = model(*(torch.cat(images) for images in zip(*pairs, strict=True)))
@@ -122,7 +123,7 @@ def test_batch_equals_one_by_one(name: str) -> None:
 
 
 def test_deterministic(name: str) -> None:
-    model = build(name).inference_form()
+    model = fast_form(build(name))
     pair = padded_scene(name, 64, 48)
     with torch.inference_mode():
         assert torch.equal(model(*pair), model(*pair))
@@ -134,7 +135,7 @@ def test_inference_form_equals_the_plain_network(name: str, size: tuple[int, int
         model = build(name, **options)
         pair = padded_scene(name, *size)
         with torch.inference_mode():
-            torch.testing.assert_close(model.inference_form()(*pair), model(*pair), atol=2e-4, rtol=0)
+            torch.testing.assert_close(fast_form(model)(*pair), model(*pair), atol=2e-4, rtol=0)
 
 
 def test_dtypes_are_those_stated(name: str, weights: Path) -> None:
@@ -208,7 +209,7 @@ def test_colours_are_taken_by_those_that_say_so(name: str) -> None:
     model = build(name)
     with torch.inference_mode():
         fused = model(infrared, colours)
-        torch.testing.assert_close(model.inference_form()(infrared, colours), fused, atol=2e-4, rtol=0)
+        torch.testing.assert_close(fast_form(model)(infrared, colours), fused, atol=2e-4, rtol=0)
         assert not torch.allclose(fused, model(infrared, visible))
         assert torch.equal(model(infrared, visible.repeat(1, 3, 1, 1)), model(infrared, visible))
 

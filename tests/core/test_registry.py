@@ -13,9 +13,9 @@ import torch
 
 from imfuse.core import registry
 from imfuse.core.errors import ImfuseError, ModelError, WeightsError
-from imfuse.core.registry import create_model, get_spec, list_models, model_class
+from imfuse.core.registry import get_spec, list_models
 from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
-from imfuse.models import FusionModel
+from imfuse.models import FusionModel, create_model, model_class
 
 MODULES = [
     importlib.import_module(f"{package}.{module.name}")

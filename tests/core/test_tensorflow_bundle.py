@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from imfuse.core import tensorflow_bundle
-from imfuse.core.convert import convert, read_checkpoint
 from imfuse.core.errors import WeightsError
 from imfuse.core.tensorflow_bundle import DATA, MAGIC, crc32c, data_file, masked, read_bundle
+from imfuse.models._convert import convert, read_checkpoint
 
 Tensors = dict[str, np.ndarray[Any, Any]]
 TYPES = {"float32": 1, "float64": 2, "int32": 3, "int64": 9, "float16": 19}

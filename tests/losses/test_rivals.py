@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from imfuse.core.errors import WeightsError
-from imfuse.core.registry import create_model
 from imfuse.layers.vgg import VGG16
 from imfuse.losses import densefuse, sdnet, seafusion, u2fusion
 from imfuse.losses.transfusion import released_ms_ssim
 from imfuse.losses.u2fusion import gradient_energy
+from imfuse.models import create_model
 
 Formula = tuple[Tensor, Tensor, Tensor]
 

@@ -1,4 +1,4 @@
-"""Metrics against published values: every tenth pair of what ``benchmarks/metrics_truth.py`` compares in full."""
+"""Metrics against published values: every tenth pair of what ``scripts/evidence/metrics_truth.py`` compares in full."""
 
 from __future__ import annotations
 

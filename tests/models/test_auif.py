@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.registry import create_model
-from imfuse.layers.filters import reflect_pad
+from imfuse.inference.forms import fast_form
+from imfuse.models import create_model
 from imfuse.models.auif import (
     AUIF,
     UnrolledLayer,
@@ -23,6 +23,7 @@ from imfuse.models.auif import (
     folded_response,
     plain_response,
 )
+from imfuse.ops.filters import reflect_pad
 
 Weights = Callable[[str], Path]
 Scene = Callable[[int, int, int], tuple[Tensor, Tensor]]
@@ -39,7 +40,7 @@ def fuse(model: AUIF, form: str, infrared: Tensor, visible: Tensor) -> Tensor:
         if form in ("plain", "folded"):
             model.form = form
             return model(infrared, visible)
-        fast = model.inference_form()
+        fast = fast_form(model)
         return fast(infrared, visible) if form == "opencv" else fast.fuse_tensors(infrared, visible)
 
 
@@ -336,7 +337,7 @@ def test_any_slope_and_any_sign_of_the_step_size(
     assert wanted.std() > 0.02
     assert largest(fuse(model, form, *pair) - wanted) < 1e-5
     # The test can fail: with max throughout, as the published weights of one branch would allow, it does.
-    fast = model.inference_form()
+    fast = fast_form(model)
     fast.layers = {name: [layer._replace(larger=True) for layer in layers] for name, layers in fast.layers.items()}
     fast.constants[:, 2] = 1
     wrong = fast(*pair) if form == "opencv" else fast.fuse_tensors(*pair)
@@ -347,7 +348,7 @@ def test_any_slope_and_any_sign_of_the_step_size(
 def test_without_the_frame_correction_the_result_is_wrong(random_weights: Weights, form: str) -> None:
     model, pair = build(random_weights("auif")), images(64, 80)
     wanted = fuse(model, "plain", *pair)
-    fast = model.inference_form()
+    fast = fast_form(model)
     fast.layers = {
         name: [layer._replace(kernels=np.repeat(layer.kernels[4:5], 9, axis=0)) for layer in layers]
         for name, layers in fast.layers.items()
@@ -407,7 +408,7 @@ def test_inference_form_does_not_change_the_model_or_the_images(random_weights: 
     model, (infrared, visible) = build(random_weights("auif")), images(16, 19)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     kept = infrared.clone(), visible.clone()
-    fast = model.inference_form()
+    fast = fast_form(model)
     first, again = fast(infrared, visible), fast(infrared, visible)
     assert torch.equal(first, again)
     assert torch.equal(infrared, kept[0])
@@ -416,7 +417,7 @@ def test_inference_form_does_not_change_the_model_or_the_images(random_weights: 
 
 
 def test_inference_form_takes_views_of_larger_images(random_weights: Weights) -> None:
-    fast, (infrared, visible) = build(random_weights("auif")).inference_form(), images(40, 44)
+    fast, (infrared, visible) = fast_form(build(random_weights("auif"))), images(40, 44)
     view = (..., slice(3, 33, 2), slice(1, 41, 3))
     assert torch.equal(fast(infrared[view], visible[view]), fast(infrared[view].clone(), visible[view].clone()))
     turned = fast(infrared.transpose(2, 3), visible.transpose(2, 3))
@@ -424,7 +425,7 @@ def test_inference_form_takes_views_of_larger_images(random_weights: Weights) ->
 
 
 def test_threads_do_not_change_the_result(random_weights: Weights) -> None:
-    fast, pair = build(random_weights("auif")).inference_form(), images(40, 44)
+    fast, pair = fast_form(build(random_weights("auif"))), images(40, 44)
     given = torch.get_num_threads()
     results = []
     try:

@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from imfuse.core.convert import convert
-from imfuse.core.registry import create_model
+from imfuse.inference.cddfuse import FastDetailNode
+from imfuse.inference.forms import fast_form
 from imfuse.layers.restormer import ChannelBlock, FastChannelBlock, lite_block, restormer_block
-from imfuse.models._cddfuse_inference import FastDetailNode
+from imfuse.models import create_model
+from imfuse.models._convert import convert
 from imfuse.models.cddfuse import CDDFuse, DetailNode
 
 SIZES = [(32, 40), (33, 41)]
@@ -59,7 +60,7 @@ def test_golden_output(golden: Any, converted: Path, size: tuple[int, int]) -> N
         assert relative(model.decoder.logits(fused), wanted["pre"]) < 1e-5
         for options, key in (({}, "out"), ({"skip": "none"}, "out_noskip")):
             other = build(converted, **options)
-            for form in (other, other.inference_form()):
+            for form in (other, fast_form(other)):
                 assert relative(form(*pair), wanted[key]) < 1e-5
         if size == (32, 40):
             assert relative(model.decoder(of_vi, pair[1]), wanted["recon_vi"]) < 1e-5

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.registry import create_model
+from imfuse.inference.forms import fast_form
 from imfuse.layers.blocks import NarrowConv
-from imfuse.layers.rules import fuse_maps
+from imfuse.layers.fusion_rules import fuse_maps
+from imfuse.models import create_model
 from imfuse.models.didfuse import DIDFuse, Maps
 
 Weights = Callable[[str], Path]
@@ -37,7 +38,7 @@ def golden_model(request: pytest.FixtureRequest, source: str, rule: str = "sum")
 
 def fuse(model: DIDFuse, form: str, infrared: Tensor, visible: Tensor) -> Tensor:
     with torch.inference_mode():
-        return (model.inference_form() if form == "inference" else model)(infrared, visible)
+        return (fast_form(model) if form == "inference" else model)(infrared, visible)
 
 
 def images(height: int, width: int, count: int = 1) -> tuple[Tensor, Tensor]:
@@ -122,7 +123,7 @@ def test_split_maps_have_weights_of_their_own(random_weights: Weights) -> None:
     """Merged into one set of 128 maps, background and detail would share one weight: the inference form must not."""
     model, pair = build(random_weights("didfuse"), "l1"), images(24, 28)
     wanted = fuse(model, "plain", *pair)
-    fast = model.inference_form()
+    fast = fast_form(model)
     with torch.inference_mode():
         assert largest(fast(*pair) - wanted) < 1e-5
         fast._fuse_split = fast._fuse
@@ -157,7 +158,7 @@ def test_same_picture_in_float32_and_nearly_in_bfloat16(
     model, pair = build(request.getfixturevalue(f"{source}_weights")("didfuse")), scene_pair(96, 128, 0)
     wanted = levels(fuse(model, "plain", *pair))
     assert wanted.std() > 8
-    fast = model.inference_form()
+    fast = fast_form(model)
     with torch.inference_mode():
         single = (levels(fast(*pair)) - wanted).abs()
         half = fast.to(torch.bfloat16)(*pair)
@@ -170,8 +171,8 @@ def test_same_picture_in_float32_and_nearly_in_bfloat16(
 def test_bfloat16_keeps_the_digits_of_the_image(scene_pair: Scene) -> None:
     model, pair = create_model("didfuse"), scene_pair(240, 320, 1)
     with torch.inference_mode():
-        wanted = levels(model.inference_form()(*pair))
-        apart = (levels(model.inference_form().to(torch.bfloat16)(*pair)) - wanted).abs()
+        wanted = levels(fast_form(model)(*pair))
+        apart = (levels(fast_form(model).to(torch.bfloat16)(*pair)) - wanted).abs()
     # An image that is rounded to bfloat16 alone moves twice as many pixels.
     assert (apart > 0).float().mean() < 0.06
     assert apart.max() <= 2
@@ -207,7 +208,7 @@ def test_inference_form_does_not_change_the_model_or_the_images(random_weights: 
     model, (infrared, visible) = build(random_weights("didfuse")), images(12, 15)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     kept = infrared.clone(), visible.clone()
-    fast = model.inference_form()
+    fast = fast_form(model)
     with torch.inference_mode():
         assert torch.equal(fast(infrared, visible), fast(infrared, visible))
     assert torch.equal(infrared, kept[0])

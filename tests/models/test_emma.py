@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from imfuse.core.errors import WeightsError
-from imfuse.core.registry import create_model
 from imfuse.core.weights import save_weights
+from imfuse.inference.forms import fast_form
+from imfuse.models import create_model
 from imfuse.models.emma import EMMA, SensedPrediction, Sensing, _spans
 
 
@@ -31,14 +32,14 @@ def test_golden_output(golden: Any, size: tuple[int, int]) -> None:
     name = "{}x{}".format(*size)
     with torch.inference_mode():
         assert relative(model.logits(*pair), wanted[f"pre_{name}"]) < 1e-5
-        for form in (model, model.inference_form()):
+        for form in (model, fast_form(model)):
             assert relative(form(*pair), wanted[f"out_{name}"]) < 1e-5
 
 
 def test_golden_output_of_released_parts(golden: Any) -> None:
     model, wanted = golden.filled("emma", parts="released"), golden.arrays("emma")["tiled_70x75"]
     with torch.inference_mode():
-        for form in (model, model.inference_form()):
+        for form in (model, fast_form(model)):
             assert relative(form(*golden.pair(70, 75)), wanted) < 1e-5
 
 
@@ -89,7 +90,7 @@ def test_weights_with_sensing_networks_serve_without_them(tmp_path: Path, monkey
         assert isinstance(found, SensedPrediction)
         assert torch.equal(found.fused, plain(*pair))
         assert found.infrared.shape == found.visible.shape == (1, 1, 32, 32)
-        assert not any("sensing" in name for name, _ in trained.inference_form().named_parameters())
+        assert not any("sensing" in name for name, _ in fast_form(trained).named_parameters())
     save_weights(tmp_path / "plain.safetensors", plain.state_dict(), {"model": "emma"})
     with pytest.raises(WeightsError, match=r"missing sensing_ir"):
         create_model("emma", tmp_path / "plain.safetensors", sensing="on")

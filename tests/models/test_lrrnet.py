@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from imfuse.core.convert import convert
-from imfuse.core.registry import create_model
-from imfuse.fuser import Fuser
-from imfuse.models import _lrrnet_inference as inference
+from imfuse.fusing.fuser import Fuser
+from imfuse.inference import lrrnet as inference
+from imfuse.inference.forms import fast_form
+from imfuse.models import create_model
+from imfuse.models._convert import convert
 from imfuse.models.lrrnet import LRRNet, normalised, shrink
 
 Scene = Callable[[int, int, int], tuple[Tensor, Tensor]]
@@ -59,7 +60,7 @@ def test_golden_output_of_the_authors_weights(golden: Any, official: Path, size:
     assert isinstance(model, LRRNet)
     with torch.inference_mode():
         assert largest(model.raw(*golden.pair(*size)) - raw) < 1e-6
-        fast = model.inference_form()(*golden.pair(*size))
+        fast = fast_form(model)(*golden.pair(*size))
     assert largest(fast - (raw - raw.min()) / (raw.max() - raw.min())) < 1e-5
 
 
@@ -69,7 +70,7 @@ def test_inference_form_in_tiles(
 ) -> None:
     """Tiles of any size give the whole, with thresholds of both signs."""
     model, pair = create_model("lrrnet", official, output=output), scene_pair(70, 90, 0)
-    fast = model.inference_form()
+    fast = fast_form(model)
     assert 0 < fast.infrared.negative < 256
     with torch.inference_mode():
         wanted = model(*pair)

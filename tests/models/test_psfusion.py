@@ -12,10 +12,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.convert import convert
-from imfuse.core.registry import create_model
+from imfuse.inference import psfusion as _psfusion_inference
+from imfuse.inference.forms import fast_form
 from imfuse.layers.attention import attend_plainly
-from imfuse.models import _psfusion_inference, _psfusion_parts
+from imfuse.models import _psfusion_parts, create_model
+from imfuse.models._convert import convert
 from imfuse.models._psfusion_parts import answer
 from imfuse.models.psfusion import PSFusion
 
@@ -215,7 +216,7 @@ def seeded() -> PSFusion:
 def test_golden_output_of_the_inference_form(golden: Any, wanted: dict[str, Tensor], injection: str) -> None:
     model, pair = golden.filled("psfusion", injection=injection), golden_pair(golden, 64, 96)
     with torch.inference_mode():
-        plain, fast = model(*pair), model.inference_form()(*pair)
+        plain, fast = model(*pair), fast_form(model)(*pair)
     assert largest(fast - plain) < 2e-5
     if injection == "on":
         assert largest(fast - wanted["fused_64x96"]) < 1e-4
@@ -230,7 +231,7 @@ def test_tiles_give_what_the_whole_gives(
     with torch.inference_mode():
         plain = model(*pair)
         assert plain.std() > 0.1
-        assert largest(model.inference_form()(*pair) - plain) < 3e-5
+        assert largest(fast_form(model)(*pair) - plain) < 3e-5
 
 
 def test_a_halo_that_is_too_small_shows(golden: Any, model: PSFusion, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,13 +239,13 @@ def test_a_halo_that_is_too_small_shows(golden: Any, model: PSFusion, monkeypatc
     monkeypatch.setattr(_psfusion_inference, "HALO", 8)
     pair = golden_pair(golden, 64, 160)
     with torch.inference_mode():
-        assert largest(model.inference_form()(*pair) - model(*pair)) > 1e-4
+        assert largest(fast_form(model)(*pair) - model(*pair)) > 1e-4
 
 
 def test_inference_form_leaves_the_network_alone(golden: Any, model: PSFusion) -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with torch.inference_mode():
-        model.inference_form().to(torch.bfloat16)(*golden_pair(golden, 64, 64))
+        fast_form(model).to(torch.bfloat16)(*golden_pair(golden, 64, 64))
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert model.encoder_vi.first[0].weight.requires_grad
 

@@ -12,14 +12,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.benchmark import complexity
-from imfuse.core.registry import create_model
-from imfuse.data import render_scene
 from imfuse.imaging import luminance
+from imfuse.inference import refinefuse as _refinefuse_inference
+from imfuse.inference.forms import fast_form
 from imfuse.layers.attention import attend, attend_plainly
 from imfuse.layers.blocks import Conv3x3, conv_mirrored
-from imfuse.layers.padding import crop_to, pad_to
-from imfuse.models import _refinefuse_inference, refinefuse
+from imfuse.models import create_model, refinefuse
 from imfuse.models.refinefuse import FIM, PSIM, RefineFuse, pool_for
+from imfuse.ops.padding import crop_to, pad_to
+from imfuse.scenes import render_scene
 
 
 def largest(difference: Tensor) -> float:
@@ -101,7 +102,7 @@ def test_multiply_accumulates_of_convolutions(side: int, macs: int) -> None:
 def test_golden_output(golden: Any, name: str, options: dict[str, str], form: str) -> None:
     model = golden.filled("refinefuse", **options)
     with torch.inference_mode():
-        fused = (model if form == "plain" else model.inference_form())(*golden.pair(64, 80))
+        fused = (model if form == "plain" else fast_form(model))(*golden.pair(64, 80))
     assert largest(fused - golden.arrays("refinefuse")[name]) < 1e-6
 
 
@@ -213,7 +214,7 @@ def test_tiles_give_what_the_whole_gives(
     with torch.inference_mode():
         wanted = model(*pair)
         assert wanted.std() > 0.01
-        assert largest(model.inference_form()(*pair) - wanted) < 2e-6
+        assert largest(fast_form(model)(*pair) - wanted) < 2e-6
 
 
 def test_a_halo_that_is_too_small_shows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +222,7 @@ def test_a_halo_that_is_too_small_shows(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(_refinefuse_inference, "split", lambda side, tile, halo, step: _split(side, tile, 0, step))
     model, pair = build(), random_pair(136, 104)
     with torch.inference_mode():
-        assert largest(model.inference_form()(*pair) - model(*pair)) > 1e-4
+        assert largest(fast_form(model)(*pair) - model(*pair)) > 1e-4
 
 
 _split = _refinefuse_inference.split
@@ -231,7 +232,7 @@ def test_inference_form_leaves_the_network_alone() -> None:
     model, pair = build(), random_pair(32, 40)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with torch.inference_mode():
-        model.inference_form().to(torch.bfloat16)(*pair)
+        fast_form(model).to(torch.bfloat16)(*pair)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.requires_grad for parameter in model.parameters())
 
@@ -246,8 +247,8 @@ def test_bfloat16_keeps_the_picture() -> None:
     model = create_model("refinefuse")
     with torch.inference_mode():
         wanted = (255 * model(*pair)).round()
-        single = (255 * model.inference_form()(*pair)).round()
-        half = (255 * model.inference_form().to(torch.bfloat16)(*pair)).round()
+        single = (255 * fast_form(model)(*pair)).round()
+        half = (255 * fast_form(model).to(torch.bfloat16)(*pair)).round()
     assert wanted.std() > 8
     assert largest(single - wanted) <= 1
     assert half.dtype == torch.float32

@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from imfuse.core.convert import convert
-from imfuse.core.registry import create_model
-from imfuse.models import _swinfusion_inference as inference
+from imfuse.inference import swinfusion as inference
+from imfuse.inference.forms import fast_form
+from imfuse.models import create_model
+from imfuse.models._convert import convert
 from imfuse.models.swinfusion import SwinFusion, _places, from_windows, shift_mask, to_windows
 
 SIZES = [(32, 40), (33, 41)]
@@ -55,7 +56,7 @@ def test_golden_output(golden: Any, converted: Path, size: tuple[int, int], bord
     model, wanted = build(converted, border=border), golden.arrays("swinfusion")["{}_{}x{}".format(name, *size)]
     with torch.inference_mode():
         assert relative(model.raw(*golden.pair(*size)), wanted) < 1e-5
-        assert relative(model.inference_form()(*golden.pair(*size)), wanted.clamp(0, 1)) < 1e-5
+        assert relative(fast_form(model)(*golden.pair(*size)), wanted.clamp(0, 1)) < 1e-5
 
 
 def test_inference_form_in_tiles(converted: Path, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,9 +64,9 @@ def test_inference_form_in_tiles(converted: Path, golden: Any, monkeypatch: pyte
     with torch.inference_mode():
         wanted = model(*pair)
         monkeypatch.setattr(inference, "TILE", 160)
-        assert relative(model.inference_form()(*pair), wanted) < 1e-5
+        assert relative(fast_form(model)(*pair), wanted) < 1e-5
         monkeypatch.setattr(inference, "HALO", 8)
-        assert relative(model.inference_form()(*pair), wanted) > 1e-5, "the halo is needed"
+        assert relative(fast_form(model)(*pair), wanted) > 1e-5, "the halo is needed"
 
 
 def test_windows_go_there_and_back() -> None:

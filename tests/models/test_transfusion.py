@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse import Fuser
-from imfuse.core.convert import convert
-from imfuse.core.registry import create_model
 from imfuse.core.weights import save_weights
 from imfuse.layers.vgg import STAGES, torchvision_layout
+from imfuse.models import create_model
+from imfuse.models._convert import convert
 from imfuse.models.transfusion import TransFusion
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imfuse.data import render_scene
 from imfuse.imaging import write_image
+from imfuse.scenes import render_scene
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from imfuse.data.pairs import find_pairs
-from imfuse.fuser import Fuser
+from imfuse.fusing.fuser import Fuser
 from imfuse.training.engine import train
 from imfuse.training.log import read_log
 from imfuse.training.recipe import load_recipe, load_stages

@@ -13,9 +13,9 @@ from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file
 
 from imfuse.core.errors import ImfuseError, PairError, RecipeError, WeightsError
-from imfuse.core.registry import create_model
 from imfuse.core.weights import read_header, save_weights
 from imfuse.data.pairs import find_pairs
+from imfuse.models import create_model
 from imfuse.training.engine import train
 from imfuse.training.log import read_log
 from imfuse.training.recipe import Recipe, load_recipe

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from imfuse.core.registry import create_model
 from imfuse.data.pairs import find_pairs
 from imfuse.layers import vgg
 from imfuse.losses import lrrnet
+from imfuse.models import create_model
 from imfuse.training.engine import train
 from imfuse.training.log import read_log
 from imfuse.training.recipe import load_recipe

@@ -14,19 +14,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.core.errors import ImfuseError, RecipeError, WeightsError
-from imfuse.core.registry import create_model
 from imfuse.core.weights import read_header
-from imfuse.data import render_scene
 from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan
 from imfuse.data.pairs import TrainingPairs, find_pairs, rendered_pairs
 from imfuse.imaging import luminance
+from imfuse.models import create_model
 from imfuse.models.psfusion import PSFusion
+from imfuse.scenes import render_scene
+from imfuse.tasks.segment.accumulate import SegmentationScores
 from imfuse.training.engine import train
 from imfuse.training.initial import initialise
 from imfuse.training.log import read_log
 from imfuse.training.recipe import Recipe, load_recipe
-from imfuse.training.segmentation import SegmentationScores
 from training_runs import StopAfter
 
 SMALL = ["data.crop.size=32", "data.rendered=1", "data.validation=0.15", "epochs=2", "validate_every=2"]

@@ -12,7 +12,7 @@ from torch import nn
 from imfuse.core.errors import WeightsError
 from imfuse.core.weights import read_header
 from imfuse.data.pairs import find_pairs
-from imfuse.fuser import Fuser
+from imfuse.fusing.fuser import Fuser
 from imfuse.training.engine import train
 from imfuse.training.log import read_log
 from imfuse.training.module import _optimizer

@@ -11,10 +11,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from imfuse.core.errors import RecipeError
-from imfuse.core.registry import create_model
 from imfuse.data.pairs import find_pairs
-from imfuse.fuser import Fuser
+from imfuse.fusing.fuser import Fuser
+from imfuse.inference.forms import fast_form
 from imfuse.losses.seafusion import Objective, Segmentation, coloured
+from imfuse.models import create_model
 from imfuse.training.engine import train
 from imfuse.training.log import read_log
 from imfuse.training.recipe import load_recipe, load_stages
@@ -65,7 +66,7 @@ def test_segmentation_leaves_the_fusion_alone(batch: dict[str, Tensor]) -> None:
 
 def test_inference_form_leaves_the_judge_behind(batch: dict[str, Tensor]) -> None:
     model = create_model("seafusion", None, semantic="on").eval()
-    fast = model.inference_form()
+    fast = fast_form(model)
     assert sum(weight.numel() for weight in fast.state_dict().values()) < 200_000
     with torch.inference_mode():
         torch.testing.assert_close(

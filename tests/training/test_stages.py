@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 
 from imfuse.cli.main import main
 from imfuse.core.errors import RecipeError
-from imfuse.core.registry import create_model
 from imfuse.core.weights import read_header
 from imfuse.data.pairs import find_pairs
 from imfuse.layers.vgg import VGG19, torchvision_layout
+from imfuse.models import create_model
 from imfuse.training.engine import train
 from imfuse.training.log import read_log
 from imfuse.training.module import FusionTraining

@@ -11,8 +11,9 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from imfuse.core.registry import create_model, get_spec
-from imfuse.layers.padding import round_up
+from imfuse.core.registry import get_spec
+from imfuse.models._build import create_model
+from imfuse.ops.padding import round_up
 
 COUNTED = "convolutions, linear layers and attention products; not counted: norms, activations, sums, filters"
 

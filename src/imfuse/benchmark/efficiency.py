@@ -11,13 +11,13 @@ from pathlib import Path
 
 import torch
 
-from imfuse import __version__
 from imfuse.benchmark.complexity import COUNTED, Complexity, count
 from imfuse.benchmark.latency import Latency, load, measure
 from imfuse.benchmark.plan import ModelEntry
 from imfuse.benchmark.published import get_published, read_rows
 from imfuse.core.errors import ModelError
 from imfuse.core.registry import get_spec
+from imfuse.core.version import VERSION
 
 SIZES = "256x256,512x512,640x480,1024x768"
 HEAD = ("model", "size", "parameters", "G MACs", "G MACs, convolutions", "ms", "peak MiB")
@@ -125,14 +125,14 @@ def notes_of(efficiency: Efficiency) -> Iterator[str]:
     yield (
         f"ms: median ± half the quartile distance, of the form that Fuser runs ({efficiency.dtype} dtype), whole "
         f"pictures on {efficiency.device}, threads: {efficiency.threads}, device synchronised, after a warm-up; "
-        f"torch {torch.__version__}, imfuse {__version__}"
+        f"torch {torch.__version__}, imfuse {VERSION}"
     )
     yield "peak: memory of one run above that of the loaded model, in a fresh process for each row"
 
 
 def as_json(efficiency: Efficiency) -> str:
     """Everything, for programs."""
-    return json.dumps({"imfuse": __version__, "torch": torch.__version__, **asdict(efficiency)}, indent=1) + "\n"
+    return json.dumps({"imfuse": VERSION, "torch": torch.__version__, **asdict(efficiency)}, indent=1) + "\n"
 
 
 def _measured(

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from imfuse._kinds import MAX_PIXELS, read
-from imfuse._levels import FULL, to_levels
 from imfuse.benchmark.results import Results
 from imfuse.core.errors import ImageError, ImfuseError, MetricError
 from imfuse.imaging import parse_range
+from imfuse.imaging.inputs import MAX_PIXELS, read
+from imfuse.scoring.levels import FULL, to_levels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

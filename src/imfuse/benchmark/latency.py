@@ -19,8 +19,8 @@ from torch import Tensor
 from imfuse.benchmark.plan import ModelEntry
 from imfuse.core.errors import ModelError
 from imfuse.core.registry import get_spec
-from imfuse.fuser import Fuser
-from imfuse.layers.padding import round_up
+from imfuse.fusing.fuser import Fuser
+from imfuse.ops.padding import round_up
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from imfuse._scores import Failure, ImageScores, Scores
 from imfuse.core.errors import MetricError
 from imfuse.imaging import write_file
+from imfuse.scoring.scores import Failure, ImageScores, Scores
 
 FORMAT = 1
 _MAX_BYTES = 1 << 30

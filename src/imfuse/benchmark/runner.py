@@ -22,18 +22,18 @@ from typing import Any
 import cv2
 import torch
 
-from imfuse import __version__
-from imfuse._kinds import MAX_PIXELS
 from imfuse.benchmark.datasets import DataFolders, find_data
-from imfuse.benchmark.pairwork import FusedPicture, Job, Outcome, PairWorker
+from imfuse.benchmark.pair_worker import FusedPicture, Job, Outcome, PairWorker
 from imfuse.benchmark.plan import Plan
 from imfuse.benchmark.results import DataResults, Results
 from imfuse.core.errors import ImageError
+from imfuse.core.version import VERSION
 from imfuse.core.weights import read_header, resolve_weights
-from imfuse.folder import Progress
+from imfuse.fusing.folder import Progress
 from imfuse.imaging import Pairing, match_folders, match_fused, remove_leftovers
+from imfuse.imaging.inputs import MAX_PIXELS
 from imfuse.metrics import METRICS, get_convention, get_definition
-from imfuse.scoring import Scorer
+from imfuse.scoring.files import Scorer
 
 _MOST_WORKERS = 8
 _DIED = "the process that worked on this pair was killed, perhaps for lack of memory; use fewer --workers"
@@ -91,7 +91,7 @@ def run_benchmark(
         outcomes[outcome.data, outcome.name] = outcome
         tell(Progress(len(outcomes), len(jobs), outcome.name))
     return Results(
-        imfuse=__version__,
+        imfuse=VERSION,
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         environment=environment(device.pop()),
         convention={key: getattr(get_convention(plan.convention), key) for key in ("name", "origin", "gray")},

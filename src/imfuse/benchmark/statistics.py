@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from imfuse._scores import Scores
 from imfuse.metrics import METRICS
+from imfuse.scoring.scores import Scores
 
 Float = npt.NDArray[np.float64]
 

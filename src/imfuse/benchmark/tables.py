@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from imfuse._scores import Scores
 from imfuse.benchmark.results import Results
 from imfuse.benchmark.statistics import Comparison, average_ranks, compare
 from imfuse.imaging import write_file
 from imfuse.metrics import METRICS
+from imfuse.scoring.scores import Scores
 
 _DIGITS = 5
 _UNDEFINED = "-"

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from imfuse.layers.windows import filter_separable, pad
+from imfuse.ops.windows import filter_separable, pad
 
 ColumnFilter = Callable[[Tensor], Tensor]
 Taps = Sequence[float]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from imfuse.classical._selection import pad_mirror
-from imfuse.layers.windows import filter_separable, pad
+from imfuse.ops.windows import filter_separable, pad
 
 KERNEL = torch.tensor([1, 4, 6, 4, 1], dtype=torch.float64) / 16
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.layers.windows import pad
+from imfuse.ops.windows import pad
 
 
 def pad_mirror(x: Tensor, margin: int, zero_corners: bool) -> Tensor:

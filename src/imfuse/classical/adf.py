@@ -12,8 +12,8 @@ from torch import Tensor
 from imfuse.classical._gray import gray_levels, unit
 from imfuse.classical._weights import principal_weights
 from imfuse.core.spec import ModelSpec, Option, Paper
-from imfuse.layers.windows import Border, pad
 from imfuse.models._base import FusionModel
+from imfuse.ops.windows import Border, pad
 
 SPEC = ModelSpec(
     name="adf",

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from imfuse.classical._bicubic import resize_matrix
 from imfuse.classical._gray import gray_levels, unit, whole_levels
 from imfuse.core.spec import ModelSpec, Option, Paper
-from imfuse.layers.windows import filter_separable, gaussian
 from imfuse.metrics.information import entropy
 from imfuse.models._base import FusionModel
+from imfuse.ops.windows import filter_separable, gaussian
 
 SPEC = ModelSpec(
     name="ifevip",

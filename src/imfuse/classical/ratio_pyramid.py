@@ -13,8 +13,8 @@ from imfuse.classical._gray import unit
 from imfuse.classical._pyramid import decompose, expand
 from imfuse.classical._selection import first_is_stronger
 from imfuse.core.spec import ModelSpec, Option, Paper
-from imfuse.layers.padding import crop_to
-from imfuse.models import FusionModel
+from imfuse.models._base import FusionModel
+from imfuse.ops.padding import crop_to
 
 SPEC = ModelSpec(
     name="ratio_pyramid",

@@ -15,8 +15,8 @@ from torch import Tensor
 from imfuse.classical._pyramid import decompose, expand
 from imfuse.classical._selection import take_larger
 from imfuse.core.spec import ModelSpec, Option, Paper
-from imfuse.layers.padding import crop_to
-from imfuse.models import FusionModel
+from imfuse.models._base import FusionModel
+from imfuse.ops.padding import crop_to
 
 SPEC = ModelSpec(
     name="te_mst",

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from imfuse.classical._gray import gray_levels, unit
 from imfuse.core.spec import ModelSpec, Option, Paper
-from imfuse.layers.windows import Border, box, filter_separable, pad
 from imfuse.models._base import FusionModel
+from imfuse.ops.windows import Border, box, filter_separable, pad
 
 SPEC = ModelSpec(
     name="tif",

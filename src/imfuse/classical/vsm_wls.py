@@ -13,9 +13,9 @@ from torch import Tensor
 
 from imfuse.classical._gray import whole_levels
 from imfuse.core.spec import ModelSpec, Option, Paper
-from imfuse.layers.guided import guided_filter
-from imfuse.layers.windows import box, filter_separable, gaussian
-from imfuse.models import FusionModel
+from imfuse.models._base import FusionModel
+from imfuse.ops.guided import guided_filter
+from imfuse.ops.windows import box, filter_separable, gaussian
 
 SPEC = ModelSpec(
     name="vsm_wls",

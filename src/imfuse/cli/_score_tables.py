@@ -13,12 +13,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from imfuse import __version__
 from imfuse.cli._terminal import count
+from imfuse.core.version import VERSION
 from imfuse.metrics import METRICS, get_convention, get_definition
 
 if TYPE_CHECKING:
-    from imfuse._scores import Scores, Summary
+    from imfuse.scoring.scores import Scores, Summary
 
 GRAYS = {
     "matlab": "colour becomes gray as by MATLAB's rgb2gray",
@@ -160,7 +160,7 @@ def _explanations(scores: Scores) -> Iterator[Text]:
     yield Text.assemble(
         "convention ",
         (convention.name, "bold"),
-        f": {convention.origin}; {GRAYS[convention.gray]}; imfuse {__version__}",
+        f": {convention.origin}; {GRAYS[convention.gray]}; imfuse {VERSION}",
     )
     yield from _notes(scores)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from imfuse.core.errors import ImageError, PairError
 
 if TYPE_CHECKING:
-    from imfuse.folder import Progress
+    from imfuse.fusing.folder import Progress
 
 LISTED = 5
 

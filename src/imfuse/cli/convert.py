@@ -14,7 +14,7 @@ def convert(
     model: Annotated[str | None, typer.Option(help="The method, where it shall not be recognised by its keys.")] = None,
 ) -> None:
     """Turn a published checkpoint into safetensors. Every name and shape is checked; nothing in it is executed."""
-    from imfuse.core.convert import convert as run
+    from imfuse.models._convert import convert as run
 
     name = run(checkpoint, out, model)
     typer.echo(f"{out}: {name}\nuse: imfuse fuse INFRARED VISIBLE --model {name} --weights {out}")

@@ -19,9 +19,9 @@ def demo(
     import numpy as np
     from rich.console import Console
 
-    from imfuse.data import render_scene
-    from imfuse.fuser import Fuser
+    from imfuse.fusing.fuser import Fuser
     from imfuse.imaging import write_image
+    from imfuse.scenes import render_scene
 
     scene = render_scene(seed=seed)
     fuser = Fuser(model)

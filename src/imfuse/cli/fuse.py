@@ -14,8 +14,8 @@ from imfuse.core.registry import DEFAULT_MODEL, get_spec
 from imfuse.core.weights import model_of
 
 if TYPE_CHECKING:
-    from imfuse.folder import FolderReport
-    from imfuse.fuser import Fuser
+    from imfuse.fusing.folder import FolderReport
+    from imfuse.fusing.fuser import Fuser
 
 RANGES = "auto, full, percentile, minmax or LOW,HIGH"
 
@@ -77,8 +77,8 @@ def fuse(
     # Torch takes seconds to import: what is wrong with the command line comes first.
     if threads is not None:
         _set_threads(threads)
-    from imfuse._fit import checked_fit
-    from imfuse.fuser import Fuser
+    from imfuse.fusing.fuser import Fuser
+    from imfuse.fusing.sizes import checked_fit
 
     fuser = Fuser(
         model,
@@ -104,7 +104,7 @@ def fuse(
 def _fuse_files(fuser: Fuser, infrared: Path, visible: Path, output: Path | None, *, overwrite: bool) -> None:
     name = f"{visible.stem}_fused.png"
     out = Path(name) if output is None else output / name if output.is_dir() else output
-    if fuser.fuse_files(infrared, visible, out, overwrite=overwrite):
+    if fuser.files(infrared, visible, out, overwrite=overwrite):
         from imfuse.imaging import image_size, read_metadata
 
         height, width = image_size(out)

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from imfuse import __version__
 from imfuse.core.errors import ImfuseError
+from imfuse.core.version import VERSION
 
 COMMANDS = {
     "fuse": "imfuse.cli.fuse",
@@ -31,7 +31,7 @@ PARTLY, MISUSED, INTERRUPTED = 1, 2, 130
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"imfuse {__version__}")
+        typer.echo(f"imfuse {VERSION}")
         raise typer.Exit
 
 

@@ -13,7 +13,7 @@ from imfuse.cli._terminal import count, few, progress_bar
 from imfuse.core.errors import ImageError, MetricError, PairError
 
 if TYPE_CHECKING:
-    from imfuse._scores import Scores
+    from imfuse.scoring.scores import Scores
 
 
 def score(
@@ -59,7 +59,7 @@ def score(
         if target is not None and target.is_dir():
             raise ImageError(f"{target}: is a folder, the name of a file to write is expected")
     # Torch takes seconds to import: what is wrong with the command line comes first.
-    from imfuse.scoring import score_files, score_folders
+    from imfuse.scoring.files import score_files, score_folders
 
     settings: dict[str, Any] = {"metrics": metrics, "convention": convention, "range": range_}
     settings["max_pixels"] = round(max_megapixels * 1e6)

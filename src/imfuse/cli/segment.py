@@ -14,7 +14,7 @@ from imfuse.core.errors import PairError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from imfuse.segmenter import SegmentationReport
+    from imfuse.tasks.segment.segmenter import SegmentationReport
 
 
 def segment(
@@ -43,7 +43,7 @@ def segment(
     folders = are_folders(infrared, visible)
     if labels is not None and not folders:
         raise PairError(f"--labels {labels}: of two folders of pictures; two files were given")
-    from imfuse.segmenter import Segmenter
+    from imfuse.tasks.segment.segmenter import Segmenter
 
     segmenter = Segmenter(model, weights, device=device, dtype=dtype, resize=resize)
     if not folders:
@@ -76,8 +76,8 @@ def _print_scores(counts: Tensor) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from imfuse.data import CLASSES
-    from imfuse.metrics.segmentation import intersection_over_union, mean_iou, pixel_accuracy
+    from imfuse.scenes.classes import CLASSES
+    from imfuse.tasks.segment.scores import intersection_over_union, mean_iou, pixel_accuracy
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for heading in ("CLASS", "PIXELS", "IoU"):

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 
 class ImfuseError(Exception):
-    """Base of all errors that imfuse raises on purpose."""
+    """Base of all errors that imfuse raises on purpose.
+
+    Args:
+        message: what is wrong, and where. Parameters are named as Python's are, ``tile=0``.
+        advice: what helps, each of it naming the parameter to set: ``"use tile=256"``. The command line writes flags
+            instead (``--tile 256``) and leaves out advice on parameters that the command does not have.
+
+    >>> str(ModelError("auif: not enough memory", "use tile=256", "use device='cpu'"))
+    "auif: not enough memory; use tile=256; use device='cpu'"
+    """
+
+    def __init__(self, message: str, *advice: str) -> None:
+        super().__init__("; ".join((message, *advice)))
+        self.message, self.advice = message, advice
 
 
 class ImageError(ImfuseError):
@@ -29,3 +42,7 @@ class RecipeError(ImfuseError):
 
 class MetricError(ImfuseError):
     """A metric or convention is unknown, or its input is not what it needs."""
+
+
+class BenchmarkError(ImfuseError):
+    """A plan, or a file of results, of a benchmark is invalid."""

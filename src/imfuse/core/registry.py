@@ -5,19 +5,14 @@ from __future__ import annotations
 import ast
 import difflib
 import fnmatch
-import importlib
 import importlib.util
 import pkgutil
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from imfuse.core import spec as spec_module
 from imfuse.core.errors import ModelError
 from imfuse.core.spec import ModelSpec
-
-if TYPE_CHECKING:
-    from imfuse.models import FusionModel
 
 PACKAGES = ("imfuse.models", "imfuse.classical")
 DEFAULT_MODEL = "refinefuse"
@@ -72,31 +67,7 @@ def get_spec(name: str) -> ModelSpec:
     return methods[name][1]
 
 
-def model_class(name: str) -> type[FusionModel]:
-    """The network class of a method (imports torch)."""
-    spec = get_spec(name)
-    module, _ = _methods()[name]
-    for value in vars(importlib.import_module(module)).values():
-        if isinstance(value, type) and vars(value).get("spec") == spec:
-            return value
-    raise ModelError(f"{module} defines a SPEC but no network class that carries it")
-
-
-def create_model(name: str, weights: str | Path | None = "default", **options: str) -> FusionModel:
-    """Build a method in evaluation mode.
-
-    ``weights`` is the name of a shipped entry, the path of a safetensors file, or ``None`` for random values; a
-    training-free method has none, whatever is given.
-    ``options`` are those of the method's specification, such as ``rule="average"``.
-    Raises ``ModelError`` or ``WeightsError``.
-
-    >>> sum(p.numel() for p in create_model("auif").parameters())
-    11631
-    """
-    from imfuse.core.weights import load_weights, resolve_weights
-
-    spec = get_spec(name)
-    model = model_class(name)(**spec.check_options(options))
-    if weights is not None and not spec.training_free:
-        model.load_state_dict(load_weights(resolve_weights(spec, weights), spec, model.state_dict()))
-    return model.eval()
+def module_of(name: str) -> str:
+    """The module that holds the network of a method, by its dotted name; raises ``ModelError`` as :func:`get_spec`."""
+    get_spec(name)
+    return _methods()[name][0]

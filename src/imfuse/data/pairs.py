@@ -16,8 +16,8 @@ from torch.utils.data import Dataset
 from imfuse.core.errors import ImageError, PairError
 from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan
-from imfuse.data.scenes import render_scene
 from imfuse.imaging import luminance, match_folders, parse_range, read_image, recombine, to_unit
+from imfuse.scenes.render import render_scene
 
 FOLDERS = (("ir", "vi"), ("infrared", "visible"))
 LABELS = ("labels", "Segmentation_labels")
@@ -238,6 +238,29 @@ class TrainingPairs(Dataset[dict[str, Tensor]]):
         if isinstance(entry, LoadedPair):
             return entry
         return self.cache[entry.name] if entry.name in self.cache else load_pair(entry, self.colour)
+
+
+class WholePairs(Dataset[dict[str, Tensor]]):
+    """Whole pairs for validation, with colours where they are wanted and labels where there are any."""
+
+    def __init__(
+        self, files: Sequence[PairFiles | LoadedPair], cache: dict[str, LoadedPair], colour: bool = False
+    ) -> None:
+        self.files, self.cache, self.colour = files, cache, colour
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        pair = self.files[index]
+        if isinstance(pair, PairFiles):
+            pair = self.cache.get(pair.name) or load_pair(pair, self.colour)
+        whole = {"infrared": torch.from_numpy(pair.infrared)[None], "visible": torch.from_numpy(pair.visible)[None]}
+        if pair.colours is not None:
+            whole["colours"] = torch.from_numpy(pair.colours.astype(np.float32)).permute(2, 0, 1)
+        if pair.labels is not None:
+            whole["labels"] = torch.from_numpy(pair.labels.astype(np.int64))
+        return whole
 
 
 def _tensor(image: Floats) -> Tensor:

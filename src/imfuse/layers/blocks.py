@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.layers.filters import reflect_pad
+from imfuse.ops.filters import reflect_pad
 
 
 class Conv3x3(nn.Conv2d):

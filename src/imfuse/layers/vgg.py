@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.convert import read_checkpoint
+from imfuse.core.checkpoint import read_checkpoint
 from imfuse.core.errors import WeightsError
 from imfuse.core.weights import check_layout, file_hash
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.layers.filters import own_precision
+from imfuse.ops.filters import own_precision
 
 SALIENT_CLASSES = (1, 2, 3)
 """Cars, people and bikes among the nine classes of MSRS."""

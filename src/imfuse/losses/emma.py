@@ -16,9 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.registry import create_model
-from imfuse.layers.padding import crop_to, pad_to
+from imfuse.inference.forms import fast_form
 from imfuse.losses.common import sobel_gradient
+from imfuse.models._build import create_model
+from imfuse.ops.padding import crop_to, pad_to
 
 TEACHERS = ("auif", "didfuse", "refinefuse")
 """Methods whose results the sensing networks learn from; each gets every third image of a batch."""
@@ -53,7 +54,7 @@ class Sensing:
 
 @cache
 def _teacher(name: str, device: torch.device) -> nn.Module:
-    return create_model(name).inference_form().to(device)
+    return fast_form(create_model(name)).to(device)
 
 
 @torch.no_grad()

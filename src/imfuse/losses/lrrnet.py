@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.layers.filters import own_precision
 from imfuse.layers.output import stretched
 from imfuse.layers.vgg import DEVIATION, MEAN, perceptual_network
+from imfuse.ops.filters import own_precision
 
 WHITE = 255.0
 

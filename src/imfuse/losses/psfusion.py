@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.layers.filters import own_precision
 from imfuse.losses.common import IGNORE, correlation, hard_pixel_loss, salient_mask
+from imfuse.ops.filters import own_precision
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.layers.filters import box_mean, own_precision, reflect_pad
 from imfuse.losses.common import correlation, gaussian_mean, salient_mask, visual_information
+from imfuse.ops.filters import box_mean, own_precision, reflect_pad
 
 Window = Literal["gaussian", "box", "pixel"]
 

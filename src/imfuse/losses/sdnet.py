@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.layers.filters import own_precision
+from imfuse.ops.filters import own_precision
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.layers.filters import own_precision
-from imfuse.layers.windows import gaussian
 from imfuse.losses.common import sobel_magnitude
+from imfuse.ops.filters import own_precision
+from imfuse.ops.windows import gaussian
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.layers.filters import own_precision
-from imfuse.layers.padding import crop_to, pad_to
+from imfuse.ops.filters import own_precision
+from imfuse.ops.padding import crop_to, pad_to
 
 SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 SMALLEST = 176

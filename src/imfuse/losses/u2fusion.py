@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.layers.filters import own_precision
 from imfuse.layers.vgg import DEVIATION, MEAN, perceptual_network
 from imfuse.losses.common import ssim_map
+from imfuse.ops.filters import own_precision
 
 SIDE = 224
 """Of the images that VGG-16 sees; its colours are those of ImageNet, less their mean, divided by their deviation."""

@@ -10,8 +10,8 @@ import cv2
 import torch
 from torch import Tensor
 
-from imfuse.layers.windows import Border, filter_separable, pad
 from imfuse.metrics._pictures import Picture, parts
+from imfuse.ops.windows import Border, filter_separable, pad
 
 Summation = Literal["matlab", "octave", "columns"]
 """The order in which a program adds the terms of a Sobel response: ``matlab`` and ``octave`` as their ``conv2`` do,

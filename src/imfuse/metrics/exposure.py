@@ -7,9 +7,9 @@ import math
 import torch
 from torch import Tensor
 
-from imfuse.layers.windows import filter_separable
 from imfuse.metrics._pictures import Image, Picture, at_least, pictures
 from imfuse.metrics.structure import GAUSSIAN, half, power
+from imfuse.ops.windows import filter_separable
 
 _SIZE = GAUSSIAN.size
 _PIXELS = _SIZE**2

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.core.errors import MetricError
-from imfuse.layers.windows import filter_separable
 from imfuse.metrics._pictures import Picture
+from imfuse.ops.windows import filter_separable
 
 Feature = Literal["none", "gradient", "edge", "dct", "wavelet"]
 """``none``: the gray levels. ``gradient``: the horizontal derivative alone. ``edge``: a map of 0 and 1, Sobel edges.

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.layers.windows import filter_separable, gaussian
 from imfuse.metrics._pictures import Image, Picture, at_least, pictures, ratio_or_nan
+from imfuse.ops.windows import filter_separable, gaussian
 
 _SCALES = (1, 2, 3, 4)
 _MIN_SIZE = 41  # 41, 17, 7 and 3 pixels meet windows of 17, 9, 5 and 3

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.layers.windows import filter_separable
 from imfuse.metrics._pictures import Image, Picture, pictures, ratio_or_nan
 from imfuse.metrics._sobel import strength
+from imfuse.ops.windows import filter_separable
 
 _BLOCK = 16
 

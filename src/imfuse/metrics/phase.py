@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imfuse.layers.windows import filter_separable, gaussian
 from imfuse.metrics._pictures import Image, Picture, at_least, pictures, ratio_or_nan, strips
 from imfuse.metrics._sobel import root
+from imfuse.ops.windows import filter_separable, gaussian
 
 _SCALES, _ORIENTATIONS = 4, 6
 _SHORTEST_WAVE, _SCALE_RATIO, _BANDWIDTH = 3, 2.1, 0.55

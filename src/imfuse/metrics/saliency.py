@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import hardshrink, threshold
 
-from imfuse.layers.windows import filter_separable
 from imfuse.metrics._pictures import Image, Picture, at_least, mean_of_parts, parts, pictures
 from imfuse.metrics._sobel import root
 from imfuse.metrics.structure import GAUSSIAN, Window, similarity
+from imfuse.ops.windows import filter_separable
 
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 _SMALL_WINDOW, _SMALL_C = Window(size=7), 2e-16

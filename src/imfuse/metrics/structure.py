@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.layers.windows import box, filter_separable, gaussian
 from imfuse.metrics._pictures import Image, Picture, at_least, average, mean_of_parts, pictures
+from imfuse.ops.windows import box, filter_separable, gaussian
 
 _LUMINANCE, _CONTRAST = 0.01, 0.03
 _SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)

@@ -3,6 +3,7 @@
 A file in this package that assigns ``SPEC`` is a method; ``imfuse.core.registry`` finds it by that.
 """
 
-from imfuse.models._base import FusionModel
+from imfuse.models._base import FusionModel, Prediction
+from imfuse.models._build import create_model, model_class
 
-__all__ = ["FusionModel"]
+__all__ = ["FusionModel", "Prediction", "create_model", "model_class"]

@@ -42,13 +42,6 @@ class FusionModel(nn.Module):
         """Everything that the network can say; ``forward`` computes only what the fused image needs."""
         return Prediction(self(infrared, visible))
 
-    def inference_form(self) -> nn.Module:
-        """An equivalent module that is faster for inference and cannot be trained.
-
-        It takes and gives float32 images whatever type its weights were moved to.
-        """
-        return self.eval().requires_grad_(False)
-
     @classmethod
     def published_layout(cls) -> Mapping[str, str]:
         """Name in the authors' checkpoint -> name in our state; empty where no checkpoint was published."""

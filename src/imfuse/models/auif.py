@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
-from imfuse.layers.filters import box_mean, reflect_pad
-from imfuse.layers.rules import fuse_maps
+from imfuse.layers.fusion_rules import fuse_maps
 from imfuse.models._base import FusionModel
+from imfuse.ops.filters import box_mean, reflect_pad
 
 SPEC = ModelSpec(
     name="auif",
@@ -185,12 +185,6 @@ class AUIF(FusionModel):
     def reconstruct(self, image: Tensor) -> Tensor:
         """The auto-encoder that training sees: encode and decode one image."""
         return self.decode(*self.encode(image))
-
-    def inference_form(self) -> nn.Module:
-        """Norms folded, four streams side by side, OpenCV filters on the CPU: see ``_auif_inference``."""
-        from imfuse.models._auif_inference import FoldedAUIF
-
-        return FoldedAUIF(self)
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:

@@ -168,12 +168,6 @@ class CDDFuse(FusionModel):
             return None
         return visible if self.skip == "visible" else infrared + visible
 
-    def inference_form(self) -> nn.Module:
-        """Channels-last, merged convolutions, attention as one matrix: see ``_cddfuse_inference``."""
-        from imfuse.models._cddfuse_inference import FastCDDFuse
-
-        return FastCDDFuse(self)
-
     @classmethod
     def published_layout(cls) -> dict[str, str]:
         """The authors' ``CDDFuse_IVF.pth`` or ``CDDFuse_MIF.pth``, four networks in one file."""

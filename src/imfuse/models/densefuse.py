@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
 from imfuse.layers.blocks import Conv3x3
+from imfuse.layers.fusion_rules import fuse_maps
 from imfuse.layers.output import finished
-from imfuse.layers.rules import fuse_maps
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -127,12 +127,6 @@ class DenseFuse(FusionModel):
         """The auto-encoder that training sees: encode and decode one image, without limits."""
         rebuilt: Tensor = self.decoder(self.encoder(WHITE * image))
         return rebuilt / WHITE
-
-    def inference_form(self) -> nn.Module:
-        """Both images in one batch, channels-last, narrow last layer: see ``_dense_inference``."""
-        from imfuse.models._dense_inference import FastDenseFuse
-
-        return FastDenseFuse(self)
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
 from imfuse.layers.blocks import NarrowConv
-from imfuse.layers.rules import fuse_maps
+from imfuse.layers.fusion_rules import fuse_maps
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -114,12 +114,6 @@ class DIDFuse(FusionModel):
         pairs = zip(self.encoder(infrared), self.encoder(visible), strict=True)
         fused: Tensor = self.decoder(Maps(*(fuse_maps(first, second, self.rule) for first, second in pairs)))
         return fused
-
-    def inference_form(self) -> nn.Module:
-        """Norms folded, background and detail layer merged, both images in one batch: see ``_didfuse_inference``."""
-        from imfuse.models._didfuse_inference import FoldedDIDFuse
-
-        return FoldedDIDFuse(self)
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:

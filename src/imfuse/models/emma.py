@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from imfuse.core.spec import ModelSpec, Option, Paper
 from imfuse.layers.blocks import Conv3x3
 from imfuse.layers.output import finished
-from imfuse.layers.padding import crop_to, pad_to
 from imfuse.layers.restormer import block_layout, lite_block
 from imfuse.models._base import FusionModel, Prediction
+from imfuse.ops.padding import crop_to, pad_to
 
 SPEC = ModelSpec(
     name="emma",
@@ -209,12 +209,6 @@ class EMMA(FusionModel):
             x = decode(torch.cat([enlarge(x), skips.pop()], dim=1))
         logits: Tensor = self.image(x)
         return logits
-
-    def inference_form(self) -> nn.Module:
-        """Channels-last, merged convolutions, without the sensing networks: see ``_emma_inference``."""
-        from imfuse.models._emma_inference import FastEMMA
-
-        return FastEMMA(self)
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:

@@ -125,12 +125,6 @@ class LRRNet(FusionModel):
         sparse = self.sparse(torch.cat([self.sparse_ir(sparse_ir), self.sparse_vi(sparse_vi)], dim=1))
         return low, sparse
 
-    def inference_form(self) -> nn.Module:
-        """Tile by tile, in place: see ``_lrrnet_inference``."""
-        from imfuse.models._lrrnet_inference import TiledLRRNet
-
-        return TiledLRRNet(self)
-
     @classmethod
     def published_layout(cls) -> dict[str, str]:
         """The authors' ``final_lrr_net_....model``: 52 entries."""

@@ -128,12 +128,6 @@ class PSFusion(FusionModel):
         semantic, binary, boundary = self.segmentation(semantics)
         return FusionAndSegmentation(**images, semantic=semantic, binary=binary, boundary=boundary)
 
-    def inference_form(self) -> nn.Module:
-        """Norms folded, all that is local in tiles, channels-last: see ``_psfusion_inference``."""
-        from imfuse.models._psfusion_inference import FastPSFusion
-
-        return FastPSFusion(self.eval())
-
     def encode(self, infrared: Tensor, visible: Tensor) -> list[Tensor]:
         """Fused features of six scales; number i, from 0, has 1 / 2^i of the size."""
         pairs = zip(self.encoder_ir(infrared), self.encoder_vi(in_colour(visible)), strict=True)

@@ -266,13 +266,6 @@ class RefineFuse(FusionModel):
         levels = zip(self.fusion, features.infrared, features.visible, strict=True)
         return (torch.tanh(self.decode([fuse(ir, vi) for fuse, ir, vi in levels])) + 1) / 2
 
-    def inference_form(self) -> nn.Module:
-        """Channels-last, encoders joined, large pictures in tiles: see ``_refinefuse_inference``."""
-        from imfuse.models._refinefuse_inference import FastRefineFuse
-
-        # The small networks of the ablations, and zero borders, have no fast form.
-        return FastRefineFuse(self.eval()) if self.has_fast_form else super().inference_form()
-
     def encode(self, infrared: Tensor, visible: Tensor) -> Features:
         """Features of both images; level i has (N, C, H / 2^i, W / 2^i)."""
         features = Features([], [])

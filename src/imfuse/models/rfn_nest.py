@@ -225,12 +225,6 @@ class RFNNest(FusionModel):
                 count[part] += 1
         return total / count
 
-    def inference_form(self) -> nn.Module:
-        """Channels-last, both images in one batch, sums instead of concatenations: see ``_rfn_nest_inference``."""
-        from imfuse.models._rfn_nest_inference import FastRFNNest
-
-        return FastRFNNest(self)
-
     @classmethod
     def published_layout(cls) -> dict[str, str]:
         """The two files of the authors, merged: nestfuse_gray_1e2 and Final_rfn_alpha_700_..., 92 entries."""

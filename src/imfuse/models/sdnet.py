@@ -150,12 +150,6 @@ class SDNet(FusionModel):
         fused = self.fuse(*self.prepare(infrared, visible))
         return Decomposition(self.to_picture(fused), *self.decompose(fused))
 
-    def inference_form(self) -> nn.Module:
-        """Channels-last, in parts, without the decomposition: see ``_sdnet_inference``."""
-        from imfuse.models._sdnet_inference import FastSDNet
-
-        return FastSDNet(self)
-
     @classmethod
     def published_layout(cls) -> dict[str, str]:
         """The authors' TensorFlow checkpoints; in that of medical pairs "ir" is the functional scan."""

@@ -154,12 +154,6 @@ class SeAFusion(FusionModel):
         maps = torch.cat([self.visible(visible), self.infrared(infrared)], dim=1)
         return finished(torch.tanh(self.decoder(maps)) / 2 + 0.5, self.output)
 
-    def inference_form(self) -> nn.Module:
-        """Channels-last, in parts, each block's two narrow layers in one: see ``_seafusion_inference``."""
-        from imfuse.models._seafusion_inference import FastSeAFusion
-
-        return FastSeAFusion(self)
-
     @classmethod
     def published_layout(cls) -> dict[str, str]:
         """The authors' ``SeAFusion.pth``."""

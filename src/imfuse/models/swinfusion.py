@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.core.spec import ModelSpec, Option, Paper
-from imfuse.layers.padding import round_up
 from imfuse.models._base import FusionModel
+from imfuse.ops.padding import round_up
 
 SPEC = ModelSpec(
     name="swinfusion",
@@ -273,12 +273,6 @@ class SwinFusion(FusionModel):
         """Maps (N, 60, H, W) to tokens (N, H, W, 60), normalised as all stages begin."""
         start: Tensor = self.start(maps.permute(0, 2, 3, 1))
         return start
-
-    def inference_form(self) -> nn.Module:
-        """One row of windows at a time, in place: see ``_swinfusion_inference``."""
-        from imfuse.models._swinfusion_inference import FastSwinFusion
-
-        return FastSwinFusion(self)
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:

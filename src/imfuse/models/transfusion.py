@@ -185,12 +185,6 @@ class TransFusion(FusionModel):
         fused: Tensor = self.decoder(selected)
         return fused.clamp(0, 1)
 
-    def inference_form(self) -> nn.Module:
-        """Channels-last, one gray input plane: see ``_transfusion_inference``."""
-        from imfuse.models._transfusion_inference import FastTransFusion
-
-        return FastTransFusion(self.eval())
-
     def encode(self, image: Tensor) -> list[Tensor]:
         """Features of five levels of images (N, 1, H, W); the gray plane stands for red, green and blue."""
         features: list[Tensor] = self.encoder(image.expand(-1, 3, -1, -1))

@@ -124,12 +124,6 @@ class U2Fusion(FusionModel):
         """What the network makes of its two inputs, within 0 and 1: (N, 2, H, W) to (N, 1, H, W)."""
         return torch.tanh(self.decoder(self.encoder(images))) / 2 + 0.5
 
-    def inference_form(self) -> nn.Module:
-        """Channels-last, in parts, narrow last layer: see ``_dense_inference``."""
-        from imfuse.models._dense_inference import FastU2Fusion
-
-        return FastU2Fusion(self)
-
     @classmethod
     def published_layout(cls) -> dict[str, str]:
         """The authors' TensorFlow checkpoint; one serves all their tasks."""

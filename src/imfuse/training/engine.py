@@ -7,22 +7,20 @@ import logging
 import os
 import platform
 import warnings
-from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import lightning as L
-import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-import imfuse
 from imfuse.core.errors import RecipeError, WeightsError
 from imfuse.core.registry import get_spec
+from imfuse.core.version import VERSION
 from imfuse.core.weights import file_hash, load_weights, resolve_weights, save_weights
 from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan
@@ -30,8 +28,8 @@ from imfuse.data.pairs import (
     LoadedPair,
     PairFiles,
     TrainingPairs,
+    WholePairs,
     check_pairs,
-    load_pair,
     rendered_pairs,
     split_pairs,
 )
@@ -231,29 +229,6 @@ class Loaders(L.LightningDataModule):
         return DataLoader(WholePairs(self.validation, self.cache, colour)) if self.validation else []
 
 
-class WholePairs(torch.utils.data.Dataset[dict[str, Tensor]]):
-    """Whole pairs for validation, with colours where they are wanted and labels where there are any."""
-
-    def __init__(
-        self, files: Sequence[PairFiles | LoadedPair], cache: dict[str, LoadedPair], colour: bool = False
-    ) -> None:
-        self.files, self.cache, self.colour = files, cache, colour
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        pair = self.files[index]
-        if isinstance(pair, PairFiles):
-            pair = self.cache.get(pair.name) or load_pair(pair, self.colour)
-        whole = {"infrared": torch.from_numpy(pair.infrared)[None], "visible": torch.from_numpy(pair.visible)[None]}
-        if pair.colours is not None:
-            whole["colours"] = torch.from_numpy(pair.colours.astype(np.float32)).permute(2, 0, 1)
-        if pair.labels is not None:
-            whole["labels"] = torch.from_numpy(pair.labels.astype(np.int64))
-        return whole
-
-
 def _provenance(recipe: Recipe, pairs: int, data_name: str, trainer: L.Trainer) -> dict[str, str]:
     spec = get_spec(recipe.model)
     return {
@@ -264,7 +239,7 @@ def _provenance(recipe: Recipe, pairs: int, data_name: str, trainer: L.Trainer) 
         "pairs": str(pairs),
         "steps": str(trainer.global_step),
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
-        "imfuse": imfuse.__version__,
+        "imfuse": VERSION,
         "torch": torch.__version__,
         "licence": "Apache-2.0",
     }
@@ -272,7 +247,7 @@ def _provenance(recipe: Recipe, pairs: int, data_name: str, trainer: L.Trainer) 
 
 def _environment() -> str:
     lines = {
-        "imfuse": imfuse.__version__,
+        "imfuse": VERSION,
         "torch": torch.__version__,
         "lightning": L.__version__,
         "python": platform.python_version(),

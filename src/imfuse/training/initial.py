@@ -7,10 +7,10 @@ from pathlib import Path
 
 import torch
 
-from imfuse.core.convert import read_checkpoint
+from imfuse.core.checkpoint import read_checkpoint
 from imfuse.core.errors import RecipeError, WeightsError
 from imfuse.core.weights import check_layout, file_hash
-from imfuse.models import FusionModel
+from imfuse.models._base import FusionModel
 
 DOWNLOAD = "download"
 

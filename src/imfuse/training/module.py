@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from imfuse.core.errors import MetricError, RecipeError
-from imfuse.core.registry import get_spec, model_class
-from imfuse.layers.padding import crop_to, pad_to
+from imfuse.core.registry import get_spec
 from imfuse.metrics.accumulate import FusionScores
+from imfuse.models._build import model_class
+from imfuse.ops.padding import crop_to, pad_to
+from imfuse.tasks.segment.accumulate import SegmentationScores
 from imfuse.training.recipe import Optimizer, Recipe
-from imfuse.training.segmentation import SegmentationScores
 
 if TYPE_CHECKING:
     from typing_extensions import Self

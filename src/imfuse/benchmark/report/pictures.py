@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from imfuse._kinds import MAX_PIXELS, read
-from imfuse._levels import FULL, to_levels
 from imfuse.benchmark.results import Results
 from imfuse.core.errors import ImfuseError
 from imfuse.imaging import Range, parse_range
+from imfuse.imaging.inputs import MAX_PIXELS, read
+from imfuse.scoring.levels import FULL, to_levels
 
 # All pictures together: about 60 MB of page at most. 42 pairs of TNO keep their size, 5,000 pictures do not.
 _ALL_PIXELS = 400_000_000

@@ -1,0 +1,37 @@
+"""Draw the pictures of README and docs from the built-in scenes: ``pictures.py`` writes them into ``docs/images``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from imfuse.fusing.fuser import Fuser
+from imfuse.imaging import write_image
+from imfuse.scenes import PALETTE, render_scene
+
+IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
+
+
+def side_by_side(*pictures: np.ndarray) -> np.ndarray:
+    """Pictures of one height, gray or colour, with a white gap between them."""
+    colour = [np.repeat(p[..., None], 3, axis=2) if p.ndim == 2 else p for p in pictures]
+    gap = np.full((len(colour[0]), 8, 3), 255, np.uint8)
+    parts = [part for picture in colour for part in (picture, gap)][:-1]
+    return np.concatenate(parts, axis=1)
+
+
+def main() -> int:
+    """Write ``demo.png`` (infrared, visible, fused) and ``scene.png`` (infrared, visible, labels of four seeds)."""
+    demo = render_scene()
+    write_image(IMAGES / "demo.png", side_by_side(demo.infrared, demo.visible, Fuser()(demo.infrared, demo.visible)))
+    scenes = [render_scene(240, 320, seed) for seed in range(4)]
+    rows = [side_by_side(scene.infrared, scene.visible, PALETTE[scene.labels]) for scene in scenes]
+    gap = np.full((8, rows[0].shape[1], 3), 255, np.uint8)
+    write_image(IMAGES / "scene.png", np.concatenate([part for row in rows for part in (row, gap)][:-1]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""The work on one pair, in whatever process: fuse it by every model, score every result, remember both by content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from imfuse.benchmark.plan import ModelEntry
+from imfuse.core.errors import ImfuseError
+from imfuse.core.version import VERSION
+from imfuse.fusing.folder import file_digest, fuse_pair
+from imfuse.fusing.fuser import Fuser
+from imfuse.imaging import Pair, inputs, write_file
+from imfuse.scoring.files import Scorer, describe_failure
+from imfuse.scoring.levels import ScoredImage
+
+
+@dataclass(frozen=True)
+class Job:
+    """A pair of a data set, and the pictures that were made of it elsewhere, by method."""
+
+    data: str
+    pair: Pair
+    fused: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class FusedPicture:
+    """A picture that a method made of a pair, its SHA-256 and its scores (nan where undefined)."""
+
+    file: Path
+    sha256: str
+    scores: Mapping[str, float]
+
+
+@dataclass
+class Outcome:
+    """What became of a job. ``failed`` maps a method to the reason; "" stands for all methods."""
+
+    data: str
+    name: str
+    sha256: tuple[str, str] = ("", "")
+    pictures: dict[str, FusedPicture] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PairWorker:
+    """Everything that the work on a pair depends on; one in each process, which keeps its networks.
+
+    Attributes:
+        models: what to fuse with.
+        scorer: what to compute.
+        out: folder of the benchmark: pictures go to ``fused``, scores are remembered in ``cache``.
+        fuser_settings: device, dtype and range of every ``Fuser``.
+    """
+
+    models: tuple[ModelEntry, ...]
+    scorer: Scorer
+    out: Path
+    fuser_settings: Mapping[str, str]
+
+    @cached_property
+    def fusers(self) -> dict[str, Fuser]:
+        """Every model, loaded; raises ``ModelError`` or ``WeightsError``."""
+        return {
+            entry.label: Fuser(entry.model, entry.weights, **self.fuser_settings, **entry.options)  # type: ignore[arg-type]
+            for entry in self.models
+        }
+
+    def run(self, job: Job) -> Outcome:
+        """Fuse and score a pair. Whatever goes wrong is the failure of one method or of the pair."""
+        outcome = Outcome(job.data, job.pair.name)
+        try:
+            work = _Work(self, job)
+            outcome.sha256 = work.digests
+        except Exception as error:
+            outcome.failed[""] = describe_failure(error, job.pair.visible)
+            return outcome
+        for method in (*self.fusers, *job.fused):
+            work.do(method, outcome)
+        return outcome
+
+
+class _Work:
+    """One pair under way; its pictures are decoded when the first score is missing."""
+
+    def __init__(self, worker: PairWorker, job: Job) -> None:
+        self.worker, self.job = worker, job
+        self.digests = file_digest(job.pair.infrared), file_digest(job.pair.visible)
+        if not all(self.digests):
+            # Reading says in plain words what is wrong.
+            worker.scorer.read_sources(job.pair)
+        self.record = _Record(worker, self.digests)
+
+    @cached_property
+    def sources(self) -> tuple[ScoredImage, ScoredImage]:
+        return self.worker.scorer.read_sources(self.job.pair)
+
+    def do(self, method: str, outcome: Outcome) -> None:
+        """Fuse and score by one method, or note why not."""
+        try:
+            outcome.pictures[method] = self._result(method)
+        except Exception as error:
+            outcome.failed[method] = _reason(error, self.job, method)
+
+    def _result(self, method: str) -> FusedPicture:
+        scorer = self.worker.scorer
+        file, pixels = self.job.fused.get(method), None
+        if file is None:
+            file, pixels = self._fuse(method)
+        digest = file_digest(file)
+        known = self.record.scores(digest)
+        missing = tuple(symbol for symbol in scorer.metrics if symbol not in known)
+        if missing:
+            read = inputs.read(file, scorer.max_pixels) if pixels is None else inputs.as_stored(pixels, str(file))
+            known |= _defined(replace(scorer, metrics=missing).values(read, *self.sources))
+            self.record.remember(digest, known)
+        return FusedPicture(file, digest, {symbol: known[symbol] for symbol in scorer.metrics})
+
+    def _fuse(self, method: str) -> tuple[Path, inputs.Array | None]:
+        """The file of the result, and its pixels where they were made just now."""
+        file = self.worker.out / "fused" / self.job.data / method / f"{self.job.pair.name}.png"
+        fuser = self.worker.fusers[method]
+        return file, fuse_pair(fuser, self.job.pair, file, self.digests, self._stored)
+
+    def _stored(self) -> tuple[inputs.Stored, inputs.Stored]:
+        return self.sources[0].stored, self.sources[1].stored
+
+
+class _Record:
+    """Scores that were computed before, of any fused picture of a pair: a file named by all they depend on."""
+
+    def __init__(self, worker: PairWorker, digests: tuple[str, ...]) -> None:
+        scorer = worker.scorer
+        depends = [VERSION, scorer.convention, str(scorer.range), *digests]
+        name = hashlib.sha256(json.dumps(depends).encode()).hexdigest()
+        self.file = worker.out / "cache" / f"{name}.json"
+        self.content = self._read()
+
+    def scores(self, digest: str) -> dict[str, float]:
+        found = self.content.get(digest, {})
+        return {symbol: math.nan if value is None else float(value) for symbol, value in found.items()}
+
+    def remember(self, digest: str, scores: Mapping[str, float]) -> None:
+        self.content[digest] = {symbol: None if math.isnan(value) else value for symbol, value in scores.items()}
+        write_file(self.file, json.dumps(self.content, allow_nan=False).encode("ascii"))
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        """Nothing where there is no file, or one that a system which went down left behind."""
+        try:
+            content = json.loads(self.file.read_text(encoding="ascii"))
+            numbers = (value for scores in content.values() for value in scores.values())
+            return content if all(value is None or isinstance(value, (int, float)) for value in numbers) else {}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+
+def _defined(values: Mapping[str, float]) -> dict[str, float]:
+    """Undefined and infinite are one thing to a mean."""
+    return {symbol: value if math.isfinite(value) else math.nan for symbol, value in values.items()}
+
+
+def _reason(error: Exception, job: Job, method: str) -> str:
+    if isinstance(error, ImfuseError):
+        return str(error)
+    return describe_failure(error, job.fused.get(method, job.pair.visible))

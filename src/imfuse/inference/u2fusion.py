@@ -1,0 +1,37 @@
+"""U2Fusion for inference: channels-last, in parts, a narrow last layer.
+
+``scripts/speed/networks.py`` compares it with the plain module, which stays as its oracle.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from imfuse.inference.densefuse import DenseLayers
+from imfuse.layers.output import finished
+from imfuse.models.u2fusion import U2Fusion
+from imfuse.ops.tiles import in_tiles
+
+
+def fast_form(model: U2Fusion) -> nn.Module:
+    """What :func:`imfuse.inference.forms.fast_form` uses for this network."""
+    return FastU2Fusion(model)
+
+
+class FastU2Fusion(nn.Module):
+    """The fused image of a :class:`U2Fusion`."""
+
+    def __init__(self, model: U2Fusion) -> None:
+        super().__init__()
+        self.join, self.output = model.join, model.output
+        self.halo = model.spec.halo or 0
+        self.layers = DenseLayers(model, slope=0.2)
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fused image (N, 1, H, W) in [0, 1]."""
+        raw = in_tiles(self._raw, infrared, visible, self.halo, min_size=2)
+        return finished(torch.tanh(raw) / 2 + 0.5, self.output)
+
+    def _raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        return self.layers.decode(self.layers.encode(self.join(infrared, visible)))

@@ -1,0 +1,100 @@
+"""Authors' checkpoints to our weights files: the method is recognised from the names of the entries."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from imfuse.core.checkpoint import read_checkpoint
+from imfuse.core.errors import WeightsError
+from imfuse.core.registry import list_models
+from imfuse.core.tensorflow_bundle import DATA, INDEX, data_file
+from imfuse.core.weights import check_layout, file_hash, save_weights
+from imfuse.models._build import model_class
+
+SUFFIXES = frozenset({".pth", ".pt", ".pkl", ".model", ".ckpt", ".bin", ".safetensors", INDEX})
+
+
+def convert(sources: Iterable[Path], target: Path, model: str | None = None) -> str:
+    """Turn the checkpoint in ``sources`` (files, or a folder of them) into ``target``; returns the method's name.
+
+    Every name and shape is checked. ``model`` asks for one method instead of recognising it. Raises ``WeightsError``.
+    """
+    files = list(_files(sources))
+    entries: dict[str, Tensor] = {}
+    for file in files:
+        for name, value in read_checkpoint(file).items():
+            if name in entries:
+                raise WeightsError(f"{file}: holds {name} again; give the files of one checkpoint only")
+            entries[name] = value
+    name = model or recognise(entries, files[0])
+    state = to_our_layout(entries, name, files[0])
+    header = {
+        "model": name,
+        "recipe": "converted from the authors' checkpoint",
+        "files": ", ".join(f"{file.name} sha256:{file_hash(file)}" for file in _with_data(files)),
+        "licence": "that of the checkpoint",
+    }
+    if target.suffix != ".safetensors":
+        raise WeightsError(f"{target}: the name of a weights file ends in .safetensors")
+    save_weights(target, state, header)
+    return name
+
+
+def _files(sources: Iterable[Path]) -> Iterable[Path]:
+    found = []
+    for source in sources:
+        if source.is_dir():
+            found += sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
+        elif source.name.endswith(DATA):
+            raise WeightsError(f"{source}: give its index, {source.name.removesuffix(DATA)}{INDEX}")
+        elif source.is_file():
+            found.append(source)
+        elif source.with_name(source.name + INDEX).is_file():
+            found.append(source.with_name(source.name + INDEX))
+        else:
+            raise WeightsError(f"{source}: no such file or folder")
+    if not found:
+        raise WeightsError(f"no checkpoint found: expected files that end in {', '.join(sorted(SUFFIXES))}")
+    return found
+
+
+def _with_data(files: Iterable[Path]) -> Iterable[Path]:
+    for file in files:
+        yield file
+        if file.suffix == INDEX:
+            yield data_file(file)
+
+
+def recognise(entries: Mapping[str, Tensor], origin: Path) -> str:
+    """Name of the method whose published layout shares most names with ``entries``."""
+    layouts = {name: model_class(name).published_layout().keys() for name in list_models()}
+    given = {name: model_class(name).from_release(entries).keys() for name in layouts}
+    overlap = {n: len(names & given[n]) / max(len(names | given[n]), 1) for n, names in layouts.items()}
+    best = max(overlap, key=lambda name: overlap[name])
+    # One of several files is known too, so that its user learns what is missing.
+    if len(layouts[best] & given[best]) < len(entries) / 2:
+        known = ", ".join(name for name, layout in layouts.items() if layout)
+        some = ", ".join(list(entries)[:3])
+        raise WeightsError(f"{origin}: no known method has entries such as {some}; checkpoints are known of {known}")
+    return best
+
+
+def to_our_layout(entries: Mapping[str, Tensor], model: str, origin: Path) -> dict[str, Tensor]:
+    """Rename published entries to ours; ``WeightsError`` lists what is missing, unexpected or misshapen."""
+    # Shapes are all that is asked of it.
+    with torch.device("meta"):
+        network = model_class(model)()
+    layout = network.published_layout()
+    if not layout:
+        raise WeightsError(f"{model}: no checkpoint of this method was published")
+    ours = network.state_dict()
+    extras = network.published_extras()
+    entries = network.from_release(entries)
+    entries = {n: v for n, v in entries.items() if n in layout or not any(fnmatch.fnmatchcase(n, e) for e in extras)}
+    check_layout(origin, entries, {theirs: ours[name] for theirs, name in layout.items()})
+    return {name: entries[theirs].to(ours[name].dtype) for theirs, name in layout.items()}

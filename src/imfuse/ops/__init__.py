@@ -1,0 +1,1 @@
+"""Operations on tensors without parameters, shared by metrics, classical methods and networks."""

@@ -1,0 +1,19 @@
+"""Rendered street scenes, and the classes that their labels and segmentation share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imfuse.core.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from imfuse.scenes.classes import CLASSES, PALETTE
+    from imfuse.scenes.render import Scene, render_scene
+
+__all__ = ["CLASSES", "PALETTE", "Scene", "render_scene"]
+
+_HOMES = {
+    **dict.fromkeys(("CLASSES", "PALETTE"), "imfuse.scenes.classes"),
+    **dict.fromkeys(("Scene", "render_scene"), "imfuse.scenes.render"),
+}
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

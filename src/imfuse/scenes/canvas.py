@@ -1,0 +1,251 @@
+"""Camera, noise and a painter's canvas: every shape is painted once, for the visible, the thermal and the label image.
+
+World: metres, X to the right, Y up, Z forward; the camera stands at (0, height, 0) and looks along Z.
+The canvas is what a renderer calls a G-buffer: it holds, per pixel, what a surface is (colour, own light, temperature,
+orientation, distance, class). Light and sensors come afterwards (`sensors.py`), so the two pictures are
+registered by construction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
+Bytes: TypeAlias = NDArray[np.uint8]
+Vector: TypeAlias = tuple[float, float, float]
+
+ALBEDO, EMISSION, HEAT, GRAIN, NORMAL = slice(0, 3), slice(3, 6), 6, 7, slice(8, 11)
+CHANNELS = 11
+NEAR, FAR = 0.5, 1.0e4  # metres; whatever lies at FAR is sky
+AIR = 9.0  # temperature of the night air in °C, towards which all round edges and far things tend
+TILE = 512  # side of the periodic noise tile in cells
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera with a level optical axis; all lengths in pixels except `elevation` (metres above the road)."""
+
+    height: int
+    width: int
+    elevation: float
+    horizon: float
+    focal: float
+
+    @property
+    def scale(self) -> float:
+        """Size of the picture relative to 480 x 640; blurs are given for that size and multiplied by this."""
+        return float(np.sqrt(self.height * self.width / (480 * 640)))
+
+    def project(self, points: Floats) -> Floats:
+        """World points (N, 3) to columns and rows (N, 2)."""
+        x, y, z = points.T
+        return np.stack(
+            [self.width / 2 + self.focal * x / z, self.horizon + self.focal * (self.elevation - y) / z], axis=1
+        )
+
+    def rays(self, rows: slice, cols: slice) -> tuple[Floats, Floats]:
+        """Slopes X/Z, shape (1, w), and (Y - elevation)/Z, shape (h, 1), of the rays through the pixel centres."""
+        u = np.arange(cols.start, cols.stop, dtype=np.float32) + np.float32(0.5)
+        v = np.arange(rows.start, rows.stop, dtype=np.float32) + np.float32(0.5)
+        return ((u - self.width / 2) / self.focal)[None, :], ((self.horizon - v) / self.focal)[:, None]
+
+    def positions(self, depth: Floats) -> tuple[Floats, Floats, Floats]:
+        """World X, Y, Z of every pixel from its distance."""
+        right, up = self.rays(slice(0, self.height), slice(0, self.width))
+        return right * depth, self.elevation + up * depth, depth
+
+    def window(self, low: Floats, high: Floats) -> tuple[slice, slice] | None:
+        """Rows and columns of a box given by its corners (column, row), cut to the picture; None when outside."""
+        c0, r0 = (max(0, int(np.floor(e))) for e in low)
+        c1, r1 = (min(limit, int(np.ceil(e)) + 1) for e, limit in zip(high, (self.width, self.height), strict=True))
+        return (slice(r0, r1), slice(c0, c1)) if r0 < r1 and c0 < c1 else None
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a surface is: linear RGB reflectance, temperature in °C, own light, class, strength of its texture."""
+
+    albedo: Vector
+    heat: float
+    emission: Vector = (0.0, 0.0, 0.0)
+    label: int = 0
+    grain: float = 0.1
+
+    def vector(self, normal: Sequence[float]) -> Floats:
+        """The canvas channels of this material with that orientation."""
+        return np.array([*self.albedo, *self.emission, self.heat, self.grain, *normal], np.float32)
+
+
+@dataclass(frozen=True)
+class Light:
+    """A small source: intensity is linear RGB at one metre; `beam` (unit vector) and `focus` make it a spot light."""
+
+    position: Vector
+    intensity: Vector
+    beam: Vector | None = None
+    focus: float = 1.0
+    mirrored: float = 1.0  # strength of its streak on a wet road
+
+
+def noise_tile(rng: np.random.Generator, coarsest: int, octaves: int, gain: float = 0.55) -> Floats:
+    """Periodic value noise (TILE, TILE), several octaves, zero mean, unit deviation."""
+    tile = np.zeros((TILE, TILE), np.float32)
+    for octave in range(octaves):
+        cells = coarsest << octave
+        grid = rng.random((cells, cells), dtype=np.float32)
+        padded = cv2.copyMakeBorder(grid, 2, 2, 2, 2, cv2.BORDER_WRAP)
+        step = TILE // cells
+        wide = cv2.resize(padded, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)
+        tile += np.float32(gain**octave) * wide[2 * step : 2 * step + TILE, 2 * step : 2 * step + TILE]
+    tile -= tile.mean()
+    return np.asarray(tile / tile.std(), np.float32)
+
+
+def lookup(tile: Floats, x: Floats, y: Floats) -> Floats:
+    """Read a periodic tile at coordinates in tiles (1 = one period), bilinear; x and y broadcast."""
+    x, y = np.broadcast_arrays(x, y)
+    columns = np.asarray((x - np.floor(x)) * TILE, np.float32)
+    rows = np.asarray((y - np.floor(y)) * TILE, np.float32)
+    return np.asarray(cv2.remap(tile, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
+
+
+def clip_near(points: Floats) -> Floats:
+    """Cut a polygon (N, 3) at the near plane (Sutherland-Hodgman); may return fewer than three points."""
+    if points[:, 2].min() >= NEAR:
+        return points
+    kept: list[Floats] = []
+    for here, after in zip(points, np.roll(points, -1, axis=0), strict=True):
+        if here[2] >= NEAR:
+            kept.append(here)
+        if (here[2] >= NEAR) != (after[2] >= NEAR):
+            kept.append(here + (after - here) * ((NEAR - here[2]) / (after[2] - here[2])))
+    return np.array(kept, np.float32).reshape(-1, 3)
+
+
+def plane_normal(points: Floats) -> Floats:
+    """Unit normal of a nearly planar polygon (Newell's sum)."""
+    x, y, z = points.T
+    # Coordinates of the next corner, the first one following the last.
+    u, v, w = np.concatenate([points[1:], points[:1]]).T
+    total = np.array([(y * w - z * v).sum(), (z * u - x * w).sum(), (x * v - y * u).sum()])
+    return np.asarray(total / max(float(np.sqrt((total**2).sum())), 1e-9), np.float32)
+
+
+def polygon_coverage(corners: Floats, height: int, width: int) -> Floats:
+    """Share of every pixel inside the polygon: drawn larger without anti-aliasing, then averaged."""
+    finer = 4 if height * width <= 1 << 16 else 2
+    mask = np.zeros((height * finer, width * finer), np.uint8)
+    fixed = np.round((corners * finer - 0.5) * 16).astype(np.int32)  # four fractional bits; OpenCV counts from centres
+    cv2.fillPoly(mask, [fixed], 255, shift=4)
+    return np.asarray(cv2.resize(mask, (width, height), interpolation=cv2.INTER_AREA), np.float32) / np.float32(255)
+
+
+@dataclass
+class Canvas:
+    """Surfaces per pixel, painted from far to near, and the lights that the painted things carry."""
+
+    camera: Camera
+    fine: Floats
+    coarse: Floats
+    lights: list[Light] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        shape = (self.camera.height, self.camera.width)
+        self.buffer: Floats = np.zeros((*shape, CHANNELS), np.float32)
+        self.depth: Floats = np.full(shape, FAR, np.float32)
+        self.labels: Bytes = np.zeros(shape, np.uint8)
+
+    def blend(self, window: tuple[slice, slice], coverage: Floats, values: Floats, depth: Any, label: int) -> None:
+        """Paint values (11,) or (h, w, 11) with soft edges; distance and class change hard, at half coverage."""
+        region = self.buffer[window]
+        region += coverage[..., None] * (values - region)
+        inside = coverage >= 0.5
+        np.copyto(self.depth[window], np.asarray(depth, np.float32), where=inside)
+        self.labels[window][inside] = label
+
+    def polygon(self, points: Any, material: Material, normal: Vector | None = None) -> None:
+        """A flat patch given by its corners in the world, (N, 3); its distance is exact in every pixel."""
+        corners = clip_near(np.asarray(points, np.float32))
+        if len(corners) < 3:
+            return
+        uv = self.camera.project(corners)
+        window = self.camera.window(uv.min(axis=0), uv.max(axis=0))
+        if window is None:
+            return
+        rows, cols = window
+        coverage = polygon_coverage(uv - (cols.start, rows.start), rows.stop - rows.start, cols.stop - cols.start)
+        anchor = corners[0] - np.array([0, self.camera.elevation, 0], np.float32)
+        facing = plane_normal(corners)
+        right, up = self.camera.rays(rows, cols)
+        slope = facing[0] * right + facing[1] * up + facing[2]
+        slope = np.where(np.abs(slope) < 1e-6, 1e-6, slope)
+        depth = np.clip((facing * anchor).sum() / slope, corners[:, 2].min(), corners[:, 2].max())
+        if normal is None:  # the side that we see is the side that is lit
+            seen = -1.0 if (facing * anchor).sum() > 0 else 1.0
+            normal = tuple((facing * seen).tolist())
+        self.blend(window, coverage, material.vector(normal), depth, material.label)
+
+    def limb(self, start: Any, end: Any, radius: float, radius_end: float, material: Material) -> None:
+        """A round tapered rod (radii in metres): limbs, heads, poles, tubes. Cooler and turned away at its edges."""
+        ends = np.array([start, end], np.float32)
+        if ends[:, 2].min() < NEAR:
+            return
+        a, b = self.camera.project(ends)
+        ra, rb = self.camera.focal * radius / ends[0, 2], self.camera.focal * radius_end / ends[1, 2]
+        window = self.camera.window(np.minimum(a - ra, b - rb) - 1, np.maximum(a + ra, b + rb) + 1)
+        if window is None:
+            return
+        rows, cols = window
+        u = np.arange(cols.start, cols.stop, dtype=np.float32)[None, :] + np.float32(0.5) - a[0]
+        v = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None] + np.float32(0.5) - a[1]
+        axis = b - a
+        along = np.clip((u * axis[0] + v * axis[1]) / max(float((axis**2).sum()), 1e-6), 0, 1)
+        side_u, side_v = u - along * axis[0], v - along * axis[1]
+        thick = ra + along * (rb - ra)
+        off = np.sqrt(side_u**2 + side_v**2)
+        # What is finer than a pixel, across or along, covers only its share of it.
+        share = np.minimum(1, 2 * thick) * np.minimum(1, np.sqrt((axis**2).sum()) + 2 * thick)
+        coverage = np.asarray(np.clip(thick - off + 0.5, 0, share), np.float32)
+        rim = np.minimum(off / np.maximum(thick, 0.5), 1)
+        values = np.empty((*coverage.shape, CHANNELS), np.float32)
+        values[:] = material.vector((0, 0, 0))
+        values[..., HEAT] -= 0.16 * (material.heat - AIR) * rim**3
+        values[..., 8] = side_u / np.maximum(thick, 0.5)
+        values[..., 9] = -side_v / np.maximum(thick, 0.5)
+        values[..., 10] = -np.sqrt(1 - np.minimum(rim, 0.98) ** 2)
+        self.blend(window, coverage, values, ends[0, 2] + along * (ends[1, 2] - ends[0, 2]), material.label)
+
+    def foliage(self, centre: Vector, half_width: float, half_height: float, material: Material, shift: float) -> None:
+        """A cloud of leaves around a centre: a disc whose edge and light gaps come from the noise, read at `shift`."""
+        x, y, z = centre
+        if z < NEAR:
+            return
+        middle = self.camera.project(np.array([centre], np.float32))[0]
+        reach = self.camera.focal / z * np.array([half_width, half_height], np.float32)
+        window = self.camera.window(middle - 1.3 * reach, middle + 1.3 * reach)
+        if window is None:
+            return
+        right, up = self.camera.rays(*window)
+        across, above = right * z - x, self.camera.elevation + up * z - y
+        lx, ly = across / half_width, above / half_height
+        clumps = lookup(self.coarse, across / 14 + shift, above / 14 + 3.7 * shift)
+        leaves = lookup(self.fine, across / 5 + shift, above / 5 + 2.3 * shift)
+        round_part = 1 - lx**2 - ly**2
+        solid = round_part + 0.38 * clumps + 0.3 * leaves - 0.12
+        soft = max(2.0, 0.22 * self.camera.focal / z / 4)
+        coverage = np.asarray(np.clip(solid * soft + 0.5, 0, 1), np.float32)
+        values = np.empty((*coverage.shape, CHANNELS), np.float32)
+        values[:] = material.vector((0, 0, 0))
+        values[..., ALBEDO] *= np.clip(0.75 + 0.3 * leaves + 0.2 * clumps, 0.12, 1.8)[..., None]
+        values[..., HEAT] += 0.25 * clumps + 0.25 * leaves - 0.5 * (1 - np.clip(round_part, 0, 1))
+        bump = 0.35 * leaves
+        values[..., 8] = 0.8 * lx + bump
+        values[..., 9] = 0.8 * ly + bump
+        values[..., 10] = -np.sqrt(np.clip(round_part, 0.05, 1))
+        self.blend(window, coverage, values, z, material.label)

@@ -1,0 +1,23 @@
+"""Classes of the MSRS data set, which rendered scenes, segmentation and labels share."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+CLASSES = ("background", "car", "person", "bike", "curve", "car stop", "guardrail", "color cone", "bump")
+PALETTE: NDArray[np.uint8] = np.array(
+    [
+        (0, 0, 0),
+        (64, 0, 128),
+        (64, 64, 0),
+        (0, 128, 192),
+        (0, 0, 192),
+        (128, 128, 0),
+        (64, 64, 128),
+        (192, 128, 128),
+        (192, 64, 0),
+    ],
+    np.uint8,
+)
+PALETTE.setflags(write=False)

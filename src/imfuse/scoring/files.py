@@ -1,0 +1,336 @@
+"""Scores of fused pictures: of one triple, of files, and of the folders of several methods beside each other."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias, cast, overload
+
+import cv2
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from imfuse.core.errors import ImageError, ImfuseError, MetricError, PairError
+from imfuse.fusing.folder import Progress
+from imfuse.imaging import Pair, Range, inputs, match_folders, match_fused, parse_range
+from imfuse.imaging.inputs import MAX_PIXELS, PathLike, Stored
+from imfuse.imaging.inputs import Picture as AnyPicture
+from imfuse.metrics import METRICS, get_convention, get_definition, score_images
+from imfuse.scoring.levels import ScoredImage
+from imfuse.scoring.scores import Failure, ImageScores, Scores
+
+Chosen: TypeAlias = "str | Sequence[str] | None"
+
+HEADLINE = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM")
+"""What is scored where nothing is asked for: what most papers print, as far as the convention defines it."""
+
+_SIDES = ("fused", "infrared", "visible")
+_MOST_WORKERS = 8
+
+
+@overload
+def score(
+    fused: PathLike,
+    infrared: PathLike,
+    visible: PathLike,
+    *,
+    metrics: Chosen = ...,
+    convention: str = ...,
+    range: str | Range = ...,
+    max_pixels: int = ...,
+) -> Any: ...
+@overload
+def score(
+    fused: npt.NDArray[Any] | Image.Image | Tensor,
+    infrared: AnyPicture,
+    visible: AnyPicture,
+    *,
+    metrics: Chosen = ...,
+    convention: str = ...,
+    range: str | Range = ...,
+    max_pixels: int = ...,
+) -> dict[str, float]: ...
+def score(
+    fused: AnyPicture,
+    infrared: AnyPicture,
+    visible: AnyPicture,
+    *,
+    metrics: Chosen = None,
+    convention: str = "plain",
+    range: str | Range = "full",
+    max_pixels: int = MAX_PIXELS,
+) -> dict[str, float] | Scores:
+    """Score a fused picture against its sources; or those of a folder, each against its pair.
+
+    A picture is a path, a NumPy array, a PIL image or a tensor, as for ``imfuse.fuse``. All are brought to the gray
+    levels 0..255 first: uint16 by its full range, floating ones from [0, 1], colour by the rule of the convention.
+
+    Args:
+        fused: the picture to score, or a folder of them.
+        infrared: one source, or the folder.
+        visible: the other.
+        metrics: symbols, as a sequence or with commas between them, or "all" that the convention defines. Left out:
+            those of ``HEADLINE`` that it defines.
+        convention: one of ``imfuse.metrics.CONVENTIONS``.
+        range: what of the infrared picture becomes black and white: give the one that it was fused by.
+        max_pixels: the largest file that is read.
+
+    Returns:
+        The value under each symbol, nan where it is undefined. For folders a ``Scores``; see ``score_folders``.
+
+    Raises:
+        MetricError: a metric or convention is unknown or not defined, or a picture is too small for it.
+        ImageError: a picture cannot be read or used.
+        PairError: the sizes differ, or the folders do not belong together.
+
+    >>> import numpy as np
+    >>> infrared, visible = np.eye(8, dtype=np.uint8) * 255, np.zeros((8, 8), np.uint8)
+    >>> round(score(infrared, infrared, visible, metrics="SD")["SD"], 3)
+    84.333
+    """
+    given = dict(zip(_SIDES, (fused, infrared, visible), strict=True))
+    folders = [side for side, picture in given.items() if _is_folder(picture)]
+    if len(folders) == len(given):
+        paths = [cast(PathLike, picture) for picture in given.values()]
+        return score_folders(*paths, metrics=metrics, convention=convention, range=range, max_pixels=max_pixels)
+    if folders:
+        raise PairError(f"three pictures or three folders are expected; folders are: {', '.join(folders)}")
+    scorer = Scorer.of(metrics, convention, range, max_pixels)
+    stored = {side: _load(picture, side, max_pixels) for side, picture in given.items()}
+    return scorer.values(stored["fused"], *scorer.sources(stored["infrared"], stored["visible"]))
+
+
+def score_files(
+    fused: Mapping[str, PathLike],
+    infrared: PathLike,
+    visible: PathLike,
+    *,
+    metrics: Chosen = None,
+    convention: str = "plain",
+    range: str | Range = "full",
+    max_pixels: int = MAX_PIXELS,
+) -> Scores:
+    """Score what several methods made of one pair; ``fused`` maps their names to files.
+
+    The other arguments, and the errors, are those of ``score``.
+    """
+    started = time.perf_counter()
+    scorer = Scorer.of(metrics, convention, range, max_pixels)
+    pair = Pair(Path(visible).stem, Path(infrared), Path(visible))
+    sources = scorer.read_sources(pair)
+    rows = [
+        ImageScores(method, pair.name, scorer.values(inputs.read(path, max_pixels), *sources))
+        for method, path in _named(fused).items()
+    ]
+    seconds = time.perf_counter() - started
+    return Scores(convention, scorer.metrics, tuple(fused), pairs=1, rows=tuple(rows), seconds=seconds)
+
+
+def score_folders(
+    fused: PathLike | Mapping[str, PathLike],
+    infrared: PathLike,
+    visible: PathLike,
+    *,
+    metrics: Chosen = None,
+    convention: str = "plain",
+    range: str | Range = "full",
+    max_pixels: int = MAX_PIXELS,
+    workers: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Scores:
+    """Score folders of fused pictures against the pairs that they were fused from.
+
+    Sources are paired by ``imfuse.imaging.match_folders``, fused pictures belong to them by ``match_fused``. A pair is
+    read once, and what metrics need of it is computed once, for all methods. A picture that is missing or cannot be
+    scored is reported in the result, and the others are scored.
+
+    Args:
+        fused: the folder of each method by its name, or one folder, which lends its name.
+        infrared: the folder of infrared pictures.
+        visible: the folder of visible pictures.
+        metrics: as for ``score``; so are ``convention``, ``range`` and ``max_pixels``.
+        workers: pairs that are scored at a time, each in a thread of its own; by default as many as torch has threads,
+            but at most 8.
+        progress: called before the first pair and after each.
+
+    Raises:
+        MetricError: a metric or convention is unknown or not defined.
+        ImageError: a range is invalid.
+        PairError: the folders do not belong together.
+    """
+    started = time.perf_counter()
+    scorer = Scorer.of(metrics, convention, range, max_pixels)
+    folders = _named(fused)
+    pairing = match_folders(infrared, visible)
+    matches = {method: match_fused(folder, pairing.pairs) for method, folder in folders.items()}
+    jobs = [
+        _Job(pair, {method: found[pair.name] for method, (found, _) in matches.items() if pair.name in found})
+        for pair in pairing.pairs
+    ]
+    results: list[ImageScores | Failure] = []
+    tell = progress or (lambda _: None)
+    given = [job for job in jobs if job.fused]
+    tell(Progress(0, len(given)))
+    with _pool(workers) as pool:
+        for done, outcome in enumerate(pool.map(partial(_score_pair, scorer), given)):
+            results += outcome
+            tell(Progress(done + 1, len(given), given[done].pair.name))
+    rows = [result for result in results if isinstance(result, ImageScores)]
+    return Scores(
+        convention,
+        scorer.metrics,
+        tuple(folders),
+        pairs=len(jobs),
+        rows=tuple(row for method in folders for row in rows if row.method == method),
+        failed=tuple(result for result in results if isinstance(result, Failure)),
+        missing={method: tuple(job.pair.name for job in jobs if method not in job.fused) for method in folders},
+        unmatched={method: left for method, (_, left) in matches.items()},
+        unmatched_infrared=pairing.unmatched_infrared,
+        unmatched_visible=pairing.unmatched_visible,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def choose_metrics(metrics: Chosen, convention: str) -> tuple[str, ...]:
+    """Symbols that ``metrics`` asks for, each once. Raises ``MetricError`` for what is unknown or not defined."""
+    defined = tuple(symbol for symbol in METRICS if symbol in get_convention(convention).definitions)
+    if metrics is None:
+        return tuple(symbol for symbol in HEADLINE if symbol in defined) or defined
+    if metrics == "all":
+        return defined
+    wanted = [word.strip() for word in metrics.split(",")] if isinstance(metrics, str) else metrics
+    if not wanted:
+        raise MetricError(f"no metric is asked for; convention {convention} defines {', '.join(defined)}")
+    for symbol in wanted:
+        get_definition(symbol, convention)
+    return tuple(dict.fromkeys(wanted))
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A pair, and what methods made of it."""
+
+    pair: Pair
+    fused: Mapping[str, Path]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """What to compute, checked."""
+
+    metrics: tuple[str, ...]
+    convention: str
+    range: Range
+    max_pixels: int
+
+    @classmethod
+    def of(cls, metrics: Chosen, convention: str, range_: str | Range, max_pixels: int) -> Scorer:
+        """Check the arguments of ``score``."""
+        range_ = parse_range(range_) if isinstance(range_, str) else range_
+        return cls(choose_metrics(metrics, convention), convention, range_, max_pixels)
+
+    def read_sources(self, pair: Pair) -> tuple[ScoredImage, ScoredImage]:
+        """Infrared and visible picture of a pair; raises what ``score`` raises."""
+        return self.sources(inputs.read(pair.infrared, self.max_pixels), inputs.read(pair.visible, self.max_pixels))
+
+    def sources(self, infrared: Stored, visible: Stored) -> tuple[ScoredImage, ScoredImage]:
+        """The same of pictures that are read."""
+        _check_size(infrared, visible)
+        gray = get_convention(self.convention).gray
+        return ScoredImage(infrared, gray, self.range), ScoredImage(visible, gray)
+
+    def values(self, fused: Stored, infrared: ScoredImage, visible: ScoredImage) -> dict[str, float]:
+        """Value under each symbol; the mean over the channels where the convention scores them one by one."""
+        _check_size(fused, visible.stored)
+        image = ScoredImage(fused, visible.gray)
+        triples = zip(*(one.pictures(image.channels) for one in (image, infrared, visible)), strict=True)
+        # Not inference mode: windows that are made once and kept would be useless for gradients later.
+        with torch.no_grad():
+            scores = [score_images(f, a, b, 255, self.metrics, self.convention) for f, a, b in triples]
+        return {symbol: sum(one[symbol].item() for one in scores) / len(scores) for symbol in self.metrics}
+
+
+@contextmanager
+def _pool(workers: int | None) -> Iterator[ThreadPoolExecutor]:
+    """Threads that score pairs side by side, with one thread each for torch and OpenCV.
+
+    Threads serve as well as processes: the time is spent in torch, OpenCV and decoders, which let others run.
+    """
+    torch_threads, opencv_threads = torch.get_num_threads(), cv2.getNumThreads()
+    pool = ThreadPoolExecutor(min(torch_threads, _MOST_WORKERS) if workers is None else max(1, workers))
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        yield pool
+    finally:
+        # After Ctrl-C nothing new begins.
+        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(torch_threads)
+        cv2.setNumThreads(opencv_threads)
+
+
+def _score_pair(scorer: Scorer, job: _Job) -> list[ImageScores | Failure]:
+    """Score what all methods made of a pair; whatever goes wrong is the failure of one picture or of the pair."""
+    try:
+        sources = scorer.read_sources(job.pair)
+    except Exception as error:
+        return [Failure("", job.pair.name, describe_failure(error, job.pair.visible))]
+    return [_score_file(scorer, method, job.pair.name, path, sources) for method, path in job.fused.items()]
+
+
+def _score_file(
+    scorer: Scorer, method: str, image: str, path: Path, sources: tuple[ScoredImage, ScoredImage]
+) -> ImageScores | Failure:
+    try:
+        return ImageScores(method, image, scorer.values(inputs.read(path, scorer.max_pixels), *sources))
+    except Exception as error:
+        return Failure(method, image, describe_failure(error, path))
+
+
+def describe_failure(error: Exception, path: Path) -> str:
+    """One line on why the picture at ``path`` has no scores."""
+    if isinstance(error, MetricError):
+        return f"{path}: {error}"
+    if isinstance(error, ImfuseError):
+        return str(error)
+    first = (str(error) or "no message").splitlines()[0]
+    return f"{path}: {type(error).__name__}: {first}; score this picture alone with --debug to see where"
+
+
+def _check_size(first: Stored, second: Stored) -> None:
+    sizes = [f"{stored.pixels.shape[1]}x{stored.pixels.shape[0]}" for stored in (first, second)]
+    if sizes[0] != sizes[1]:
+        raise PairError(
+            f"{first.name} is {sizes[0]} but {second.name} is {sizes[1]} (width x height); "
+            "metrics compare pixel with pixel, so a fused picture and its sources need one size"
+        )
+
+
+def _load(picture: AnyPicture, side: str, max_pixels: int) -> Stored:
+    pictures = inputs.load(picture, side, max_pixels).pictures
+    if len(pictures) > 1:
+        raise ImageError(
+            f"{side}: a batch of {len(pictures)} pictures; score one triple at a time, or a batch by "
+            "imfuse.metrics.score_images"
+        )
+    return pictures[0]
+
+
+def _named(fused: PathLike | Mapping[str, PathLike]) -> dict[str, Path]:
+    if not isinstance(fused, Mapping):
+        return {Path(fused).resolve().name or "fused": Path(fused)}
+    if not fused:
+        raise MetricError("no fused pictures are given to score")
+    return {name: Path(path) for name, path in fused.items()}
+
+
+def _is_folder(picture: AnyPicture) -> bool:
+    return isinstance(picture, (str, os.PathLike)) and Path(picture).is_dir()

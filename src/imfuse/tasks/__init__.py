@@ -1,0 +1,1 @@
+"""What fused pictures are for: models of their own, their scores and protocols."""

@@ -1,0 +1,1 @@
+"""Classes of every pixel of a pair."""

@@ -1,0 +1,169 @@
+"""The rendered street: form, determinism, and the physics that makes it an example for image fusion."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from functools import cache
+
+import cv2
+import numpy as np
+import pytest
+
+from imfuse.scenes import CLASSES, PALETTE, Scene, render_scene
+
+PERSON, CONE = CLASSES.index("person"), CLASSES.index("color cone")
+SEEDS = range(6)
+
+
+@cache
+def scene(seed: int, height: int = 240, width: int = 320) -> Scene:
+    return render_scene(height, width, seed)
+
+
+def digest(rendered: Scene) -> str:
+    planes = (rendered.infrared, rendered.visible, rendered.labels)
+    return hashlib.sha256(b"".join(plane.tobytes() for plane in planes)).hexdigest()
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 5), (97, 131), (300, 140), (480, 640)])
+def test_shapes_and_types(size: tuple[int, int]) -> None:
+    rendered = scene(0, *size)
+    assert rendered.infrared.shape == size
+    assert rendered.visible.shape == (*size, 3)
+    assert rendered.labels.shape == size
+    assert {plane.dtype for plane in (rendered.infrared, rendered.visible, rendered.labels)} == {np.dtype(np.uint8)}
+    assert rendered.labels.max() < len(CLASSES)
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0), (-1, 5)])
+def test_invalid_size(size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        render_scene(*size)
+
+
+def test_invalid_seed() -> None:
+    with pytest.raises(ValueError, match="seed"):
+        render_scene(8, 8, seed=-1)
+
+
+def test_palette_names_every_class() -> None:
+    assert PALETTE.shape == (len(CLASSES), 3)
+    assert PALETTE.dtype == np.uint8
+    assert len({tuple(colour) for colour in PALETTE.tolist()}) == len(CLASSES) == 9
+
+
+def test_same_arguments_same_bytes() -> None:
+    assert digest(render_scene(90, 120, 4)) == digest(render_scene(90, 120, 4))
+
+
+def test_fresh_process_same_bytes() -> None:
+    code = (
+        "import hashlib; from imfuse.scenes import render_scene; s = render_scene(90, 120, 4);"
+        "print(hashlib.sha256(b''.join(p.tobytes() for p in (s.infrared, s.visible, s.labels))).hexdigest())"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert printed == digest(render_scene(90, 120, 4))
+
+
+def test_thread_count_does_not_matter() -> None:
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(1)
+        alone = digest(render_scene(90, 120, 4))
+        cv2.setNumThreads(4)
+        assert digest(render_scene(90, 120, 4)) == alone
+    finally:
+        cv2.setNumThreads(before)
+
+
+def test_seeds_differ() -> None:
+    assert len({digest(scene(seed)) for seed in SEEDS}) == len(SEEDS)
+    for seed in SEEDS[1:]:  # not only the noise: other things stand in other places
+        changed = scene(seed).labels != scene(seed - 1).labels
+        assert changed.mean() > 0.02
+
+
+def test_same_street_at_every_size() -> None:
+    """The seed decides the street, the size only the detail."""
+    small, large = scene(2, 120, 160), scene(2, 240, 320)
+    shrunk = cv2.resize(large.infrared, (160, 120), interpolation=cv2.INTER_AREA)
+    assert np.corrcoef(small.infrared.ravel(), shrunk.ravel())[0, 1] > 0.95
+    assert (small.labels != large.labels[::2, ::2]).mean() < 0.05
+
+
+def test_demo_picture_has_every_class() -> None:
+    assert set(np.unique(scene(0, 480, 640).labels)) == set(range(9))
+
+
+def test_every_class_occurs_by_chance() -> None:
+    found = set().union(*(np.unique(scene(seed).labels).tolist() for seed in range(1, 9)))
+    assert found == set(range(9))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_people_are_warm_and_dark(seed: int) -> None:
+    rendered = scene(seed)
+    person = rendered.labels == PERSON
+    assert person.any()
+    assert rendered.infrared[person].mean() > np.median(rendered.infrared) + 60
+    luminance = rendered.visible.mean(axis=-1)
+    assert luminance[person].mean() < 0.45 * np.percentile(luminance, 99.5)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_glare_is_small_and_only_visible(seed: int) -> None:
+    rendered = scene(seed)
+    saturated = (rendered.visible >= 250).all(axis=-1)
+    assert 0.0002 < saturated.mean() < 0.03
+    assert (rendered.infrared >= 250).mean() < 0.002
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_sky_is_colder_than_the_road(seed: int) -> None:
+    infrared = scene(seed).infrared.astype(float)
+    road = infrared[-40:, 120:200].mean()
+    assert np.percentile(infrared[:60], 5) < road - 20
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_visible_is_a_night_picture(seed: int) -> None:
+    assert 25 < scene(seed).visible.mean() < 110
+    sky = scene(seed).visible[:12].reshape(-1, 3)
+    darkest = sky[np.argsort(sky.sum(axis=1))[: len(sky) // 2]].mean(axis=0)
+    assert darkest.max() < 80
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_people_are_registered_in_the_infrared(seed: int) -> None:
+    """The border of the class "person" is where the infrared has its edges."""
+    rendered = scene(seed)
+    smooth = cv2.GaussianBlur(rendered.infrared.astype(np.float32), (0, 0), 0.8)
+    gradient = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
+    mask = (rendered.labels == PERSON).astype(np.uint8)
+    border = cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
+    assert gradient[border].mean() > 4 * gradient[~border].mean()
+    # A shift by four pixels loses it: registered to the pixel, not roughly.
+    assert gradient[border].mean() > 1.2 * gradient[np.roll(border, 4, axis=1)].mean()
+
+
+def test_cones_are_registered_in_the_visible() -> None:
+    rendered = scene(0, 480, 640)
+    red, green, blue = np.moveaxis(rendered.visible.astype(int), -1, 0)
+    orange = (red > 90) & (red > green + 40) & (red > blue + 40)
+    cone = rendered.labels == CONE
+    assert orange[cone].mean() > 0.4
+    ring = (cv2.dilate(cone.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0) & ~cone
+    assert orange[ring].mean() < 0.15
+
+
+def test_markings_only_in_the_visible() -> None:
+    """The centre line and the arrow of the demo picture: strong edges in the visible, none in the infrared."""
+    rendered = scene(0, 480, 640)
+    near_road = (slice(330, 420), slice(140, 420))
+    luminance = rendered.visible.mean(axis=-1)[near_road]
+    white = luminance > np.percentile(luminance, 95)
+    infrared = rendered.infrared[near_road].astype(float)
+    assert luminance[white].mean() > 1.6 * luminance[~white].mean()
+    assert abs(infrared[white].mean() - infrared[~white].mean()) < 5
