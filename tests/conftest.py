@@ -71,7 +71,7 @@ class Golden:
         turned = {n: v.transpose(3, 2, 0, 1) if "/" in n and v.ndim == 4 else v for n, v in entries.items()}
         return {name: torch.tensor(np.asarray(value)) for name, value in turned.items()}
 
-    def filled(self, method: str, **options: str) -> FusionModel:
+    def filled(self, method: str, **options: Any) -> FusionModel:
         """The network with the weights of :meth:`checkpoint`, in evaluation mode."""
         model = create_model(method, weights=None, **options)
         theirs, state = self.checkpoint(method), model.state_dict()

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
         RecipeError,
         WeightsError,
     )
-    from imfuse.core.registry import DEFAULT_MODEL, get_spec, list_models
-    from imfuse.core.spec import ModelSpec
+    from imfuse.core.plugins import PluginError
+    from imfuse.core.registry import DEFAULT_MODEL, get_spec, list_models, register_method
+    from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
     from imfuse.core.version import __version__
     from imfuse.fusing.folder import FolderReport
     from imfuse.fusing.fuser import Fuser, fuse
@@ -44,11 +45,16 @@ __all__ = [
     "MetricError",
     "ModelError",
     "ModelSpec",
+    "Option",
     "PairError",
+    "Paper",
+    "PluginError",
     "RecipeError",
     "Scores",
     "Segmenter",
+    "SizeRule",
     "WeightsError",
+    "WeightsSpec",
     "__version__",
     "create_model",
     "data",
@@ -59,6 +65,7 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "register_method",
     "scenes",
     "score",
     "score_folders",
@@ -76,13 +83,14 @@ _ERRORS = (
 )
 _HOMES = {
     **dict.fromkeys(_ERRORS, "imfuse.core.errors"),
-    **dict.fromkeys(("DEFAULT_MODEL", "get_spec", "list_models"), "imfuse.core.registry"),
+    **dict.fromkeys(("DEFAULT_MODEL", "get_spec", "list_models", "register_method"), "imfuse.core.registry"),
     **dict.fromkeys(("FusionModel", "create_model"), "imfuse.models"),
     **dict.fromkeys(("Fuser", "fuse"), "imfuse.fusing.fuser"),
     **dict.fromkeys(("score", "score_folders"), "imfuse.scoring.files"),
     **{name: f"imfuse.{name}" for name in ("data", "imaging", "losses", "metrics", "models", "scenes")},
     "FolderReport": "imfuse.fusing.folder",
-    "ModelSpec": "imfuse.core.spec",
+    **dict.fromkeys(("ModelSpec", "Option", "Paper", "SizeRule", "WeightsSpec"), "imfuse.core.spec"),
+    "PluginError": "imfuse.core.plugins",
     "Scores": "imfuse.scoring.scores",
     "Segmenter": "imfuse.tasks.segment.segmenter",
     "__version__": "imfuse.core.version",

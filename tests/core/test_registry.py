@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ import torch
 from imfuse.core import registry
 from imfuse.core.errors import ImfuseError, ModelError, WeightsError
 from imfuse.core.registry import get_spec, list_models
-from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.models import FusionModel, create_model, model_class
 
 MODULES = [
@@ -86,10 +87,10 @@ def other_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(registry, "PACKAGES", (folder.name,))
-    registry._methods.cache_clear()
+    registry._shipped.cache_clear()
     yield folder
     monkeypatch.undo()
-    registry._methods.cache_clear()
+    registry._shipped.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == folder.name]:
         del sys.modules[name]
 
@@ -105,13 +106,36 @@ SPEC = ModelSpec(name="{name}", title="T", paper=Paper("a", "b", 2020), summary=
 def test_a_new_file_is_a_method_and_is_not_executed(other_package: Path) -> None:
     (other_package / "fresh.py").write_text(METHOD.format(name="fresh"))
     (other_package / "_private.py").write_text(METHOD.format(name="_private"))
-    (other_package / "helper.py").write_text("LIMIT = 3\nSPEC_OF_OTHERS = 4\n")
-    (other_package / "strange.py").write_text("SPEC = 5\n")
     assert list_models() == ["fresh"]
     assert get_spec("fresh") == ModelSpec("fresh", "T", Paper("a", "b", 2020), "s")
     # Building it does execute the file, as it must.
     with pytest.raises(NameError, match="raise_on_import"):
         model_class("fresh")
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("LIMIT = 3\nSPEC_OF_OTHERS = 4\n", "odd.py: assigns no SPEC"),
+        ("SPEC = 5\n", "odd.py: SPEC is a int; a ModelSpec is expected"),
+        ("SPEC = nonsense(3)\n", "odd.py: SPEC uses more than imfuse.core.spec and its siblings"),
+        (METHOD.format(name="fresh"), "odd.py: two methods are called 'fresh'"),
+    ],
+)
+def test_a_file_that_is_no_method_says_so(other_package: Path, code: str, message: str) -> None:
+    (other_package / "fresh.py").write_text(METHOD.format(name="fresh"))
+    (other_package / "odd.py").write_text(code)
+    with pytest.raises(ModelError, match=message):
+        list_models()
+
+
+def test_an_annotated_specification_and_one_that_builds_on_it(other_package: Path) -> None:
+    (other_package / "fresh.py").write_text(METHOD.format(name="fresh").replace("SPEC =", "SPEC: ModelSpec ="))
+    (other_package / "small.py").write_text(
+        "SPEC = replace(fresh.SPEC, name='small', parameters=3, size=replace(fresh.SPEC.size, multiple=4))\n"
+    )
+    assert list_models() == ["fresh", "small"]
+    assert get_spec("small") == replace(get_spec("fresh"), name="small", parameters=3, size=SizeRule(multiple=4))
 
 
 def test_a_specification_without_a_network(other_package: Path) -> None:
@@ -129,7 +153,7 @@ def test_options_reach_the_network() -> None:
 
 
 def test_unknown_options_and_values() -> None:
-    with pytest.raises(ModelError, match="auif: unknown option 'rules'; it has: rule"):
+    with pytest.raises(ModelError, match="auif: unknown option 'rules'; did you mean rule\\? it has: rule"):
         create_model("auif", weights=None, rules="sum")
     with pytest.raises(ModelError, match="didfuse: rule='max' is not one of sum, average, l1"):
         create_model("didfuse", weights=None, rule="max")
@@ -143,6 +167,43 @@ def test_defaults_are_filled_in() -> None:
     assert spec.check_options({"x": "1"}) == {"x": "1", "y": "3"}
     with pytest.raises(ModelError, match="it has: none"):
         ModelSpec("m", "M", Paper("a", "b", 2020), "s").check_options({"x": "1"})
+
+
+def test_options_are_typed_and_may_come_as_text() -> None:
+    spec = get_spec("refinefuse")
+    texts = {"levels": "3", "sfim": "off", "psim": "true", "fim": "spatial"}
+    typed = {"levels": 3, "sfim": False, "psim": True, "fim": "spatial"}
+    assert spec.check_options(texts) == spec.check_options(typed) == spec.check_options({}) | typed
+    # What YAML makes of "fim: off".
+    assert spec.check_options({"fim": False})["fim"] == "off"
+    assert create_model("refinefuse", None, levels=2, psim=False).options["levels"] == 2
+    for wrong in ({"levels": 6}, {"levels": True}, {"sfim": "1"}, {"sfim": 1}):
+        with pytest.raises(ModelError, match="is not one of"):
+            spec.check_options(wrong)
+
+
+def test_size_rule() -> None:
+    rule = SizeRule(multiple=8, min_size=20)
+    assert (rule.padded(1), rule.padded(24), rule.padded(25)) == (24, 24, 32)
+    assert rule.padding(24, 33) == (0, 7)
+    assert rule.accepts(24, 40)
+    assert not rule.accepts(16, 40)
+
+
+def test_lists_by_what_methods_need() -> None:
+    everything = list_models()
+    free = list_models(training_free=True)
+    assert {"gff", "tif"} <= set(free)
+    assert list_models(trainable=True) == [name for name in everything if name not in free]
+    pretrained = list_models(pretrained=True)
+    assert "auif" in pretrained
+    assert "swinfusion" not in pretrained
+    assert list_models("a*", training_free=True) == ["adf"]
+    assert sorted(pretrained + list_models(pretrained=False)) == everything
+
+
+def test_specifications_print_in_a_line() -> None:
+    assert repr(get_spec("auif")) == "ModelSpec('auif': AUIF-Net, 2021)"
 
 
 # Networks

@@ -134,7 +134,7 @@ def test_others_may_read_what_the_umask_allows(tmp_path: Path) -> None:
 
 
 def test_made_for_another_method(file: Path) -> None:
-    with pytest.raises(WeightsError, match="these weights are for 'auif', not for 'didfuse'; use --model auif") as e:
+    with pytest.raises(WeightsError, match="these weights are for 'auif', not for 'didfuse'; use model=auif") as e:
         create_model("didfuse", file)
     one_line(e, file)
 
@@ -252,7 +252,7 @@ def test_paths_that_are_no_weights(tmp_path: Path) -> None:
     checkpoint.write_bytes(b"x")
     with pytest.raises(WeightsError, match=r"not a \.safetensors file; .* with `imfuse convert`"):
         resolve_weights(SPEC, checkpoint)
-    with pytest.raises(WeightsError, match=r"no shipped weights 'nonsense'.*--weights FILE\.safetensors"):
+    with pytest.raises(WeightsError, match=r"no shipped weights 'nonsense'.*weights=FILE\.safetensors"):
         resolve_weights(SPEC, "nonsense")
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 import imfuse
 from imfuse import Fuser, ImageError, ImfuseError, ModelError, PairError, WeightsError, create_model
+from imfuse.core.size_rule import SizeRule
 from imfuse.core.weights import save_weights
 from imfuse.imaging import read_image, read_metadata, rgb_to_ycbcr, write_image
 from imfuse.scenes import render_scene
@@ -88,13 +89,13 @@ def test_not_tileable(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
     whole = Fuser("auif", weights, device="cpu")
-    whole.spec = replace(whole.spec, halo=None, not_tileable="it attends to the whole image")
+    whole.spec = replace(whole.spec, size=SizeRule(min_size=10, not_tileable="it attends to the whole image"))
     assert whole(picture(40, 40), picture(40, 40)).shape == (40, 40)
     monkeypatch.setattr("imfuse.fusing.engine.available_memory", lambda: 1000)
     with pytest.raises(ModelError, match=r"attends to the whole image.*smaller picture"):
         whole(picture(40, 40), picture(40, 40))
-    monkeypatch.setattr("imfuse.fusing.engine.get_spec", lambda name: whole.spec)
-    with pytest.raises(ModelError, match=r"attends to the whole image.*--tile off"):
+    monkeypatch.setattr("imfuse.core.resolve.get_spec", lambda name: whole.spec)
+    with pytest.raises(ModelError, match=r"attends to the whole image.*tile='off'"):
         Fuser("auif", weights, tile=64)
 
 
@@ -302,11 +303,11 @@ def test_what_is_no_picture(fuser: Fuser, bad: Any) -> None:
         ({"model": "auiff"}, ModelError, "did you mean 'auif'"),
         ({"rule": "max"}, ModelError, "sum, average, l1"),
         ({"colour": "yes"}, ModelError, "unknown option 'colour'"),
-        ({"dtype": "float16"}, ModelError, "--dtype is one of auto, float32"),
-        ({"device": "tpu9"}, ModelError, "--device cpu"),
-        ({"tile": 0}, ModelError, "--tile"),
-        ({"tile": "many"}, ModelError, "--tile"),
-        ({"bits": 12}, ModelError, "--bits"),
+        ({"dtype": "float16"}, ModelError, "dtype='float16'; it does in auto, float32"),
+        ({"device": "tpu9"}, ModelError, "device='cpu'"),
+        ({"tile": 0}, ModelError, "tile=0: a number"),
+        ({"tile": "many"}, ModelError, "tile='many'"),
+        ({"bits": 12}, ModelError, "bits=12"),
         ({"fit": "stretch"}, ModelError, "mirror, zero, resize is expected"),
         ({"range": "wide"}, ImageError, "LOW,HIGH"),
         ({"weights": "missing.safetensors"}, WeightsError, "missing.safetensors"),
@@ -324,7 +325,7 @@ def test_out_of_memory_is_one_line(weights: Path, monkeypatch: pytest.MonkeyPatc
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
     monkeypatch.setattr(fuser.network, "forward", fail)
-    with pytest.raises(ModelError, match=r"50x40.*--tile"):
+    with pytest.raises(ModelError, match=r"50x40.*tile=256"):
         fuser(picture(40, 50), picture(40, 50))
 
 

@@ -126,9 +126,9 @@ def test_stretched_pictures_use_all_levels_and_are_not_cut_into_tiles(scene_pair
     fuser = Fuser("densefuse", None, rule="sum", output="stretch", memory=1)
     fused = fuser(*((255 * image).astype(np.uint8) for image in pair))
     assert (fused.min(), fused.max()) == (0, 255)
-    assert fuser.spec.halo is None
-    assert "output=stretch" in fuser.spec.not_tileable
-    assert Fuser("densefuse", None).spec.halo == 9
+    assert fuser.spec.size.halo is None
+    assert "output=stretch" in fuser.spec.size.not_tileable
+    assert Fuser("densefuse", None).spec.size.halo == 9
 
 
 def test_inference_form_in_several_parts(published_weights: Weights, scene_pair: Scene) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.benchmark import complexity
+from imfuse.core.size_rule import SizeRule
 from imfuse.imaging import luminance
 from imfuse.inference import refinefuse as _refinefuse_inference
 from imfuse.inference.forms import fast_form
@@ -219,13 +220,10 @@ def test_tiles_give_what_the_whole_gives(
 
 def test_a_halo_that_is_too_small_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_refinefuse_inference, "TILE", 48)
-    monkeypatch.setattr(_refinefuse_inference, "split", lambda side, tile, halo, step: _split(side, tile, 0, step))
+    monkeypatch.setattr(_refinefuse_inference, "SizeRule", lambda step, halo: SizeRule(step))
     model, pair = build(), random_pair(136, 104)
     with torch.inference_mode():
         assert largest(fast_form(model)(*pair) - model(*pair)) > 1e-4
-
-
-_split = _refinefuse_inference.split
 
 
 def test_inference_form_leaves_the_network_alone() -> None:
@@ -243,7 +241,7 @@ def test_bfloat16_keeps_the_picture() -> None:
         torch.from_numpy(scene.infrared / np.float32(255)),
         torch.from_numpy(luminance(scene.visible / np.float32(255)).astype(np.float32)),
     )
-    pair = [pad_to(image[None, None], 8, 32) for image in images]
+    pair = [pad_to(image[None, None], SizeRule(8, min_size=32)) for image in images]
     model = create_model("refinefuse")
     with torch.inference_mode():
         wanted = (255 * model(*pair)).round()

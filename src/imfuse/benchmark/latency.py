@@ -20,7 +20,6 @@ from imfuse.benchmark.plan import ModelEntry
 from imfuse.core.errors import ModelError
 from imfuse.core.registry import get_spec
 from imfuse.fusing.fuser import Fuser
-from imfuse.ops.padding import round_up
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -72,7 +71,7 @@ def _measure(
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     fuser = load(entry, **settings)
-    sides = [round_up(max(side, fuser.spec.min_size), fuser.spec.multiple) for side in size]
+    sides = [fuser.spec.size.padded(side) for side in size]
     random = torch.Generator().manual_seed(0)
     pair = [torch.rand(1, 1, *sides, generator=random).to(fuser.device) for _ in range(2)]
     with torch.inference_mode():

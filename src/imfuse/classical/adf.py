@@ -11,7 +11,7 @@ from torch import Tensor
 
 from imfuse.classical._gray import gray_levels, unit
 from imfuse.classical._weights import principal_weights
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
 from imfuse.ops.windows import Border, pad
 
@@ -26,7 +26,9 @@ SPEC = ModelSpec(
         doi="10.1109/JSEN.2015.2478655",
     ),
     summary="ten steps of anisotropic diffusion, detail weighted by its principal component",
-    not_tileable="the weights of the detail come from the covariance over the whole picture",
+    size=SizeRule(
+        not_tileable="the weights of the detail come from the covariance over the whole picture",
+    ),
     memory_per_pixel=144,
     options=(Option("mode", ("clean", "faithful"), "clean", "faithful: black border and signed weights as published"),),
     training_free=True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -21,7 +21,9 @@ SPEC = ModelSpec(
         doi="10.1016/j.sigpro.2020.107734",
     ),
     summary="Laplacian priors on both differences and total variation, solved by expectation maximisation",
-    not_tileable="the Fourier transform and the scales of the priors are of the whole picture",
+    size=SizeRule(
+        not_tileable="the Fourier transform and the scales of the priors are of the whole picture",
+    ),
     memory_per_pixel=160,
     options=(Option("mode", ("clean", "faithful"), "clean", "faithful: gradients of the wrong sign, as published"),),
     training_free=True,

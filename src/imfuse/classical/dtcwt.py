@@ -12,7 +12,7 @@ from torch import Tensor
 from imfuse.classical._dual_tree import Bands, analyse, synthesise
 from imfuse.classical._gray import unit
 from imfuse.classical._selection import first_is_stronger
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
 from imfuse.ops.padding import crop_to, pad_to
 
@@ -26,7 +26,9 @@ SPEC = ModelSpec(
         doi="10.1016/j.inffus.2005.09.006",
     ),
     summary="complex wavelets of 4 levels and 6 directions; the larger modulus, the mean of the low bands",
-    not_tileable="its coarsest coefficients lie 16 pixels apart, counted from the corner of the picture",
+    size=SizeRule(
+        not_tileable="its coarsest coefficients lie 16 pixels apart, counted from the corner of the picture",
+    ),
     memory_per_pixel=144,
     options=(
         Option("mode", ("clean", "faithful"), "clean", "faithful: the selection has black corners, as published"),
@@ -50,7 +52,7 @@ class DTCWT(FusionModel):
         """Fused image (N, 1, H, W) in [0, 1], of any size."""
         # On gray levels the sums of the finest scale are exact, so equal ones of 8-bit pictures are found equal.
         images = 255 * torch.cat([infrared, visible], 1)
-        scales, low = analyse(pad_to(images, 2), LEVELS)
+        scales, low = analyse(pad_to(images, SizeRule(2)), LEVELS)
         fused = synthesise([self._select(bands) for bands in scales], low.mean(1, keepdim=True))
         return unit(crop_to(fused, *images.shape[2:]))
 

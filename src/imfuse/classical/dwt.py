@@ -11,7 +11,7 @@ from torch import Tensor
 
 from imfuse.classical._gray import unit
 from imfuse.classical._selection import first_is_stronger
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
 from imfuse.ops.padding import crop_to, pad_to
 
@@ -25,7 +25,9 @@ SPEC = ModelSpec(
         doi="10.1006/gmip.1995.1022",
     ),
     summary="Haar wavelets of 4 levels; the stronger coefficient, the mean of the low bands",
-    not_tileable="its coarsest coefficients lie 16 pixels apart, counted from the corner of the picture",
+    size=SizeRule(
+        not_tileable="its coarsest coefficients lie 16 pixels apart, counted from the corner of the picture",
+    ),
     memory_per_pixel=48,
     options=(
         Option("mode", ("clean", "faithful"), "clean", "faithful: the selection has black corners, as published"),
@@ -52,7 +54,7 @@ class DWT(FusionModel):
         selected, sizes = [], []
         for _ in range(LEVELS):
             sizes.append(low.shape[2:])
-            low, *bands = analyse(pad_to(low, 2))
+            low, *bands = analyse(pad_to(low, SizeRule(2)))
             selected.append([self._select(*band.chunk(2, 1)) for band in bands])
         fused = low.mean(1, keepdim=True)
         for size, bands in zip(reversed(sizes), reversed(selected), strict=True):

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from imfuse.classical._gray import gray_levels, unit, whole_levels
 from imfuse.classical._weights import principal_weights
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -24,7 +24,9 @@ SPEC = ModelSpec(
         doi="10.23919/ICIF.2017.8009719",
     ),
     summary="fifteen steps of fourth-order diffusion, detail weighted by its principal component",
-    not_tileable="the weights of the detail come from the covariance over the whole picture",
+    size=SizeRule(
+        not_tileable="the weights of the detail come from the covariance over the whole picture",
+    ),
     memory_per_pixel=112,
     options=(Option("mode", ("clean", "faithful"), "clean", "faithful: 8-bit base and signed weights as published"),),
     training_free=True,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from imfuse.classical._gray import whole_levels
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
 from imfuse.ops.guided import guided_filter
 from imfuse.ops.windows import box, filter_separable, gaussian, pad
@@ -24,8 +24,10 @@ SPEC = ModelSpec(
         doi="10.1109/TIP.2013.2244222",
     ),
     summary="two scales, weighted by saliency that guided filters fit to the edges",
-    # two windows of radius 45, the Gaussian of radius 5 and the Laplacian
-    halo=96,
+    size=SizeRule(
+        # two windows of radius 45, the Gaussian of radius 5 and the Laplacian
+        halo=96,
+    ),
     memory_per_pixel=208,
     options=(
         Option("mode", ("clean", "faithful"), "clean", "faithful: weights of 8 bits; rounding decides flat areas"),

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Paper
+from imfuse.core.spec import ModelSpec, Paper, SizeRule
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -27,7 +27,9 @@ SPEC = ModelSpec(
         doi="10.1016/j.inffus.2016.02.001",
     ),
     summary="infrared intensities, visible gradients: total variation minimised by reweighted least squares",
-    not_tileable="it solves one system of equations for the whole picture",
+    size=SizeRule(
+        not_tileable="it solves one system of equations for the whole picture",
+    ),
     memory_per_pixel=160,
     training_free=True,
 )

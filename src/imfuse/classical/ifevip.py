@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from imfuse.classical._bicubic import resize_matrix
 from imfuse.classical._gray import gray_levels, unit, whole_levels
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.metrics.information import entropy
 from imfuse.models._base import FusionModel
 from imfuse.ops.windows import filter_separable, gaussian
@@ -28,7 +28,9 @@ SPEC = ModelSpec(
         doi="10.1016/j.infrared.2017.05.007",
     ),
     summary="hot objects above a background of Bezier surfaces on a quadtree, added to the visible image",
-    not_tileable="the quadtree, the entropies and the gain are of the whole picture",
+    size=SizeRule(
+        not_tileable="the quadtree, the entropies and the gain are of the whole picture",
+    ),
     memory_per_pixel=96,
     options=(Option("mode", ("clean", "faithful"), "clean", "faithful: 8-bit steps and black border as published"),),
     training_free=True,

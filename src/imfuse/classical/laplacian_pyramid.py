@@ -11,7 +11,7 @@ from torch import Tensor
 
 from imfuse.classical._pyramid import decompose, expand
 from imfuse.classical._selection import first_is_stronger
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
 from imfuse.ops.padding import crop_to
 
@@ -25,7 +25,9 @@ SPEC = ModelSpec(
         doi="10.1109/TCOM.1983.1095851",
     ),
     summary="Laplacian pyramid of 4 levels; the stronger detail, the mean of the bases",
-    not_tileable="its coarsest pixels lie 16 apart, counted from the corner of the picture",
+    size=SizeRule(
+        not_tileable="its coarsest pixels lie 16 apart, counted from the corner of the picture",
+    ),
     memory_per_pixel=96,
     options=(Option("mode", ("clean", "faithful"), "clean", "faithful: frames with black corners, as published"),),
     training_free=True,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -23,12 +23,14 @@ SPEC = ModelSpec(
         doi="10.1109/TIP.2020.2975984",
     ),
     summary="latent low-rank decomposition of all 16x16 patches, details weighted by nuclear norm",
-    min_size=16,
-    # 15 pixels a level, and there are up to 4
-    halo=60,
+    size=SizeRule(
+        min_size=16,
+        # 15 pixels a level, and there are up to 4
+        halo=60,
+    ),
     memory_per_pixel=96,
     options=(
-        Option("levels", ("1", "2", "3", "4"), "2", "how often the base is parted again"),
+        Option("levels", (1, 2, 3, 4), 2, "how often the base is parted again"),
         Option(
             "mode", ("clean", "faithful"), "clean", "faithful: sums details twice, cuts large pictures, as published"
         ),
@@ -63,9 +65,9 @@ class MDLatLRR(FusionModel):
     spec = SPEC
     projection: Tensor
 
-    def __init__(self, levels: str = "2", mode: str = "clean") -> None:
+    def __init__(self, levels: int = 2, mode: str = "clean") -> None:
         super().__init__()
-        self.levels = int(levels)
+        self.levels = levels
         self.faithful = mode == "faithful"
         size = SIDE**2
         self.register_buffer("projection", (torch.eye(size) - 1 / size) / 2)

@@ -12,7 +12,7 @@ from torch import Tensor
 from imfuse.classical._gray import unit
 from imfuse.classical._pyramid import decompose, expand
 from imfuse.classical._selection import first_is_stronger
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
 from imfuse.ops.padding import crop_to
 
@@ -26,7 +26,9 @@ SPEC = ModelSpec(
         doi="10.1016/0167-8655(89)90003-2",
     ),
     summary="pyramid of local contrasts, 4 levels; the stronger contrast, the mean of the bases",
-    not_tileable="its coarsest pixels lie 16 apart, counted from the corner of the picture",
+    size=SizeRule(
+        not_tileable="its coarsest pixels lie 16 apart, counted from the corner of the picture",
+    ),
     memory_per_pixel=112,
     options=(
         Option(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from imfuse.classical._pyramid import decompose, expand
 from imfuse.classical._selection import take_larger
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
 from imfuse.ops.padding import crop_to
 
@@ -28,7 +28,9 @@ SPEC = ModelSpec(
         doi="10.1016/j.ins.2019.08.066",
     ),
     summary="Laplacian pyramid; the base is infrared where that is bright",
-    not_tileable="the brightest pixel of the infrared base weighs all others",
+    size=SizeRule(
+        not_tileable="the brightest pixel of the infrared base weighs all others",
+    ),
     memory_per_pixel=64,
     options=(
         Option(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from imfuse.classical._gray import gray_levels, unit
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
 from imfuse.ops.windows import Border, box, filter_separable, pad
 
@@ -24,7 +24,9 @@ SPEC = ModelSpec(
         doi="10.1016/j.infrared.2016.01.009",
     ),
     summary="35x35 mean and the detail above it, weighted by mean against median",
-    halo=17,
+    size=SizeRule(
+        halo=17,
+    ),
     memory_per_pixel=144,
     options=(Option("mode", ("clean", "faithful"), "clean", "faithful: borders and 0/0 of the published program"),),
     training_free=True,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from imfuse.classical._gray import whole_levels
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
 from imfuse.ops.guided import guided_filter
 from imfuse.ops.windows import box, filter_separable, gaussian
@@ -27,7 +27,9 @@ SPEC = ModelSpec(
         doi="10.1016/j.infrared.2017.02.005",
     ),
     summary="rolling guidance filter of 3 scales; saliency of gray levels, detail by weighted least squares",
-    not_tileable="the histogram of the whole picture says which gray levels are salient",
+    size=SizeRule(
+        not_tileable="the histogram of the whole picture says which gray levels are salient",
+    ),
     memory_per_pixel=224,
     options=(
         Option(

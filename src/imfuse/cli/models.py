@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imfuse.core.spec import option_text
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from imfuse.core.spec import ModelSpec
+    from imfuse.core.spec import ModelSpec, SizeRule
 
 NONE_SHIP = "none ship: convert the authors' (imfuse convert), or train (imfuse train)"
 
@@ -69,17 +71,21 @@ def _card(spec: ModelSpec) -> Table:
     if not spec.training_free:
         lines.append(("licence", f"{spec.authors_licence} (of the authors' code and weights)"))
     lines += [
-        ("option", f"{option.name}={'|'.join(option.choices)} ({option.default}): {option.help}")
+        ("option", f"{option.name}={'|'.join(option.texts)} ({option_text(option.default)}): {option.help}")
         for option in spec.options
     ]
     lines += [
         ("dtypes", ", ".join(spec.dtypes)),
-        ("tiles", f"no: {spec.not_tileable}" if spec.halo is None else f"yes, that overlap by {spec.halo} pixels"),
+        ("tiles", _tiles(spec.size)),
         ("memory", f"about {spec.memory_per_pixel:,} bytes per pixel"),
     ]
     for label, text in lines:
         table.add_row(label, text)
     return table
+
+
+def _tiles(rule: SizeRule) -> str:
+    return f"no: {rule.not_tileable}" if rule.halo is None else f"yes, that overlap by {rule.halo} pixels"
 
 
 def _grid(headings: tuple[str, ...]) -> Table:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imfuse.core.errors import ModelError
+from imfuse.core.size_rule import SizeRule as SizeRule
 
+_ANY_SIZE = SizeRule()
 SHIPPED = Path(__file__).resolve().parent.parent / "weights"
 """Folder of the weights that ship with the library."""
 
@@ -30,18 +34,56 @@ class Paper:
         return f"https://arxiv.org/abs/{self.arxiv}" if self.arxiv else self.url
 
 
+Value = bool | int | str
+"""What an option of a method can be set to."""
+
+
 @dataclass(frozen=True)
 class Option:
     """A choice that the constructor of a model offers, such as its fusion rule.
 
-    ``whole`` are the choices that look at the whole picture: with them a method does not work in tiles.
+    Args:
+        name: of the constructor's parameter.
+        choices: values of one type: ``(True, False)``, numbers or words.
+        default: one of them.
+        help: what it does, in a line.
+        whole: choices that look at the whole picture: with them a method does not work in tiles.
     """
 
     name: str
-    choices: tuple[str, ...]
-    default: str
+    choices: tuple[Value, ...]
+    default: Value
     help: str
-    whole: tuple[str, ...] = ()
+    whole: tuple[Value, ...] = ()
+
+    def parse(self, value: Value) -> Value | None:
+        """The choice that a value, or its text on a command line or in YAML, stands for; ``None`` where there is none.
+
+        >>> Option("sfim", (True, False), True, "").parse("off"), Option("levels", (1, 2), 1, "").parse("2")
+        (False, 2)
+        """
+        written = option_text(value).lower()
+        return next((choice for choice in self.choices if written in _spellings(choice)), None)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The choices as they are written on a command line."""
+        return tuple(map(option_text, self.choices))
+
+
+def option_text(value: Value) -> str:
+    """How the value of an option is written: ``on`` and ``off``, numbers, words.
+
+    >>> option_text(True), option_text(4), option_text("sum")
+    ('on', '4', 'sum')
+    """
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
+
+
+def _spellings(choice: Value) -> tuple[str, ...]:
+    written = option_text(choice).lower()
+    # Only of choices that are true or false: "1" is a number elsewhere.
+    return (written, str(choice).lower(), "yes" if choice else "no") if isinstance(choice, bool) else (written,)
 
 
 @dataclass(frozen=True)
@@ -62,20 +104,33 @@ class WeightsSpec:
         return SHIPPED / self.file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModelSpec:
     """What the library knows of a method without building it.
 
-    ``colour`` networks look at the colours of the visible picture where it has any.
-    ``multiple`` and ``min_size`` are what ``forward`` asks of height and width; callers pad.
-    ``halo`` is the radius of the receptive field in pixels: tiles that overlap by it give what the whole image gives.
-    ``halo=None`` means that no finite halo does, and ``not_tileable`` says why.
-    ``classes`` is how many classes the field ``semantic`` of a prediction tells apart; 0 where there is none.
-    A ``training_free`` method has nothing to learn or to load. Entries of weights whose name begins with one of
-    ``training_parts`` serve training alone: a network that is built without them leaves them in the file.
-    ``memory_per_pixel`` is the peak number of bytes that the inference form needs per pixel of the pair in float32.
-    ``parameters`` counts all that the network learns. ``authors_licence`` is that of the authors' code and weights,
-    which a converted checkpoint keeps; "none given" reserves all rights.
+    Args:
+        name: by which it is asked for; that of its file, for a method of this library.
+        title: how the paper writes it.
+        paper: where it was published.
+        summary: one line for lists.
+        inputs: what the two pictures are.
+        colour: whether the network looks at the colours of the visible picture where it has any.
+        size: which heights and widths ``forward`` takes, and how tiles overlap; callers pad and cut by it.
+        memory_per_pixel: peak number of bytes that the inference form needs per pixel of the pair in float32.
+        dtypes: number formats that it computes in, names of torch's.
+        options: choices of the constructor.
+        weights: files that ship.
+        training_free: whether there is nothing to learn or to load.
+        training_parts: entries of weights whose name begins with one of these serve training alone: a network that is
+            built without them leaves them in the file.
+        classes: how many classes the field ``semantic`` of a prediction tells apart; 0 where there is none.
+        parameters: how many numbers the network learns.
+        authors_licence: of the authors' code and weights, which a converted checkpoint keeps; "none given" reserves
+            all rights.
+
+    Example:
+        >>> ModelSpec(name="tiny", title="Tiny", paper=Paper("Tiny fusion", "unpublished", 2026), summary="a mean")
+        ModelSpec('tiny': Tiny, 2026)
     """
 
     name: str
@@ -84,10 +139,7 @@ class ModelSpec:
     summary: str
     inputs: str = "infrared + visible luminance"
     colour: bool = False
-    multiple: int = 1
-    min_size: int = 1
-    halo: int | None = None
-    not_tileable: str = ""
+    size: SizeRule = _ANY_SIZE
     memory_per_pixel: int = 1024
     dtypes: tuple[str, ...] = ("float32",)
     options: tuple[Option, ...] = ()
@@ -98,23 +150,41 @@ class ModelSpec:
     parameters: int = 0
     authors_licence: str = "not known"
 
-    def check_options(self, options: dict[str, str]) -> dict[str, str]:
-        """Fill in defaults; raise ``ModelError`` for an unknown option or value."""
-        known = {option.name: option for option in self.options}
-        for name, value in options.items():
-            if name not in known:
-                offered = ", ".join(known) or "none"
-                raise ModelError(f"{self.name}: unknown option {name!r}; it has: {offered}")
-            if value not in known[name].choices:
-                raise ModelError(f"{self.name}: {name}={value!r} is not one of {', '.join(known[name].choices)}")
-        return {name: options.get(name, option.default) for name, option in known.items()}
+    def __repr__(self) -> str:
+        return f"ModelSpec({self.name!r}: {self.title}, {self.paper.year})"
 
-    def with_options(self, options: dict[str, str]) -> ModelSpec:
+    def check_options(self, options: Mapping[str, Value]) -> dict[str, Value]:
+        """Values of all options, typed: what is given, as value or as text, and the defaults of the others.
+
+        Raises:
+            ModelError: an option or a value is unknown.
+
+        Example:
+            >>> from imfuse.core.registry import get_spec
+            >>> get_spec("refinefuse").check_options({"levels": "3", "psim": False})["levels"]
+            3
+        """
+        offered = {option.name: option for option in self.options}
+        values = {option.name: option.default for option in self.options}
+        for name, value in options.items():
+            if name not in offered:
+                near = difflib.get_close_matches(name, offered, n=1)
+                hint = f"did you mean {near[0]}? " if near else ""
+                raise ModelError(f"{self.name}: unknown option {name!r}; {hint}it has: {', '.join(offered) or 'none'}")
+            choice = offered[name].parse(value)
+            if choice is None:
+                choices = ", ".join(offered[name].texts)
+                raise ModelError(f"{self.name}: {name}={option_text(value)!r} is not one of {choices}")
+            values[name] = choice
+        return values
+
+    def with_options(self, options: Mapping[str, Value]) -> ModelSpec:
         """What the specification is with these options (:meth:`check_options`): some of them forbid tiles."""
         for option in self.options:
             if options[option.name] in option.whole:
-                reason = f"{option.name}={options[option.name]} looks at the whole picture at once"
-                return replace(self, halo=None, not_tileable=self.not_tileable or reason)
+                reason = f"{option.name}={option_text(options[option.name])} looks at the whole picture at once"
+                rule = replace(self.size, halo=None, not_tileable=self.size.not_tileable or reason)
+                return replace(self, size=rule)
         return self
 
     def find_weights(self, name: str) -> WeightsSpec:

@@ -29,14 +29,14 @@ def resolve_weights(spec: ModelSpec, weights: str | Path) -> Path:
     path = Path(weights)
     if isinstance(weights, Path) or path.suffix or os.sep in str(weights):
         if not path.is_file():
-            raise WeightsError(f"{path}: no such weights file; shipped entries go by name, as in --weights default")
+            raise WeightsError(f"{path}: no such weights file", "shipped entries go by name, as in weights=default")
         if path.suffix != ".safetensors":
             raise WeightsError(f"{path}: not a .safetensors file; turn a checkpoint into one with `imfuse convert`")
         return path
     try:
         entry = spec.find_weights(weights)
     except ModelError as error:
-        raise WeightsError(f"{error}; a file is given by its path (--weights FILE.safetensors)") from None
+        raise WeightsError(str(error), "a file is given by its path, weights=FILE.safetensors") from None
     path = entry.path
     if not path.is_file():
         raise WeightsError(f"{path}: shipped weights are missing; install imfuse again")
@@ -80,20 +80,34 @@ def load_weights(path: Path, spec: ModelSpec, wanted: Mapping[str, Tensor]) -> d
 
     Stored float16 becomes the type of the network. Raises ``WeightsError``.
     """
+    check_made_for(path, read_header(path), spec)
+    return load_state(path, spec, wanted)
+
+
+def check_made_for(path: Path, header: Mapping[str, str], spec: ModelSpec) -> None:
+    """Raise ``WeightsError`` where the header of a weights file names another method."""
+    made_for = header.get("model", spec.name)
+    if made_for != spec.name:
+        raise WeightsError(
+            f"{path}: these weights are for {made_for!r}, not for {spec.name!r}", f"use model={made_for}"
+        )
+
+
+def load_state(path: Path, spec: ModelSpec, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """:func:`load_weights` of a file whose header was checked."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    made_for = read_header(path).get("model", spec.name)
-    if made_for != spec.name:
-        raise WeightsError(f"{path}: these weights are for {made_for!r}, not for {spec.name!r}; use --model {made_for}")
     try:
-        found = load_file(str(path))
+        stored = load_file(str(path))
     except (SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path}: not a readable safetensors file ({_first_line(error)})") from None
-    found = {name: value for name, value in found.items() if name in wanted or not name.startswith(spec.training_parts)}
+    parts = spec.training_parts
+    entries = {name: value for name, value in stored.items() if name in wanted or not name.startswith(parts)}
     optional = {name for name in wanted if name.endswith("num_batches_tracked")}
-    check_layout(path, found, {name: value for name, value in wanted.items() if name in found or name not in optional})
-    return {name: found[name].to(value.dtype) if name in found else value for name, value in wanted.items()}
+    needed = {name: value for name, value in wanted.items() if name in entries or name not in optional}
+    check_layout(path, entries, needed)
+    return {name: entries[name].to(value.dtype) if name in entries else value for name, value in wanted.items()}
 
 
 def check_layout(origin: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:

@@ -6,26 +6,23 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from imfuse.core.errors import ModelError
 from imfuse.core.memory import available_memory
-from imfuse.core.registry import get_spec
-from imfuse.core.spec import ModelSpec
+from imfuse.core.resolve import ResolvedModel
+from imfuse.core.spec import ModelSpec, option_text
 from imfuse.core.version import VERSION
-from imfuse.core.weights import file_hash, model_of, resolve_weights
 from imfuse.fusing.sizes import Fit, checked_fit, shrunk, truncated
 from imfuse.imaging import Range, check_same_size, luminance, parse_range, recombine, to_unit
 from imfuse.imaging.inputs import MAX_PIXELS, Bits, Result, Stored
 from imfuse.inference.forms import fast_form
-from imfuse.models._build import create_model
 from imfuse.ops.tiles import fuse_tiled, tile_side
 
 GIB = 2**30
@@ -47,70 +44,64 @@ class Prepared:
     size: tuple[int, int]
 
 
-class Engine:
-    """A fusion method with its settings, and the three steps from a stored pair to a fused picture.
-
-    Args:
-        model: name of a method; ``imfuse.list_models()`` gives them. Left out: the one that a file of weights is for,
-            else the default one.
-        weights: name of shipped weights, path of a safetensors file, or ``None`` for random values (tests).
-        device: "auto" (a CUDA GPU where there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
-        dtype: "auto" (float32), or one of ``get_spec(model).dtypes``.
-        range: what of the infrared picture becomes 0 and 1: "auto", "full", "percentile", "minmax", "LOW,HIGH", or a
-            ``Range``; ``imfuse.imaging.to_unit`` explains them.
-        visible_range: the same for the visible picture.
-        tile: side of the tiles that large pictures are fused in, "auto" (by the memory budget) or "off".
-        gray: give the fused luminance alone, without the colours of the visible picture.
-        bits: 8 or 16 for uint8 or uint16 results; ``None`` keeps the type of the visible picture (8 for files).
-        resize: bring an infrared picture of another size to the size of the visible one.
-        fit: how sizes that the network takes are reached: "mirror", or, as the test programs of two methods were
-            released, "zero" (TransFusion) and "resize" (PSFusion), both of which also cut levels off.
-        memory: budget of the network in bytes; by default 1 GiB or a quarter of what is free, the smaller of the two.
-        max_pixels: the largest file that is read; its default of 100 megapixels comes with a limit of 512 MiB.
-        options: those of the method, such as ``rule="average"``.
+@dataclass(frozen=True)
+class Settings:
+    """How pairs are prepared, run and finished; each field is explained at :class:`imfuse.Fuser`.
 
     Raises:
-        ModelError: the model, an option, the device, dtype or tile cannot be used.
-        WeightsError: the weights are missing or do not fit.
+        ModelError: a value is none of those that are possible.
         ImageError: a range is invalid.
     """
 
-    def __init__(
-        self,
-        model: str | None = None,
-        weights: str | Path | None = "default",
-        device: str = "auto",
-        dtype: str = "auto",
-        range: str | Range = "auto",
-        tile: int | Literal["auto", "off"] = "auto",
-        *,
-        visible_range: str | Range = "auto",
-        gray: bool = False,
-        bits: Bits | None = None,
-        resize: bool = False,
-        fit: Fit = "mirror",
-        memory: int | None = None,
-        max_pixels: int = MAX_PIXELS,
-        **options: str,
-    ) -> None:
-        self.spec = get_spec(model or model_of(weights))
-        self.options = self.spec.check_options(options)
-        self.spec = self.spec.with_options(self.options)
-        self.range = parse_range(range) if isinstance(range, str) else range
-        self.visible_range = parse_range(visible_range) if isinstance(visible_range, str) else visible_range
-        if bits not in (None, 8, 16):
-            raise ModelError(f"bits={bits!r}: 8 or 16 are expected (--bits)")
-        self.gray, self.bits, self.resize, self.fit = gray, bits, resize, checked_fit(fit)
-        self.tile, self.memory, self.max_pixels = _checked_tile(self.spec, tile), memory, max_pixels
-        self.dtype = _checked_dtype(self.spec, dtype)
-        self.device = _checked_device(device)
-        network = create_model(self.spec.name, weights, **self.options)
-        self.weights_hash = _hash_of_weights(self.spec, weights, network)
+    device: str = "auto"
+    dtype: str = "auto"
+    range: str | Range = "auto"
+    visible_range: str | Range = "auto"
+    tile: int | Literal["auto", "off"] = "auto"
+    gray: bool = False
+    bits: Bits | None = None
+    resize: bool = False
+    fit: Fit = "mirror"
+    memory: int | None = None
+    max_pixels: int = MAX_PIXELS
+
+    def __post_init__(self) -> None:
+        for name in ("range", "visible_range"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, parse_range(value) if isinstance(value, str) else value)
+        if self.bits not in (None, 8, 16):
+            raise ModelError(f"bits={self.bits!r}: 8 or 16 is expected")
+        checked_fit(self.fit)
+
+
+class Engine:
+    """A network with its settings, and the three steps from a stored pair to a fused picture.
+
+    Args:
+        resolved: the method, its options and weights.
+        network: that of the method, with these weights; it is put into its inference form and moved to the device.
+        settings: how pairs are prepared, run and finished.
+
+    Raises:
+        ModelError: the device, dtype or tile cannot be used with this method.
+    """
+
+    def __init__(self, resolved: ResolvedModel, network: nn.Module, settings: Settings) -> None:
+        self.resolved, self.settings = resolved, settings
+        self.spec, self.options = resolved.spec, resolved.options
+        self.range, self.visible_range = cast(Range, settings.range), cast(Range, settings.visible_range)
+        self.gray, self.bits, self.resize, self.fit = settings.gray, settings.bits, settings.resize, settings.fit
+        self.memory, self.max_pixels = settings.memory, settings.max_pixels
+        self.tile = _checked_tile(self.spec, settings.tile)
+        self.dtype = _checked_dtype(self.spec, settings.dtype)
+        self.device = _checked_device(settings.device)
+        self.weights_hash = resolved.sha256 or _hash_of_state(network)
         self.network = fast_form(network).to(device=self.device, dtype=self.dtype)
 
     def fingerprint(self, *inputs: str) -> str:
         """SHA-256 over everything that decides a result; ``inputs`` are the hashes of what is fused."""
-        settings: list[object] = [self.spec.name, self.weights_hash, self.options, str(self.dtype), VERSION]
+        options = {name: option_text(value) for name, value in self.options.items()}
+        settings: list[object] = [self.spec.name, self.weights_hash, options, str(self.dtype), VERSION]
         settings += [str(self.range), str(self.visible_range), self.gray, self.bits or 8, self.resize, self.fit, inputs]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
@@ -120,7 +111,7 @@ class Engine:
             check_same_size(infrared.pixels.shape, visible.pixels.shape, infrared.name, visible.name)
         first, second, size = infrared.pixels, visible.pixels, visible.pixels.shape[:2]
         if self.fit == "resize":
-            multiple = self.spec.multiple
+            multiple = self.spec.size.multiple
             first, second = (shrunk(side.pixels, multiple, side.name) for side in (infrared, visible))
         ir, *ir_limits = to_unit(first, self.range, thermal=True, name=infrared.name)
         vi, *vi_limits = to_unit(second, self.visible_range, name=visible.name)
@@ -145,12 +136,11 @@ class Engine:
         try:
             with torch.inference_mode():
                 infrared, visible = (image.to(self.device) for image in images)
-                sizes = {"tile": tile, "halo": spec.halo or 0, "multiple": spec.multiple, "min_size": spec.min_size}
                 zeros = self.fit == "zero"
-                return fuse_tiled(function, infrared, visible, zeros=zeros, **sizes)  # type: ignore[arg-type]
+                return fuse_tiled(function, infrared, visible, tile=tile, rule=spec.size, zeros=zeros)
         except (RuntimeError, MemoryError, cv2.error) as error:
             if _is_out_of_memory(error):
-                raise ModelError(self._memory_advice(height, width)) from error
+                raise self._out_of_memory(height, width) from error
             raise
 
     def finish(self, pair: Prepared, fused: Float) -> Result:
@@ -161,11 +151,11 @@ class Engine:
     def _tile(self, height: int, width: int) -> int | None:
         if self.tile != "auto":
             return None if self.tile == "off" else self.tile
-        if self.spec.halo is None:
+        if self.spec.size.halo is None:
             # A clear refusal here instead of a process that the system kills.
             free = self._free_memory()
             if free is not None and height * width * self.spec.memory_per_pixel > free:
-                raise ModelError(self._memory_advice(height, width))
+                raise self._out_of_memory(height, width)
             return None
         return tile_side(self.spec, self._budget(), height, width)
 
@@ -180,15 +170,19 @@ class Engine:
             return torch.cuda.mem_get_info(self.device)[0]
         return available_memory()
 
-    def _memory_advice(self, height: int, width: int) -> str:
+    def _out_of_memory(self, height: int, width: int) -> ModelError:
         name, need = self.spec.name, height * width * self.spec.memory_per_pixel / GIB
-        if self.spec.halo is None:
-            reason = self.spec.not_tileable or "it looks at the whole picture at once"
-            return (
+        if self.spec.size.halo is None:
+            reason = self.spec.size.not_tileable or "it looks at the whole picture at once"
+            return ModelError(
                 f"{name}: {width}x{height} pixels need about {need:.1f} GiB, more than is free, and tiles cannot help "
-                f"({reason}); use a smaller picture or a method that works in tiles (--model)"
+                f"({reason})",
+                "use a smaller picture",
+                "use model=NAME of a method that works in tiles",
             )
-        return f"{name}: not enough memory for {width}x{height} pixels; use smaller tiles (--tile 256) or --device cpu"
+        return ModelError(
+            f"{name}: not enough memory for {width}x{height} pixels", "use smaller tiles, tile=256", "use device='cpu'"
+        )
 
 
 def _resized(image: Float, height: int, width: int) -> Float:
@@ -206,18 +200,16 @@ def _checked_tile(spec: ModelSpec, tile: int | str) -> int | Literal["auto", "of
     if tile == "off":
         return "off"
     if not isinstance(tile, int) or tile < 1:
-        raise ModelError(f"tile={tile!r}: a number of pixels, auto or off is expected (--tile)")
-    if spec.halo is None:
-        raise ModelError(f"{spec.name}: does not work in tiles: {spec.not_tileable}; use --tile off")
+        raise ModelError(f"tile={tile!r}: a number of pixels, auto or off is expected")
+    if spec.size.halo is None:
+        raise ModelError(f"{spec.name}: does not work in tiles: {spec.size.not_tileable}", "use tile='off'")
     return tile
 
 
 def _checked_dtype(spec: ModelSpec, dtype: str) -> torch.dtype:
     name = "float32" if dtype == "auto" else dtype
     if name not in spec.dtypes:
-        raise ModelError(
-            f"{spec.name}: does not compute in {dtype!r}; --dtype is one of auto, {', '.join(spec.dtypes)}"
-        )
+        raise ModelError(f"{spec.name}: does not compute in dtype={dtype!r}; it does in auto, {', '.join(spec.dtypes)}")
     return cast(torch.dtype, getattr(torch, name))
 
 
@@ -225,17 +217,17 @@ def _checked_device(device: str) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        found = torch.device(device)
-        torch.zeros(1, device=found)
+        place = torch.device(device)
+        torch.zeros(1, device=place)
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         reason = str(error).splitlines()[0]
-        raise ModelError(f"device {device!r} cannot be used ({reason}); use --device auto or --device cpu") from error
-    return found
+        raise ModelError(
+            f"device={device!r} cannot be used ({reason})", "use device='auto'", "use device='cpu'"
+        ) from error
+    return place
 
 
-def _hash_of_weights(spec: ModelSpec, weights: str | Path | None, network: torch.nn.Module) -> str:
-    if weights is not None and not spec.training_free:
-        return file_hash(resolve_weights(spec, weights))
+def _hash_of_state(network: nn.Module) -> str:
     digest = hashlib.sha256()
     for name, value in network.state_dict().items():
         digest.update(name.encode() + value.numpy(force=True).tobytes())

@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+import difflib
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast, overload
+from typing import Any, Literal, cast, overload
 
 import numpy.typing as npt
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
+from imfuse.core.errors import ModelError
+from imfuse.core.resolve import ResolvedModel, resolve_model
+from imfuse.core.spec import ModelSpec, Value
 from imfuse.fusing import folder as folders
-from imfuse.fusing.engine import Engine
+from imfuse.fusing.engine import Engine, Settings
 from imfuse.fusing.folder import FolderReport, Progress
-from imfuse.imaging import inputs
-from imfuse.imaging.inputs import PathLike, Picture
+from imfuse.fusing.sizes import Fit
+from imfuse.imaging import Range, inputs
+from imfuse.imaging.inputs import MAX_PIXELS, Bits, PathLike, Picture
+from imfuse.models._build import build_model
 
 
 class Fuser(Engine):
     """A fusion method, ready to use on pictures of any kind, size and bit depth.
 
     Args:
-        model: name of a method; ``imfuse.list_models()`` gives them. Left out: the one that a file of weights is for,
-            else the default one.
-        weights: name of shipped weights, path of a safetensors file, or ``None`` for random values (tests).
+        model: name of a method (``imfuse.list_models()`` lists them), where a network of yours lies
+            (``file.py:Name``, ``package.module:Name``), or a network: a module with the ``forward`` and the ``spec``
+            of :class:`imfuse.FusionModel`, of which a copy is used. Left out: the method that a file of weights is
+            for, else the default one.
+        weights: name of shipped weights, path of a safetensors file, or ``None`` for random values (tests). A network
+            brings its own.
         device: "auto" (a CUDA GPU where there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
         dtype: "auto" (float32), or one of ``get_spec(model).dtypes``.
         range: what of the infrared picture becomes 0 and 1: "auto", "full", "percentile", "minmax", "LOW,HIGH", or a
             ``Range``; ``imfuse.imaging.to_unit`` explains them.
-        visible_range: the same for the visible picture.
-        tile: side of the tiles that large pictures are fused in, "auto" (by the memory budget) or "off".
-        gray: give the fused luminance alone, without the colours of the visible picture.
+        tile: side in pixels of the tiles that large pictures are fused in, "auto" (by the memory budget) or "off".
+        visible_range: the same as ``range`` for the visible picture.
+        gray: return the fused luminance alone, without the colours of the visible picture.
         bits: 8 or 16 for uint8 or uint16 results; ``None`` keeps the type of the visible picture (8 for files).
         resize: bring an infrared picture of another size to the size of the visible one.
         fit: how sizes that the network takes are reached: "mirror", or, as the test programs of two methods were
@@ -43,7 +54,50 @@ class Fuser(Engine):
         ModelError: the model, an option, the device, dtype or tile cannot be used.
         WeightsError: the weights are missing or do not fit.
         ImageError: a range is invalid.
+
+    Example:
+        >>> import numpy as np
+        >>> fuser = Fuser("auif", device="cpu")
+        >>> fuser
+        Fuser('auif', weights='auif.safetensors', device='cpu', dtype='float32')
+        >>> fuser(np.zeros((60, 80), np.uint16), np.zeros((60, 80, 3), np.uint8)).shape
+        (60, 80, 3)
     """
+
+    def __init__(
+        self,
+        model: str | nn.Module | None = None,
+        weights: str | Path | None = "default",
+        device: str = "auto",
+        dtype: str = "auto",
+        range: str | Range = "auto",
+        tile: int | Literal["auto", "off"] = "auto",
+        *,
+        visible_range: str | Range = "auto",
+        gray: bool = False,
+        bits: Bits | None = None,
+        resize: bool = False,
+        fit: Fit = "mirror",
+        memory: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        **options: Value,
+    ) -> None:
+        settings = Settings(device, dtype, range, visible_range, tile, gray, bits, resize, fit, memory, max_pixels)
+        if isinstance(model, nn.Module):
+            resolved = _resolve_network(model, weights, options)
+            super().__init__(resolved, copy.deepcopy(model), settings)
+        else:
+            resolved = _resolve_name(model, weights, options)
+            super().__init__(resolved, build_model(resolved), settings)
+
+    def __repr__(self) -> str:
+        path = self.resolved.weights
+        shown = [repr(self.spec.name)]
+        shown += [f"weights={path.name!r}"] if path else []
+        shown += [f"device={str(self.device)!r}", f"dtype={str(self.dtype).removeprefix('torch.')!r}"]
+        defaults = {option.name: option.default for option in self.spec.options}
+        shown += [f"{name}={value!r}" for name, value in self.options.items() if value != defaults[name]]
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     @overload
     def __call__(self, infrared: Picture, visible: PathLike | npt.NDArray[Any]) -> npt.NDArray[Any]: ...
@@ -57,6 +111,10 @@ class Fuser(Engine):
         Arrays are (H, W), (H, W, 1) or (H, W, 3), tensors (H, W), (C, H, W) or (N, C, H, W) with C 1 or 3; uint8,
         uint16 or floating. Colour of the visible picture is kept, the infrared one counts by its luminance.
 
+        Args:
+            infrared: one picture, or a batch of tensors.
+            visible: its partner of the same size, or as many.
+
         Returns:
             A picture of the kind, shape and type of the visible one (an array for a path): a tensor on its device,
             uint8 for uint8, uint16 for uint16, float32 in [0, 1] for floating; ``bits`` overrides the type, and
@@ -66,6 +124,12 @@ class Fuser(Engine):
             ImageError: a picture cannot be read or used.
             PairError: the two differ in size and ``resize`` is off.
             ModelError: the memory does not suffice.
+
+        Example:
+            >>> import torch
+            >>> pair = torch.rand(2, 1, 48, 64), torch.rand(2, 3, 48, 64)
+            >>> Fuser("laplacian_pyramid")(*pair).shape
+            torch.Size([2, 3, 48, 64])
         """
         first = inputs.load(infrared, "infrared", self.max_pixels)
         second = inputs.load(visible, "visible", self.max_pixels)
@@ -74,47 +138,167 @@ class Fuser(Engine):
         results = [self.finish(pair, self.fuse_luminance(pair)) for pair in prepared]
         return cast("npt.NDArray[Any] | Image.Image | Tensor", second.give_back(results, self.bits))
 
-    def files(self, infrared: PathLike, visible: PathLike, out: PathLike, *, overwrite: bool = False) -> bool:
-        """Fuse two files into a third; the extension of ``out`` decides its format.
+    def files(self, infrared: PathLike, visible: PathLike, output: PathLike, *, overwrite: bool = False) -> bool:
+        """Fuse two files into a third; the extension of ``output`` decides its format.
 
         Returns:
-            False where ``out`` is already the result of these files and settings, so that nothing was done.
+            False where ``output`` is already the result of these files and settings, so that nothing was done.
 
         Raises:
-            ImageError: a file cannot be read or written, or ``out`` is one of the two, or a file that imfuse did not
+            ImageError: a file cannot be read or written, or ``output`` is one of the two, or a file that imfuse did not
                 make and ``overwrite`` is off.
             PairError: the two differ in size and ``resize`` is off.
         """
-        return folders.fuse_files(self, Path(infrared), Path(visible), Path(out), overwrite=overwrite)
+        return folders.fuse_files(self, Path(infrared), Path(visible), Path(output), overwrite=overwrite)
 
     def folder(
         self,
         infrared: PathLike,
         visible: PathLike,
-        out: PathLike,
+        output: PathLike,
         *,
         overwrite: bool = False,
         progress: Callable[[Progress], None] | None = None,
         workers: int = 2,
     ) -> FolderReport:
-        """Fuse two folders, paired by name, into ``out``/<visible stem>.png.
+        """Fuse two folders, paired by name, into ``output``/<visible stem>.png.
 
         Results that an earlier run with the same files and settings left are skipped unless ``overwrite``. A pair that
         fails is reported and the others go on. ``workers`` threads read ahead and as many write, while the network
         runs in this one; a few pairs are in memory at a time. ``progress`` is called after each pair.
 
         Raises:
-            PairError: the folders do not belong together, or ``out`` is one of them.
-            ImageError: ``out`` cannot be made.
+            PairError: the folders do not belong together, or ``output`` is one of them.
+            ImageError: ``output`` cannot be made.
         """
         return folders.fuse_folder(
-            self, Path(infrared), Path(visible), Path(out), overwrite=overwrite, progress=progress, workers=workers
+            self, Path(infrared), Path(visible), Path(output), overwrite=overwrite, progress=progress, workers=workers
         )
 
 
+@overload
 def fuse(
-    infrared: Picture, visible: Picture, model: str | None = None, **settings: Any
+    infrared: Picture,
+    visible: PathLike | npt.NDArray[Any],
+    model: str | nn.Module | None = ...,
+    weights: str | Path | None = ...,
+    **settings: Any,
+) -> npt.NDArray[Any]: ...
+@overload
+def fuse(
+    infrared: Picture,
+    visible: Image.Image,
+    model: str | nn.Module | None = ...,
+    weights: str | Path | None = ...,
+    **settings: Any,
+) -> Image.Image: ...
+@overload
+def fuse(
+    infrared: Picture,
+    visible: Tensor,
+    model: str | nn.Module | None = ...,
+    weights: str | Path | None = ...,
+    **settings: Any,
+) -> Tensor: ...
+def fuse(
+    infrared: Picture,
+    visible: Picture,
+    model: str | nn.Module | None = None,
+    weights: str | Path | None = "default",
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    range: str | Range = "auto",
+    tile: int | Literal["auto", "off"] = "auto",
+    visible_range: str | Range = "auto",
+    gray: bool = False,
+    bits: Bits | None = None,
+    resize: bool = False,
+    fit: Fit = "mirror",
+    memory: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    **options: Value,
 ) -> npt.NDArray[Any] | Image.Image | Tensor:
-    """Fuse one registered pair; ``settings`` are those of ``Fuser``, which is faster for many pairs."""
-    result: npt.NDArray[Any] | Image.Image | Tensor = Fuser(model, **settings)(infrared, visible)
+    """Fuse one registered pair; for many pairs a :class:`Fuser` is faster, since it loads the weights once.
+
+    Args:
+        infrared: a path, a NumPy array, a PIL image or a tensor, as :meth:`Fuser.__call__` explains.
+        visible: the other, of the same size.
+        model: method or network, and all that follows, as for :class:`Fuser`.
+        weights: name of shipped weights, or a file.
+        device: "auto", "cpu", "cuda", ...
+        dtype: number format of the network.
+        range: what of the infrared picture becomes 0 and 1.
+        tile: side of tiles in pixels, "auto" or "off".
+        visible_range: what of the visible picture becomes 0 and 1.
+        gray: return the fused luminance alone.
+        bits: 8 or 16, or ``None`` for the type of the visible picture.
+        resize: bring the infrared picture to the size of the visible one.
+        fit: how sizes that the network takes are reached.
+        memory: budget of the network in bytes.
+        max_pixels: the largest file that is read.
+        options: those of the method.
+
+    Returns:
+        A picture of the kind of the visible one.
+
+    Raises:
+        ModelError, WeightsError, ImageError, PairError: as :class:`Fuser` and its call.
+
+    Example:
+        >>> import numpy as np
+        >>> fuse(np.zeros((60, 80), np.uint8), np.zeros((60, 80, 3), np.uint8), "auif").shape
+        (60, 80, 3)
+    """
+    fuser = Fuser(
+        model,
+        weights,
+        device,
+        dtype,
+        range,
+        tile,
+        visible_range=visible_range,
+        gray=gray,
+        bits=bits,
+        resize=resize,
+        fit=fit,
+        memory=memory,
+        max_pixels=max_pixels,
+        **options,
+    )
+    result: npt.NDArray[Any] | Image.Image | Tensor = fuser(infrared, visible)
     return result
+
+
+def _resolve_name(model: str | None, weights: str | Path | None, options: Mapping[str, Value]) -> ResolvedModel:
+    try:
+        return resolve_model(model, weights, options)
+    except ModelError as error:
+        # What is no option of the method may be a misspelt setting.
+        settings = [name for name in inspect.signature(Fuser).parameters if name not in ("model", "options")]
+        for name in options:
+            if f"unknown option {name!r}" in error.message and (near := difflib.get_close_matches(name, settings, n=1)):
+                raise ModelError(f"unknown setting {name!r}: did you mean {near[0]!r}?") from None
+        raise
+
+
+def _resolve_network(network: nn.Module, weights: str | Path | None, options: Mapping[str, Value]) -> ResolvedModel:
+    """A network that is at hand: its specification, and its weights as they are."""
+    spec = getattr(network, "spec", None)
+    if not isinstance(spec, ModelSpec):
+        raise ModelError(
+            f"{type(network).__name__}: has no specification; set spec = imfuse.ModelSpec(...) in its class, or put "
+            "@imfuse.register_method(...) above it"
+        )
+    if weights not in ("default", None):
+        raise ModelError(f"weights={str(weights)!r}: a network brings its own; load them into it, or give its name")
+    if options:
+        raise ModelError(f"{next(iter(options))}=...: options are given to the constructor of the network")
+    values = getattr(network, "options", {})
+    if missing := [option.name for option in spec.options if option.name not in values]:
+        raise ModelError(
+            f"{type(network).__name__}: which {missing[0]} it was built with is not known; derive it from "
+            "imfuse.FusionModel, or set network.options"
+        )
+    values = spec.check_options(values)
+    return ResolvedModel(spec.with_options(values), values)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imfuse.core.size_rule import SizeRule
 from imfuse.layers.blocks import InFloat32, NarrowConv
 from imfuse.layers.fusion_rules import fuse_maps
 from imfuse.layers.output import finished
@@ -70,12 +71,12 @@ class FastDenseFuse(nn.Module):
     def __init__(self, model: DenseFuse) -> None:
         super().__init__()
         self.rule, self.output = model.rule, model.output
-        self.halo = model.spec.halo or 0
+        self.size = SizeRule(min_size=2, halo=model.spec.size.halo)
         self.layers = DenseLayers(model, slope=0.0)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
-        return finished(in_tiles(self._raw, infrared, visible, self.halo, min_size=2), self.output)
+        return finished(in_tiles(self._raw, infrared, visible, self.size), self.output)
 
     def _raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
         first, second = self.layers.encode(255 * torch.cat([infrared, visible])).chunk(2)

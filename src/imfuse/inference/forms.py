@@ -8,7 +8,6 @@ import pkgutil
 from torch import nn
 
 import imfuse.inference
-from imfuse.models._base import FusionModel
 
 _MODELS = "imfuse.models."
 _FORMS = frozenset(module.name for module in pkgutil.iter_modules(imfuse.inference.__path__)) - {"forms"}
@@ -16,7 +15,7 @@ _FORMS = frozenset(module.name for module in pkgutil.iter_modules(imfuse.inferen
 _NOT_COMPUTED = frozenset({"__init__", "published_layout", "published_extras", "from_release", "initial_layout"})
 
 
-def fast_form(model: FusionModel) -> nn.Module:
+def fast_form(model: nn.Module) -> nn.Module:
     """A module that gives the image of ``model`` faster and cannot be trained.
 
     It takes and gives float32 images whatever type its weights are moved to. A network that derives from one of ours

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imfuse.core.size_rule import SizeRule
 from imfuse.layers.blocks import Conv3x3, sum_shifted, tap_weights
 from imfuse.layers.output import finished
 from imfuse.models.lrrnet import MAPS, Encoder, LRRNet, normalised
@@ -51,7 +52,7 @@ class TiledLRRNet(nn.Module):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
         pair = normalised(infrared), normalised(visible)
-        return finished(fuse_tiled(self._tile, *pair, tile=TILE, halo=HALO, min_size=2), self.output)
+        return finished(fuse_tiled(self._tile, *pair, tile=TILE, rule=SizeRule(min_size=2, halo=HALO)), self.output)
 
     def _tile(self, infrared: Tensor, visible: Tensor) -> Tensor:
         parts = torch.cat([self.infrared(infrared), self.visible(visible)], dim=1)

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imfuse.core.size_rule import SizeRule
 from imfuse.layers.blocks import InFloat32
 from imfuse.layers.folding import fold_norm, norm_scale_shift
 from imfuse.layers.resnet import BasicBlock
 from imfuse.models._psfusion_parts import SDFM, SIM, DetailFusion, DoubleNorm, Encoder, FReLU, pool, resize
 from imfuse.models.psfusion import PSFusion
-from imfuse.ops.tiles import Tile, split
+from imfuse.ops.tiles import Tile
 
 TILE = 256
 """Side of a tile in pixels, halo not counted."""
@@ -128,8 +129,7 @@ class FastPSFusion(nn.Module):
 
 def tiles_of(size: Sequence[int]) -> list[Tile]:
     """The tiles of a picture."""
-    rows, columns = (split(side, TILE, HALO, STEP) for side in size)
-    return [Tile(row, column) for row in rows for column in columns]
+    return [Tile(*spans) for spans in SizeRule(STEP, halo=HALO).tiles(size[0], size[1], TILE)]
 
 
 def assembled(

@@ -16,10 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imfuse.core.size_rule import SizeRule
 from imfuse.layers.blocks import conv_mirrored
 from imfuse.layers.folding import in_two
 from imfuse.models.refinefuse import PSIM, SFIM, Convolution, RefineFuse, channel_weight, resize_to
-from imfuse.ops.tiles import Tile, split
+from imfuse.ops.tiles import Tile
 
 TILE = 256
 """Side of a tile in pixels, halo not counted."""
@@ -51,8 +52,8 @@ class FastRefineFuse(nn.Module):
         images = torch.cat([infrared, visible], dim=1)
         # All layers must meet the rows that they meet in the whole picture.
         step = 1 << len(self.encoders)
-        rows, columns = (split(side, TILE, max(HALO, step), step) for side in images.shape[2:])
-        tiles = [Tile(row, column) for row in rows for column in columns]
+        rule = SizeRule(step, halo=max(HALO, step))
+        tiles = [Tile(*spans) for spans in rule.tiles(images.shape[2], images.shape[3], TILE)]
         skip, deep = self._see_all(images, tiles)
         fim = self.model.fim
         weight = None if fim is None else channel_weight(skip) + channel_weight(deep)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imfuse.core.size_rule import SizeRule
 from imfuse.models.sdnet import SDNet
 from imfuse.ops.tiles import in_tiles
 
@@ -26,7 +27,7 @@ class FastSDNet(nn.Module):
     def __init__(self, model: SDNet) -> None:
         super().__init__()
         self.prepare, self.to_picture = model.prepare, model.to_picture
-        self.halo = model.spec.halo or 0
+        self.size = SizeRule(halo=model.spec.size.halo)
         streams = nn.ModuleList([model.infrared, model.visible])
         self.streams = copy.deepcopy(streams).to(memory_format=torch.channels_last).requires_grad_(False)  # type: ignore[call-overload]
         # Of every 32 inputs of the last layer 16 are of the infrared image.
@@ -36,7 +37,7 @@ class FastSDNet(nn.Module):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
-        return self.to_picture(in_tiles(self._fuse, *self.prepare(infrared, visible), self.halo))
+        return self.to_picture(in_tiles(self._fuse, *self.prepare(infrared, visible), self.size))
 
     def _fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         first, second = (

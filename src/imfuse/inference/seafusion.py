@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imfuse.core.size_rule import SizeRule
 from imfuse.layers.output import finished
 from imfuse.models.seafusion import Block, SeAFusion
 from imfuse.ops.tiles import in_tiles
@@ -47,7 +48,7 @@ class FastSeAFusion(nn.Module):
 
     def __init__(self, model: SeAFusion) -> None:
         super().__init__()
-        self.output, self.halo = model.output, model.spec.halo or 0
+        self.output, self.size = model.output, SizeRule(halo=model.spec.size.halo)
         # The segmentation network, where there is one, is not copied: it is eighty times as large as the rest.
         judge = {id(part): None for name, part in model.named_children() if name == "segmenter"}
         copied = copy.deepcopy(model, judge).eval().requires_grad_(False)
@@ -57,7 +58,7 @@ class FastSeAFusion(nn.Module):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
-        raw = in_tiles(self._raw, infrared, visible, self.halo)
+        raw = in_tiles(self._raw, infrared, visible, self.size)
         return finished(torch.tanh(raw) / 2 + 0.5, self.output)
 
     def _raw(self, infrared: Tensor, visible: Tensor) -> Tensor:

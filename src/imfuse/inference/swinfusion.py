@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imfuse.core.size_rule import SizeRule
 from imfuse.layers.blocks import replace_modules
 from imfuse.models import swinfusion
 from imfuse.models.swinfusion import (
@@ -52,7 +53,7 @@ class FastSwinFusion(nn.Module):
         """Fused image (N, 1, H, W) in [0, 1]."""
         height, width = infrared.shape[2:]
         pad = swinfusion._reflected if self.border == "reflect" else swinfusion._flipped
-        fused = fuse_tiled(self.model.network, pad(infrared), pad(visible), tile=TILE, halo=HALO, multiple=WINDOW)
+        fused = fuse_tiled(self.model.network, pad(infrared), pad(visible), tile=TILE, rule=SizeRule(WINDOW, halo=HALO))
         return fused[..., :height, :width].clamp(0, 1)
 
 

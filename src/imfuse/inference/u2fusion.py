@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from imfuse.core.size_rule import SizeRule
 from imfuse.inference.densefuse import DenseLayers
 from imfuse.layers.output import finished
 from imfuse.models.u2fusion import U2Fusion
@@ -25,12 +26,12 @@ class FastU2Fusion(nn.Module):
     def __init__(self, model: U2Fusion) -> None:
         super().__init__()
         self.join, self.output = model.join, model.output
-        self.halo = model.spec.halo or 0
+        self.size = SizeRule(min_size=2, halo=model.spec.size.halo)
         self.layers = DenseLayers(model, slope=0.2)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
-        raw = in_tiles(self._raw, infrared, visible, self.halo, min_size=2)
+        raw = in_tiles(self._raw, infrared, visible, self.size)
         return finished(torch.tanh(raw) / 2 + 0.5, self.output)
 
     def _raw(self, infrared: Tensor, visible: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imfuse.core.size_rule import SizeRule
 from imfuse.inference.forms import fast_form
 from imfuse.losses.common import sobel_gradient
 from imfuse.models._build import create_model
@@ -44,7 +45,7 @@ class Sensing:
         """The same of whole pairs."""
         infrared, visible = batch["infrared"], batch["visible"]
         height, width = infrared.shape[2:]
-        fused = pad_to(fused_by_others(infrared, visible), 16)
+        fused = pad_to(fused_by_others(infrared, visible), SizeRule(16))
         sensed = (crop_to(judge(fused), height, width).float() for judge in (model.sensing_ir, model.sensing_vi))
         return {
             name: F.mse_loss(found, wanted)
@@ -66,7 +67,7 @@ def fused_by_others(infrared: Tensor, visible: Tensor) -> Tensor:
         mine = slice(turn, None, len(TEACHERS))
         if len(infrared[mine]):
             teacher = _teacher(name, infrared.device)
-            pair = (pad_to(image[mine].float(), 16, 32) for image in (infrared, visible))
+            pair = (pad_to(image[mine].float(), SizeRule(16, min_size=32)) for image in (infrared, visible))
             fused[mine] = crop_to(teacher(*pair), height, width).to(fused.dtype)
     return fused
 

@@ -29,7 +29,7 @@ class Objective:
     """``intensity + gradient * (edges) + semantic * (segmentation)``.
 
     The batch holds ``infrared`` and ``visible`` (N, 1, H, W) in [0, 1]. With ``semantic`` the network is built with
-    ``semantic="on"``, and the batch holds ``colours`` (N, 3, H, W) and ``labels`` (N, H, W) too.
+    ``semantic=True``, and the batch holds ``colours`` (N, 3, H, W) and ``labels`` (N, H, W) too.
     """
 
     gradient: float = 10.0

@@ -43,7 +43,7 @@ class Reconstruction:
         """How well both images of whole pairs are rebuilt."""
         images = torch.cat([batch["infrared"], batch["visible"]])
         height, width = images.shape[2:]
-        rebuilt = model.reconstruct(pad_to(images, model.spec.multiple, model.spec.min_size))
+        rebuilt = model.reconstruct(pad_to(images, model.spec.size))
         return self.terms(crop_to(rebuilt, height, width).float(), images)[1]
 
     def terms(self, rebuilt: Tensor, image: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

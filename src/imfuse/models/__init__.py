@@ -4,6 +4,6 @@ A file in this package that assigns ``SPEC`` is a method; ``imfuse.core.registry
 """
 
 from imfuse.models._base import FusionModel, Prediction
-from imfuse.models._build import create_model, model_class
+from imfuse.models._build import build_model, create_model, model_class
 
-__all__ = ["FusionModel", "Prediction", "create_model", "model_class"]
+__all__ = ["FusionModel", "Prediction", "build_model", "create_model", "model_class"]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
-from imfuse.core.spec import ModelSpec
+from imfuse.core.errors import ModelError
+from imfuse.core.spec import ModelSpec, Value
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network gives: ``fused`` (N, 1, H, W) in [0, 1]; a method that gives more has fields for it.
+    """What a network returns: ``fused`` (N, 1, H, W) in [0, 1]; a method that computes more has fields for it.
 
     A field ``semantic`` holds logits of classes, (N, classes, H, W).
     """
@@ -22,24 +27,47 @@ class Prediction:
 
 
 class FusionModel(nn.Module):
-    """A network that fuses two registered gray images.
+    """A network that fuses two registered gray images: what methods derive from.
 
-    ``forward(infrared, visible)`` takes (N, 1, H, W) tensors in [0, 1] of the same size, with H and W multiples of
-    ``spec.multiple`` and at least ``spec.min_size``, and gives the fused image, (N, 1, H, W) in [0, 1].
+    ``forward(infrared, visible)`` takes (N, 1, H, W) tensors in [0, 1] of the same size, with H and W as
+    ``spec.size`` accepts them, and returns the fused image, (N, 1, H, W) in [0, 1].
     A network of ``spec.colour`` also takes the visible image as (N, 3, H, W), red, green and blue.
     It knows nothing of files, colour or padding: ``imfuse.Fuser`` does.
+
+    Attributes:
+        spec: what the method declares.
+        options: values of the specification's options that the network was built with.
+
+    Example:
+        >>> from imfuse.models import create_model
+        >>> import torch
+        >>> network = create_model("auif", rule="average")
+        >>> network.options, network(torch.rand(1, 1, 32, 48), torch.rand(1, 1, 32, 48)).shape
+        ({'rule': 'average'}, torch.Size([1, 1, 32, 48]))
     """
 
     spec: ClassVar[ModelSpec]
     initial_url: ClassVar[str] = ""
     """Where the file of ``initial_layout`` can be had; the end of its name is the start of its SHA-256."""
+    options: Mapping[str, Value]
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Remember the options: with the weights they decide what the network computes."""
+        model = super().__new__(cls)
+        arguments = inspect.signature(cls.__init__).bind_partial(model, *args, **options)
+        arguments.apply_defaults()
+        spec: ModelSpec | None = getattr(cls, "spec", None)
+        names = [option.name for option in spec.options] if spec else []
+        # nn.Module takes attributes after its own constructor alone.
+        object.__setattr__(model, "options", {n: arguments.arguments[n] for n in names if n in arguments.arguments})
+        return model
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
-        raise TypeError(f"{type(self).__name__} does not define forward")
+        raise ModelError(f"{type(self).__name__} does not define forward(infrared, visible)")
 
     def predict(self, infrared: Tensor, visible: Tensor) -> Prediction:
-        """Everything that the network can say; ``forward`` computes only what the fused image needs."""
+        """Everything that the network computes; ``forward`` computes only what the fused image needs."""
         return Prediction(self(infrared, visible))
 
     @classmethod

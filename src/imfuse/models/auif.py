@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.fusion_rules import fuse_maps
 from imfuse.models._base import FusionModel
 from imfuse.ops.filters import box_mean, reflect_pad
@@ -30,9 +30,11 @@ SPEC = ModelSpec(
     ),
     summary="algorithm unrolling: base and detail maps, exact 5x5 form, very fast",
     parameters=11_631,
-    min_size=10,
-    # 9 (start filter) + 10 layers x 2 + 1 (activity of rule l1) + 1 (decoder)
-    halo=31,
+    size=SizeRule(
+        min_size=10,
+        # 9 (start filter) + 10 layers x 2 + 1 (activity of rule l1) + 1 (decoder)
+        halo=31,
+    ),
     memory_per_pixel=100,
     options=(Option("rule", ("sum", "average", "l1"), "sum", "how the maps of the two images are joined"),),
     weights=(

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.layers.output import finished
 from imfuse.layers.restormer import block_layout, lite_block, restormer_block
 from imfuse.models._base import FusionModel
@@ -31,8 +31,10 @@ SPEC = ModelSpec(
     summary="Restormer encoder, base and detail features that are fused apart",
     parameters=1_188_272,
     authors_licence="none given",
-    min_size=2,
-    not_tileable="attention weighs channels over the whole picture",
+    size=SizeRule(
+        min_size=2,
+        not_tileable="attention weighs channels over the whole picture",
+    ),
     memory_per_pixel=3200,
     options=(
         Option("output", ("clip", "stretch"), "clip", "the result as computed, or its range stretched to the whole"),

@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.blocks import Conv3x3
 from imfuse.layers.fusion_rules import fuse_maps
 from imfuse.layers.output import finished
@@ -31,9 +31,11 @@ SPEC = ModelSpec(
     summary="auto-encoder with a dense block, maps of the two images joined by a rule",
     parameters=74_193,
     authors_licence="none given",
-    min_size=2,
-    # eight 3x3 convolutions in a row and the activity of rule l1
-    halo=9,
+    size=SizeRule(
+        min_size=2,
+        # eight 3x3 convolutions in a row and the activity of rule l1
+        halo=9,
+    ),
     memory_per_pixel=400,
     options=(
         Option(

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.blocks import NarrowConv
 from imfuse.layers.fusion_rules import fuse_maps
 from imfuse.models._base import FusionModel
@@ -28,9 +28,11 @@ SPEC = ModelSpec(
     ),
     summary="auto-encoder with background and detail maps of 64 channels each",
     parameters=260_935,
-    min_size=2,
-    # six 3x3 convolutions in a row and the activity of rule l1
-    halo=7,
+    size=SizeRule(
+        min_size=2,
+        # six 3x3 convolutions in a row and the activity of rule l1
+        halo=7,
+    ),
     memory_per_pixel=3200,
     dtypes=("float32", "bfloat16"),
     options=(Option("rule", ("sum", "average", "l1"), "sum", "how the maps of the two images are joined"),),

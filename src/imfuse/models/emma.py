@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.layers.blocks import Conv3x3
 from imfuse.layers.output import finished
 from imfuse.layers.restormer import block_layout, lite_block
@@ -33,8 +33,10 @@ SPEC = ModelSpec(
     summary="U-shaped fuser of channel attention and residual blocks",
     parameters=1_517_657,
     authors_licence="none given",
-    min_size=16,
-    not_tileable="attention weighs channels over the whole picture",
+    size=SizeRule(
+        min_size=16,
+        not_tileable="attention weighs channels over the whole picture",
+    ),
     memory_per_pixel=600,
     options=(
         Option("output", ("clip", "stretch"), "clip", "the result as computed, or its range stretched to the whole"),
@@ -44,7 +46,7 @@ SPEC = ModelSpec(
             "whole",
             "released: up to four parts where sides are no multiples of 32, as the authors' test program does",
         ),
-        Option("sensing", ("off", "on"), "off", "on: with the sensing networks, which serve training alone"),
+        Option("sensing", (False, True), False, "on: with the sensing networks, which serve training alone"),
     ),
     training_parts=("sensing_ir.", "sensing_vi."),
 )
@@ -52,7 +54,7 @@ SPEC = ModelSpec(
 HEADS = 8
 WIDTHS = (8, 16, 32, 32)
 SENSING_WIDTHS = (64, 128, 256, 512, 1024)
-STEP = 8
+WHOLE = SizeRule(8)
 """The deepest of four scales has 1 / 8 of the size."""
 RELEASED_STEP = 32
 
@@ -155,11 +157,11 @@ class SensedPrediction(Prediction):
 
 
 class EMMA(FusionModel):
-    """EMMA's fuser; with ``sensing="on"`` the networks that judge its result in training too."""
+    """EMMA's fuser; with ``sensing`` the networks that judge its result in training too."""
 
     spec = SPEC
 
-    def __init__(self, output: str = "clip", parts: str = "whole", sensing: str = "off") -> None:
+    def __init__(self, output: str = "clip", parts: str = "whole", sensing: bool = False) -> None:
         super().__init__()
         self.output, self.in_parts = output, parts == "released"
         self.encoder_ir, self.encoder_vi = Encoder(), Encoder()
@@ -167,7 +169,7 @@ class EMMA(FusionModel):
         self.decode = nn.ModuleList([Block(32, 32), Block(64, 32), Block(32, 16), Block(16, 8)])
         self.enlarge = nn.ModuleList([Enlarge(32, 32), Enlarge(32, 16), Enlarge(16, 8)])
         self.image = Conv3x3(8, 1)
-        if sensing == "on":
+        if sensing:
             self.sensing_ir, self.sensing_vi = Sensing(), Sensing()
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
@@ -185,7 +187,7 @@ class EMMA(FusionModel):
     def fuse_whole(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """The picture at once; sides that are no multiples of 8 are mirrored up to them."""
         height, width = infrared.shape[2:]
-        return crop_to(torch.sigmoid(self.logits(pad_to(infrared, STEP), pad_to(visible, STEP))), height, width)
+        return crop_to(torch.sigmoid(self.logits(pad_to(infrared, WHOLE), pad_to(visible, WHOLE))), height, width)
 
     def fuse_parts(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """As released: the largest part from the top left whose sides are multiples of 32; then, for what is missing at

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.blocks import Conv3x3
 from imfuse.layers.output import finished, stretched
 from imfuse.models._base import FusionModel
@@ -28,8 +28,10 @@ SPEC = ModelSpec(
     summary="unrolled low-rank and sparse decomposition, 4 steps per image",
     parameters=49_204,
     authors_licence="none given",
-    min_size=2,
-    not_tileable="the ranges of both pictures and of the result are those of the whole picture",
+    size=SizeRule(
+        min_size=2,
+        not_tileable="the ranges of both pictures and of the result are those of the whole picture",
+    ),
     memory_per_pixel=128,
     options=(
         Option("output", ("clip", "stretch"), "stretch", "the result as computed, or its range stretched to the whole"),

@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.layers.resnet import conv3x3
 from imfuse.models._base import FusionModel, Prediction
 from imfuse.models._psfusion_parts import (
@@ -44,15 +44,17 @@ SPEC = ModelSpec(
     parameters=45_908_840,
     inputs="infrared + visible luminance or colours",
     colour=True,
-    multiple=32,
-    # The deepest features are 1/32 of the image, and norms need more than one value there.
-    min_size=64,
-    not_tileable="attention and normalised features see the whole picture; the inference form computes all else in "
-    "tiles",
+    size=SizeRule(
+        multiple=32,
+        # The deepest features are 1/32 of the image, and norms need more than one value there.
+        min_size=64,
+        not_tileable="attention and normalised features see the whole picture; the inference form computes all else in "
+        "tiles",
+    ),
     memory_per_pixel=900,
     dtypes=("float32", "bfloat16"),
     classes=9,
-    options=(Option("injection", ("on", "off"), "on", "semantic features scale and shift those of the scene"),),
+    options=(Option("injection", (True, False), True, "semantic features scale and shift those of the scene"),),
 )
 
 
@@ -93,10 +95,10 @@ class PSFusion(FusionModel):
     initial_url = "https://download.pytorch.org/models/resnet34-b627a593.pth"
     widths: ClassVar = Widths(encoder=(32, 64, 64, 128, 256, 512), blocks=(3, 4, 6, 3), deep=64, shallow=32, growth=16)
 
-    def __init__(self, injection: str = "on") -> None:
+    def __init__(self, injection: bool = True) -> None:
         super().__init__()
         widths, shallow, deep = self.widths, self.widths.shallow, self.widths.deep
-        self.injection = injection == "on"
+        self.injection = injection
         self.encoder_ir = Encoder(1, widths.encoder, widths.blocks)
         self.encoder_vi = Encoder(3, widths.encoder, widths.blocks)
         detail = zip(widths.encoder[:3], (shallow, shallow, deep), strict=True)

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
-from imfuse.models.psfusion import PSFusion, Widths
+from dataclasses import replace
 
-SPEC = ModelSpec(
+from imfuse.core.spec import WeightsSpec
+from imfuse.models import psfusion
+
+SPEC = replace(
+    psfusion.SPEC,
     name="psfusion_compact",
     title="PSFusion, compact",
-    paper=Paper(
-        title="Rethinking the necessity of image fusion in high-level vision tasks: a practical infrared and visible "
-        "image fusion network based on progressive semantic injection and scene fidelity",
-        venue="Information Fusion",
-        year=2023,
-        doi="10.1016/j.inffus.2023.101870",
-    ),
     summary="the modules of PSFusion at half the width, shallower encoders",
     parameters=6_436_032,
-    inputs="infrared + visible luminance or colours",
-    colour=True,
-    multiple=32,
-    min_size=64,
-    not_tileable="attention and normalised features see the whole picture; the inference form computes all else in "
-    "tiles",
     memory_per_pixel=500,
-    dtypes=("float32", "bfloat16"),
-    classes=9,
-    options=(Option("injection", ("on", "off"), "on", "semantic features scale and shift those of the scene"),),
     weights=(
         WeightsSpec(
             name="default",
@@ -40,11 +27,11 @@ SPEC = ModelSpec(
 )
 
 
-class PSFusionCompact(PSFusion):
+class PSFusionCompact(psfusion.PSFusion):
     """PSFusion with fewer channels and blocks; see :class:`~imfuse.models.psfusion.PSFusion`."""
 
     spec = SPEC
-    widths = Widths(encoder=(16, 32, 32, 64, 128, 256), blocks=(2, 2, 2, 2), deep=32, shallow=16, growth=8)
+    widths = psfusion.Widths(encoder=(16, 32, 32, 64, 128, 256), blocks=(2, 2, 2, 2), deep=32, shallow=16, growth=8)
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.attention import attend
 from imfuse.layers.blocks import Conv3x3
 from imfuse.models._base import FusionModel
@@ -29,18 +29,20 @@ SPEC = ModelSpec(
     ),
     summary="features interact at four scales, with attention at 1/8 size; a reconstruction",
     parameters=2_208_173,
-    multiple=8,
-    # The deepest of five levels is 1/16 of the image, and a mirrored border needs two pixels there.
-    min_size=32,
-    not_tileable="attention and pooled weights see the whole picture; the inference form computes all else in tiles, "
-    "and above 1 megapixel the attention pools its tokens",
+    size=SizeRule(
+        multiple=8,
+        # The deepest of five levels is 1/16 of the image, and a mirrored border needs two pixels there.
+        min_size=32,
+        not_tileable="attention and pooled weights see the whole picture; the inference form computes all else in "
+        "tiles, and above 1 megapixel the attention pools its tokens",
+    ),
     # Of large pictures, where it matters: 4K takes 1.9 GB.
     memory_per_pixel=300,
     dtypes=("float32", "bfloat16"),
     options=(
-        Option("levels", ("1", "2", "3", "4", "5"), "4", "scales of the encoders (Table 10)"),
-        Option("sfim", ("on", "off"), "on", "spatial attention of shallow levels, else a convolution (Table 9)"),
-        Option("psim", ("on", "off"), "on", "cross attention of deep levels, else a convolution (Table 9)"),
+        Option("levels", (1, 2, 3, 4, 5), 4, "scales of the encoders (Table 10)"),
+        Option("sfim", (True, False), True, "spatial attention of shallow levels, else a convolution (Table 9)"),
+        Option("psim", (True, False), True, "cross attention of deep levels, else a convolution (Table 9)"),
         Option("fim", ("on", "off", "spatial"), "on", "weights of the skip at level 2 (Table 9); spatial: places too"),
         Option("scale", ("root", "one"), "root", "attention scores are divided by the root of the key width, or not"),
         Option("padding", ("reflect", "zeros"), "reflect", "border of all 3x3 convolutions"),
@@ -224,23 +226,23 @@ class RefineFuse(FusionModel):
 
     def __init__(
         self,
-        levels: str = "4",
-        sfim: str = "on",
-        psim: str = "on",
+        levels: int = 4,
+        sfim: bool = True,
+        psim: bool = True,
         fim: str = "on",
         scale: str = "root",
         padding: str = "reflect",
     ) -> None:
         super().__init__()
-        widths = WIDTHS[: int(levels)]
+        widths = WIDTHS[:levels]
         self.has_fast_form = len(widths) > 2 and padding == "reflect"
         # With one or two levels the last one is deep already (Table 9).
         shallow = 2 if len(widths) > 2 else 1
 
         def interaction(level: int, channels: int) -> nn.Module:
             if level < shallow:
-                return SFIM(channels, padding) if sfim == "on" else Convolution(channels, padding)
-            if psim == "off":
+                return SFIM(channels, padding) if sfim else Convolution(channels, padding)
+            if not psim:
                 return Convolution(channels, padding)
             return PSIM(channels, padding, max(1, ATTENTION_STRIDE >> level), scaled=scale == "root")
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.layers.blocks import Conv3x3
 from imfuse.layers.output import finished
 from imfuse.models._base import FusionModel
@@ -28,8 +28,10 @@ SPEC = ModelSpec(
     summary="nested auto-encoder of four scales with residual fusion networks",
     parameters=7_524_249,
     authors_licence="none given",
-    min_size=16,
-    not_tileable="the range of the result is that of the whole picture",
+    size=SizeRule(
+        min_size=16,
+        not_tileable="the range of the result is that of the whole picture",
+    ),
     memory_per_pixel=4000,
     options=(
         Option(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.output import finished
 from imfuse.models._base import FusionModel, Prediction
 
@@ -28,8 +28,10 @@ SPEC = ModelSpec(
     summary="two small dense streams squeezed into one image",
     parameters=67_091,
     authors_licence="MIT",
-    # a 5x5 and three 3x3 convolutions in a row
-    halo=5,
+    size=SizeRule(
+        # a 5x5 and three 3x3 convolutions in a row
+        halo=5,
+    ),
     memory_per_pixel=160,
     options=(
         Option(

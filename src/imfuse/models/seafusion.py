@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.bisenet import BiSeNet
 from imfuse.layers.blocks import Conv3x3
 from imfuse.layers.output import finished
@@ -33,8 +33,10 @@ SPEC = ModelSpec(
     summary="gradient residual dense blocks in two streams",
     parameters=166_657,
     authors_licence="MIT",
-    # 3x3 convolutions in a row: one, two in each of two blocks, four to decode
-    halo=9,
+    size=SizeRule(
+        # 3x3 convolutions in a row: one, two in each of two blocks, four to decode
+        halo=9,
+    ),
     memory_per_pixel=350,
     options=(
         Option(
@@ -46,7 +48,7 @@ SPEC = ModelSpec(
             whole=("stretch", "stretch-cut"),
         ),
         Option(
-            "semantic", ("off", "on"), "off", "on: with the segmentation network that judges results in training alone"
+            "semantic", (False, True), False, "on: with the segmentation network that judges results in training alone"
         ),
     ),
     training_parts=("segmenter.",),
@@ -137,16 +139,16 @@ class Decoder(nn.Module):
 
 
 class SeAFusion(FusionModel):
-    """SeAFusion. ``output`` says how the result becomes a picture; with ``semantic="on"`` it has its judge with it."""
+    """SeAFusion. ``output`` says how the result becomes a picture; with ``semantic`` it has its judge with it."""
 
     spec = SPEC
 
-    def __init__(self, output: str = "clip", semantic: str = "off") -> None:
+    def __init__(self, output: str = "clip", semantic: bool = False) -> None:
         super().__init__()
         self.output = output
         self.visible, self.infrared = Encoder(), Encoder()
         self.decoder = Decoder()
-        if semantic == "on":
+        if semantic:
             self.segmenter = BiSeNet(CLASSES)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:

@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
-from imfuse.ops.padding import round_up
 
 SPEC = ModelSpec(
     name="swinfusion",
@@ -29,8 +28,10 @@ SPEC = ModelSpec(
     summary="Swin Transformer blocks within and across both images",
     parameters=965_251,
     authors_licence="none given",
-    min_size=8,
-    not_tileable="its windows begin at the top left of the picture; it cuts large ones into parts itself",
+    size=SizeRule(
+        min_size=8,
+        not_tileable="its windows begin at the top left of the picture; it cuts large ones into parts itself",
+    ),
     memory_per_pixel=1500,
     options=(
         Option(
@@ -321,8 +322,8 @@ class SwinFusion(FusionModel):
 
 
 def _reflected(image: Tensor) -> Tensor:
-    missing = [round_up(side, WINDOW) - side for side in image.shape[2:]]
-    return F.pad(image, (0, missing[1], 0, missing[0]), mode="reflect")
+    rows, columns = SizeRule(WINDOW).padding(*image.shape[2:])
+    return F.pad(image, (0, columns, 0, rows), mode="reflect")
 
 
 def _flipped(image: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Option, Paper
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.layers.vgg import ADDRESS, VGG19, torchvision_layout
 from imfuse.models._base import FusionModel
 
@@ -28,14 +28,16 @@ SPEC = ModelSpec(
     ),
     summary="VGG-19 features, weights of channels across images and of places, U-Net decoder",
     parameters=53_136_384,
-    multiple=16,
-    min_size=16,
-    not_tileable="channel weights are pooled over the whole picture",
+    size=SizeRule(
+        multiple=16,
+        min_size=16,
+        not_tileable="channel weights are pooled over the whole picture",
+    ),
     memory_per_pixel=2700,
     dtypes=("float32", "bfloat16"),
     options=(
         Option("guidance", ("independent", "guided"), "independent", "maps of places by level, or deep guides shallow"),
-        Option("perception", ("on", "off"), "on", "off: the mean of both images' features, unweighted (ablation)"),
+        Option("perception", (True, False), True, "off: the mean of both images' features, unweighted (ablation)"),
     ),
 )
 
@@ -161,7 +163,7 @@ class TransFusion(FusionModel):
     initial_url = ADDRESS
     divisor = 1
 
-    def __init__(self, guidance: str = "independent", perception: str = "on") -> None:
+    def __init__(self, guidance: str = "independent", perception: bool = True) -> None:
         super().__init__()
         self.guided = guidance == "guided"
         widths = [width // self.divisor for width in WIDTHS]
@@ -169,7 +171,7 @@ class TransFusion(FusionModel):
         self.decoder = Decoder(self.divisor)
         pairs = zip(widths, REDUCTIONS, strict=True)
         self.perception = nn.ModuleList(
-            ChannelPerception(width, reduction, weighted=perception == "on") for width, reduction in pairs
+            ChannelPerception(width, reduction, weighted=perception) for width, reduction in pairs
         )
         self.attention = nn.ModuleList(SpatialAttention() for _ in widths)
         self.selection = nn.ModuleList(Selection(width) for width in widths)

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import nn
 
-from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
-from imfuse.models.transfusion import TransFusion
+from imfuse.core.spec import WeightsSpec
+from imfuse.models import transfusion
 
-SPEC = ModelSpec(
+SPEC = replace(
+    transfusion.SPEC,
     name="transfusion_compact",
     title="TransFusion, compact",
-    paper=Paper(
-        title="TransFusion: Transfer learning-driven adaptive fusion network for infrared and visible image",
-        venue="Infrared Physics & Technology",
-        year=2025,
-        doi="10.1016/j.infrared.2025.105906",
-    ),
     summary="TransFusion at a quarter of the width; not transfer learning: encoder trained here",
     parameters=3_324_072,
-    multiple=16,
-    min_size=16,
-    not_tileable="channel weights are pooled over the whole picture",
     memory_per_pixel=750,
-    dtypes=("float32", "bfloat16"),
-    options=(
-        Option("guidance", ("independent", "guided"), "guided", "maps of places by level, or deep guides shallow"),
-        Option("perception", ("on", "off"), "on", "off: the mean of both images' features, unweighted (ablation)"),
-    ),
+    options=(replace(transfusion.SPEC.options[0], default="guided"), transfusion.SPEC.options[1]),
     weights=(
         WeightsSpec(
             name="default",
@@ -40,13 +30,13 @@ SPEC = ModelSpec(
 )
 
 
-class TransFusionCompact(TransFusion):
+class TransFusionCompact(transfusion.TransFusion):
     """TransFusion with fewer channels; see :class:`~imfuse.models.transfusion.TransFusion`."""
 
     spec = SPEC
     divisor = 4
 
-    def __init__(self, guidance: str = "guided", perception: str = "on") -> None:
+    def __init__(self, guidance: str = "guided", perception: bool = True) -> None:
         super().__init__(guidance, perception)
         # The decoder of stage 1 knows plain features: random convolutions before it would begin with noise, and little
         # data does not lead out of that. The weights before them sum up to 2.6 or so.

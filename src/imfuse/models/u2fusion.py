@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.core.spec import ModelSpec, Option, Paper, WeightsSpec
+from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.blocks import Conv3x3
 from imfuse.layers.output import finished
 from imfuse.models._base import FusionModel
@@ -28,9 +28,11 @@ SPEC = ModelSpec(
     summary="both images through one dense network, trained by the information of each",
     parameters=659_217,
     authors_licence="none given",
-    min_size=2,
-    # ten 3x3 convolutions in a row
-    halo=10,
+    size=SizeRule(
+        min_size=2,
+        # ten 3x3 convolutions in a row
+        halo=10,
+    ),
     memory_per_pixel=600,
     dtypes=("float32", "bfloat16"),
     options=(

@@ -8,24 +8,13 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from imfuse.core.size_rule import SizeRule, Span
 from imfuse.core.spec import ModelSpec
-from imfuse.ops.padding import crop_to, pad_to, round_up
+from imfuse.ops.padding import crop_to, pad_to
 
 SMALLEST = 64
 FAST = 256
 """Side of tiles that are fast on a processor: larger ones leave its caches, smaller ones compute more halo."""
-
-
-class Span(NamedTuple):
-    """One axis of a tile: ``core`` is what it contributes, ``seen`` what the network sees of the image for it."""
-
-    core: slice
-    seen: slice
-
-    @property
-    def kept(self) -> slice:
-        """Where the core lies within what is seen."""
-        return slice(self.core.start - self.seen.start, self.core.stop - self.seen.start)
 
 
 class Tile(NamedTuple):
@@ -58,63 +47,36 @@ def fuse_tiled(
     visible: Tensor,
     *,
     tile: int | None,
-    halo: int,
-    multiple: int = 1,
-    min_size: int = 1,
+    rule: SizeRule,
     zeros: bool = False,
 ) -> Tensor:
     """Apply ``function`` to tiles of a pair and assemble what it gives.
 
-    ``infrared`` is (N, 1, H, W), ``visible`` that or (N, 3, H, W), of any size; ``function`` gets parts whose sides
-    are multiples of ``multiple`` and at least ``min_size``. ``tile`` is the side of the area that a part contributes
-    (``None``: the whole image at once), ``halo`` the radius of the receptive field; ``zeros`` is how sizes are reached,
-    as in :func:`~imfuse.ops.padding.pad_to`. Gives (N, 1, H, W).
+    ``infrared`` is (N, 1, H, W), ``visible`` that or (N, 3, H, W), of any size; ``function`` gets parts of sizes that
+    ``rule`` accepts. ``tile`` is the side of the area that a part contributes (``None``: the whole image at once);
+    ``zeros`` is how sizes are reached, as in :func:`~imfuse.ops.padding.pad_to`. Returns (N, 1, H, W).
     """
     height, width = infrared.shape[2:]
-    infrared, visible = (pad_to(image, multiple, min_size, zeros=zeros) for image in (infrared, visible))
+    infrared, visible = (pad_to(image, rule, zeros=zeros) for image in (infrared, visible))
     if tile is None:
         return crop_to(function(infrared, visible), height, width)
-    rows = split(infrared.shape[2], tile, halo, multiple, min_size)
-    columns = split(infrared.shape[3], tile, halo, multiple, min_size)
     fused: Tensor | None = None
-    for row in rows:
-        for column in columns:
-            seen = (..., row.seen, column.seen)
-            part = function(infrared[seen], visible[seen])
-            if fused is None:
-                fused = part.new_empty((*part.shape[:2], *infrared.shape[2:]))
-            # No feathering: with a halo as wide as the receptive field the core is what the whole image would give
-            # there, so parts meet without a seam, and a blend would only hide a halo that is declared too small.
-            fused[..., row.core, column.core] = part[..., row.kept, column.kept]
+    for row, column in rule.tiles(infrared.shape[2], infrared.shape[3], tile):
+        seen = (..., row.seen, column.seen)
+        part = function(infrared[seen], visible[seen])
+        if fused is None:
+            fused = part.new_empty((*part.shape[:2], *infrared.shape[2:]))
+        # No feathering: with a halo as wide as the receptive field the core is what the whole image would give there,
+        # so parts meet without a seam, and a blend would only hide a halo that is declared too small.
+        fused[..., row.core, column.core] = part[..., row.kept, column.kept]
     assert fused is not None
     return crop_to(fused, height, width)
 
 
-def in_tiles(
-    function: Callable[[Tensor, Tensor], Tensor], infrared: Tensor, visible: Tensor, halo: int, min_size: int = 1
-) -> Tensor:
+def in_tiles(function: Callable[[Tensor, Tensor], Tensor], infrared: Tensor, visible: Tensor, rule: SizeRule) -> Tensor:
     """What ``function`` makes of a pair; on a processor in parts, whose maps cost it less memory traffic."""
     tile = FAST if infrared.device.type == "cpu" else None
-    return fuse_tiled(function, infrared, visible, tile=tile, halo=halo, min_size=min_size)
-
-
-def split(size: int, tile: int, halo: int, multiple: int = 1, min_size: int = 1) -> list[Span]:
-    """Cut an axis into cores of even length, at most ``tile`` where ``multiple`` allows, and add the halo.
-
-    All limits are multiples of ``multiple``, so that strided layers sample a tile where they sample the whole. What
-    is seen ends at the border of the image: a network treats true borders in its own way, and tiles must not hide them.
-    """
-    halo, smallest = round_up(halo, multiple), round_up(min_size, multiple)
-    step = round_up(math.ceil(size / math.ceil(size / max(tile, 1))), multiple)
-    spans = []
-    for start in range(0, size, step):
-        stop = min(start + step, size)
-        first, last = max(0, start - halo), min(size, stop + halo)
-        if last - first < smallest:
-            first = max(0, last - smallest)
-            last = min(size, first + smallest)
-        spans.append(Span(slice(start, stop), slice(first, last)))
-    return spans
+    return fuse_tiled(function, infrared, visible, tile=tile, rule=rule)
 
 
 def tile_side(spec: ModelSpec, budget_bytes: int, height: int, width: int) -> int | None:
@@ -123,7 +85,8 @@ def tile_side(spec: ModelSpec, budget_bytes: int, height: int, width: int) -> in
     Also ``None`` for a network without a finite halo. Never less than 64 or than the halo: below that most of the
     work would be spent on halos.
     """
-    if spec.halo is None or height * width * spec.memory_per_pixel <= budget_bytes:
+    halo = spec.size.halo
+    if halo is None or height * width * spec.memory_per_pixel <= budget_bytes:
         return None
     seen = math.isqrt(max(budget_bytes, 0) // spec.memory_per_pixel)
-    return max(seen - 2 * spec.halo, spec.halo, SMALLEST)
+    return max(seen - 2 * halo, halo, SMALLEST)

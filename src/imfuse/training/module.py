@@ -94,7 +94,7 @@ class FusionTraining(L.LightningModule):
         infrared, visible = batch["infrared"], batch["visible"]
         spec, size = self.network.spec, infrared.shape[-2:]
         pair = (infrared, batch["colours"] if spec.colour and "colours" in batch else visible)
-        found = vars(self.network.predict(*(pad_to(image, spec.multiple, spec.min_size) for image in pair)))
+        found = vars(self.network.predict(*(pad_to(image, spec.size) for image in pair)))
         self.scores.update(crop_to(found["fused"].float(), *size), infrared, visible)
         if self.segmentation is not None and "labels" in batch:
             self.segmentation.update(crop_to(found["semantic"], *size).argmax(1), batch["labels"])

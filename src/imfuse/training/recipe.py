@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from imfuse.core.errors import RecipeError
 from imfuse.core.registry import get_spec
@@ -18,16 +18,6 @@ Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 MAX_BYTES = 1 << 20
 SEGMENTATION_SCORES = ("mIoU", "accuracy")
-
-
-def _choice(value: Any) -> Any:
-    """What YAML made of an option: it reads ``off`` as false and ``4`` as a number."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return str(value) if isinstance(value, int) else value
-
-
-Choice = Annotated[str, BeforeValidator(_choice)]
 
 
 class _Section(BaseModel):
@@ -108,7 +98,7 @@ class Recipe(_Section):
     """A whole training. ``imfuse train NAME --show`` prints one with all defaults."""
 
     model: str
-    options: dict[str, Choice] = Field(default_factory=dict, description="of the model, such as rule: sum")
+    options: dict[str, bool | int | str] = Field(default_factory=dict, description="of the model, such as rule: sum")
     loss: dict[str, float] = Field(default_factory=dict, description="weights of the objective's terms")
     objective: str = Field("Objective", description="class of the objective, for methods that are trained in stages")
     frozen: tuple[str, ...] = Field(
@@ -138,9 +128,19 @@ class Recipe(_Section):
         "", description="score, mIoU or accuracy: the state of the best validation is exported; empty: the last state"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _typed_options(cls, content: Any) -> Any:
+        """Options as the network takes them, whatever YAML or a command line made of them."""
+        options = content.get("options") if isinstance(content, dict) else None
+        if not isinstance(options, dict) or not isinstance(content.get("model"), str):
+            return content
+        typed = get_spec(content["model"]).check_options(options)
+        return {**content, "options": {name: typed[name] for name in options}}
+
     @model_validator(mode="after")
     def _known(self) -> Recipe:
-        get_spec(self.model).check_options(self.options)
+        get_spec(self.model)
         if self.data.kind == "images" and (self.data.augment != Augment() or self.data.rendered):
             raise ValueError("data.augment and data.rendered are of pairs, but data.kind is images")
         if self.best and self.best not in (*self.scores, *SEGMENTATION_SCORES):

@@ -1,0 +1,228 @@
+"""What every method must do, as tests: a method of this package inherits them by its file, others by its name.
+
+``python -m imfuse.testing path/to/file.py:MyNet`` runs them for a network of yours.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from imfuse.core.errors import ModelError
+from imfuse.core.registry import get_spec
+from imfuse.core.spec import Value
+from imfuse.core.weights import file_hash, load_weights, read_header, save_weights
+from imfuse.fusing.fuser import Fuser
+from imfuse.inference.forms import fast_form
+from imfuse.models import FusionModel, create_model, model_class
+from imfuse.ops.padding import pad_to
+from imfuse.scenes import render_scene
+
+SIZES = [(1, 1), (3, 5), (97, 131)]
+
+
+def build(name: str, **options: Value) -> FusionModel:
+    """A method with seeded random weights and norms that have seen some images, so that folding them matters."""
+    return copy.deepcopy(built(name, tuple(options.items())))
+
+
+@lru_cache(maxsize=2)
+def built(name: str, options: tuple[tuple[str, Value], ...]) -> FusionModel:
+    torch.manual_seed(0)
+    model = create_model(name, weights=None, **dict(options))
+    spec = model.spec
+    side = spec.size.padded(16)
+    model.train()
+    with torch.no_grad():
+        for _ in range(3):
+            model(torch.rand(2, 1, side, side), torch.rand(2, 1, side, side))
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def weights(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("weights") / f"{name}.safetensors"
+    save_weights(path, build(name).state_dict(), {"model": name})
+    yield path
+    path.unlink()
+
+
+def scene(height: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    rendered = render_scene(height, width, seed)
+    images = rendered.infrared.astype("float32"), rendered.visible.astype("float32").mean(2)
+    infrared, visible = (torch.from_numpy(image / 255)[None, None] for image in images)
+    return infrared, visible
+
+
+def padded_scene(name: str, height: int, width: int) -> tuple[Tensor, Tensor]:
+    spec = get_spec(name)
+    first, second = scene(height, width)
+    return pad_to(first, spec.size), pad_to(second, spec.size)
+
+
+def test_spec_is_complete(name: str) -> None:
+    spec = get_spec(name)
+    assert spec.title
+    assert spec.summary
+    assert spec.paper.title
+    assert 1980 < spec.paper.year < 2100
+    assert spec.paper.link.startswith("https://") or spec.paper.venue == "unpublished"
+    assert spec.size.multiple >= 1
+    assert spec.size.min_size >= 1
+    assert (spec.size.halo is None) == bool(spec.size.not_tileable), "a method without a halo says why"
+    assert "float32" in spec.dtypes
+    arguments = inspect.signature(model_class(name).__init__).parameters
+    for option in spec.options:
+        assert option.default in option.choices
+        assert arguments[option.name].default == option.default
+
+
+def test_shipped_weights_are_whole_and_say_where_they_come_from(name: str) -> None:
+    for entry in get_spec(name).weights:
+        path = entry.path
+        assert file_hash(path) == entry.sha256
+        header = read_header(path)
+        assert header["model"] == name
+        assert {"recipe", "data", "date", "imfuse", "licence"} <= header.keys()
+        assert (header["date"], header["licence"]) == (entry.date, entry.licence)
+        create_model(name, entry.name)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_any_size_gives_an_image_of_that_size(name: str, weights: Path, size: tuple[int, int]) -> None:
+    rendered = render_scene(*size)
+    fused = Fuser(name, weights)(rendered.infrared, rendered.visible)
+    assert fused.shape == rendered.visible.shape
+    assert fused.dtype == rendered.visible.dtype
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_values_stay_in_unit_range(name: str, size: tuple[int, int]) -> None:
+    with torch.inference_mode():
+        fused = build(name)(*padded_scene(name, *size))
+    assert fused.min() >= 0
+    assert fused.max() <= 1
+
+
+def test_batch_equals_one_by_one(name: str) -> None:
+    model = fast_form(build(name))
+    pairs = [padded_scene(name, 40, 56), tuple(reversed(padded_scene(name, 40, 56)))]
+    with torch.inference_mode():
+        together = model(*(torch.cat(images) for images in zip(*pairs, strict=True)))
+        alone = torch.cat([model(*pair) for pair in pairs])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+
+
+def test_deterministic(name: str) -> None:
+    model = fast_form(build(name))
+    pair = padded_scene(name, 64, 48)
+    with torch.inference_mode():
+        assert torch.equal(model(*pair), model(*pair))
+
+
+@pytest.mark.parametrize("size", [(16, 16), (97, 131)])
+def test_inference_form_equals_the_plain_network(name: str, size: tuple[int, int]) -> None:
+    every: list[dict[str, Value]] = [{o.name: choice} for o in get_spec(name).options for choice in o.choices]
+    for options in [{}, *every]:
+        model = build(name, **options)
+        pair = padded_scene(name, *size)
+        with torch.inference_mode():
+            torch.testing.assert_close(fast_form(model)(*pair), model(*pair), atol=2e-4, rtol=0)
+
+
+def test_dtypes_are_those_stated(name: str, weights: Path) -> None:
+    spec = get_spec(name)
+    # What is stated is stated of trained weights; random ones may enlarge every rounding.
+    weights = spec.weights[0].path if spec.weights else weights
+    rendered = render_scene(40, 56)
+    exact = Fuser(name, weights)(rendered.infrared, rendered.visible).astype(int)
+    for dtype in ("bfloat16", "float16"):
+        if dtype in spec.dtypes:
+            fused = Fuser(name, weights, dtype=dtype)(rendered.infrared, rendered.visible).astype(int)
+            assert abs(fused - exact).max() <= 3, "two levels of luminance, and the rounding of a colour"
+        else:
+            with pytest.raises(ModelError, match=dtype):
+                Fuser(name, weights, dtype=dtype)
+
+
+def test_weights_round_trip_through_safetensors(name: str, weights: Path) -> None:
+    model = build(name)
+    found = load_weights(weights, model.spec, model.state_dict())
+    for key, value in model.state_dict().items():
+        if not key.endswith("num_batches_tracked"):
+            assert torch.equal(found[key], value), key
+
+
+def test_tiled_equals_whole(name: str, weights: Path) -> None:
+    spec = get_spec(name)
+    if spec.size.halo is None:
+        pytest.skip(f"{name} is not tileable: {spec.size.not_tileable}")
+    rendered = render_scene(150, 210)
+    whole = Fuser(name, weights, tile="off")(rendered.infrared, rendered.visible).astype(int)
+    tiled = Fuser(name, weights, tile=64)(rendered.infrared, rendered.visible).astype(int)
+    assert abs(whole - tiled).max() <= 1
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_constant_images_give_a_finite_even_image(name: str, value: float) -> None:
+    spec = get_spec(name)
+    side = spec.size.padded(48)
+    flat = torch.full((1, 1, side, side), value)
+    with torch.inference_mode():
+        fused = build(name)(flat, flat)
+    assert fused.isfinite().all()
+
+
+def test_gradients_reach_every_parameter(name: str) -> None:
+    model = build(name).train()
+    if get_spec(name).training_free:
+        assert not model.state_dict()
+    assert sum(parameter.numel() for parameter in model.parameters()) == get_spec(name).parameters
+    if not list(model.parameters()):
+        pytest.skip(f"{name} has no parameters")
+    prediction = vars(model.predict(*padded_scene(name, 32, 32)))
+    torch.stack([output.mean() for output in prediction.values()]).sum().backward()  # type: ignore[no-untyped-call]
+    trained = [key for key, parameter in model.named_parameters() if parameter.requires_grad]
+    assert trained
+    assert not [key for key in trained if model.get_parameter(key).grad is None]
+
+
+def test_prediction_holds_the_fused_image(name: str) -> None:
+    model, pair = build(name), padded_scene(name, 40, 56)
+    with torch.inference_mode():
+        assert torch.equal(model.predict(*pair).fused, model(*pair))
+
+
+def test_colours_are_taken_by_those_that_say_so(name: str) -> None:
+    if not get_spec(name).colour:
+        pytest.skip(f"{name} looks at the luminance alone")
+    infrared, visible = padded_scene(name, 64, 64)
+    colours = torch.cat([visible, visible.flip(2), visible.flip(3)], dim=1)
+    model = build(name)
+    with torch.inference_mode():
+        fused = model(infrared, colours)
+        torch.testing.assert_close(fast_form(model)(infrared, colours), fused, atol=2e-4, rtol=0)
+        assert not torch.allclose(fused, model(infrared, visible))
+        assert torch.equal(model(infrared, visible.repeat(1, 3, 1, 1)), model(infrared, visible))
+
+
+def test_published_layout_names_the_whole_state(name: str) -> None:
+    layout = model_class(name).published_layout()
+    ours = {key for key in build(name).state_dict() if not key.endswith("num_batches_tracked")}
+    assert not layout or set(layout.values()) == ours
+    assert len(set(layout.values())) == len(layout)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_gpu_gives_what_the_processor_gives(name: str, weights: Path) -> None:
+    rendered = render_scene(97, 131)
+    on_cpu = Fuser(name, weights, device="cpu")(rendered.infrared, rendered.visible).astype(int)
+    on_gpu = Fuser(name, weights, device="cuda")(rendered.infrared, rendered.visible).astype(int)
+    assert abs(on_cpu - on_gpu).max() <= 1
