@@ -17,8 +17,9 @@ from torch import Tensor
 import imfuse
 from imfuse.classical._latlrr import choose_patches, learn_projection
 from imfuse.classical.mdlatlrr import SIDE, SPEC, MDLatLRR
+from imfuse.core.files import file_hash
 from imfuse.core.spec import SHIPPED
-from imfuse.core.weights import file_hash, save_weights
+from imfuse.core.weights import save_weights
 from imfuse.data.pairs import find_pairs, load_pair
 from imfuse.scenes import render_scene
 

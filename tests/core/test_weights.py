@@ -20,9 +20,10 @@ from torch import Tensor
 
 from imfuse.core import spec as spec_module
 from imfuse.core.errors import WeightsError
+from imfuse.core.files import file_hash
 from imfuse.core.registry import get_spec
 from imfuse.core.spec import WeightsSpec
-from imfuse.core.weights import file_hash, load_weights, read_header, resolve_weights, save_weights
+from imfuse.core.weights import load_weights, read_header, resolve_weights, save_weights
 from imfuse.models import create_model
 
 SPEC = get_spec("auif")

@@ -148,7 +148,7 @@ def test_a_defect_is_the_failure_of_its_pair(fuser: Fuser, tmp_path: Path, monke
     report = fuser.folder(ir, vi, out)
     assert report.written == ("1",)
     assert "KeyError" in report.failed[0][1]
-    assert "--debug" in report.failed[0][1]
+    assert "this one alone" in report.failed[0][1]
 
 
 def test_unmatched_are_listed(fuser: Fuser, tmp_path: Path) -> None:

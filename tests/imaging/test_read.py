@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -23,6 +24,7 @@ from PIL import Image, PngImagePlugin
 
 from imfuse.core.errors import ImageError
 from imfuse.imaging import image_size, read_image, write_image
+from imfuse.imaging.read import image_hash
 
 H, W = 17, 24
 RNG = np.random.default_rng(0)
@@ -375,6 +377,8 @@ def test_missing_folder_empty_and_odd_paths(tmp_path: Path) -> None:
 def test_a_pipe_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     fails(tmp_path / "a.png", "not a regular file")
+    with pytest.raises(ImageError, match="not a regular file"):
+        image_hash(tmp_path / "a.png")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the super-user may read everything")
@@ -394,8 +398,20 @@ def test_no_permission_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(Path, "open", refuse)
     fails(path, "no permission")
-    with pytest.raises(ImageError, match="no permission"):
-        image_size(path)
+    for function in (image_size, image_hash):
+        with pytest.raises(ImageError, match="no permission"):
+            function(path)
+
+
+def test_hash_is_of_any_content_and_its_errors_are_those_of_reading(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    for data in (b"", b"no picture"):
+        path.write_bytes(data)
+        assert image_hash(path) == hashlib.sha256(data).hexdigest()
+    with pytest.raises(ImageError, match=r"none\.png: no such file$"):
+        image_hash(tmp_path / "none.png")
+    with pytest.raises(ImageError, match="this is a folder"):
+        image_hash(tmp_path)
 
 
 def test_interrupt_is_not_swallowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from imfuse.benchmark.plan import ModelEntry
-from imfuse.core.errors import ImfuseError
+from imfuse.core.errors import describe_failure
 from imfuse.core.version import VERSION
-from imfuse.fusing.folder import file_digest, fuse_pair
+from imfuse.fusing.folder import fuse_pair
 from imfuse.fusing.fuser import Fuser
 from imfuse.imaging import Pair, inputs, write_file
-from imfuse.scoring.files import Scorer, describe_failure
+from imfuse.imaging.read import image_hash
+from imfuse.scoring.files import Scorer
 from imfuse.scoring.levels import ScoredImage
 
 
@@ -93,10 +94,7 @@ class _Work:
 
     def __init__(self, worker: PairWorker, job: Job) -> None:
         self.worker, self.job = worker, job
-        self.digests = file_digest(job.pair.infrared), file_digest(job.pair.visible)
-        if not all(self.digests):
-            # Reading says in plain words what is wrong.
-            worker.scorer.read_sources(job.pair)
+        self.digests = image_hash(job.pair.infrared), image_hash(job.pair.visible)
         self.record = _Record(worker, self.digests)
 
     @cached_property
@@ -108,14 +106,14 @@ class _Work:
         try:
             outcome.pictures[method] = self._result(method)
         except Exception as error:
-            outcome.failed[method] = _reason(error, self.job, method)
+            outcome.failed[method] = describe_failure(error, self.job.fused.get(method, self.job.pair.visible))
 
     def _result(self, method: str) -> FusedPicture:
         scorer = self.worker.scorer
         file, pixels = self.job.fused.get(method), None
         if file is None:
             file, pixels = self._fuse(method)
-        digest = file_digest(file)
+        digest = image_hash(file)
         known = self.record.scores(digest)
         missing = tuple(symbol for symbol in scorer.metrics if symbol not in known)
         if missing:
@@ -165,9 +163,3 @@ class _Record:
 def _defined(values: Mapping[str, float]) -> dict[str, float]:
     """Undefined and infinite are one thing to a mean."""
     return {symbol: value if math.isfinite(value) else math.nan for symbol, value in values.items()}
-
-
-def _reason(error: Exception, job: Job, method: str) -> str:
-    if isinstance(error, ImfuseError):
-        return str(error)
-    return describe_failure(error, job.fused.get(method, job.pair.visible))

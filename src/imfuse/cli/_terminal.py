@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imfuse.core.errors import ImageError, PairError
+from imfuse.core.errors import PairError
+from imfuse.core.files import is_folder
 
 if TYPE_CHECKING:
     from imfuse.fusing.folder import Progress
@@ -59,18 +59,12 @@ def few(names: tuple[str, ...]) -> str:
     return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def are_folders(infrared: Path, visible: Path) -> bool:
-    """Whether two paths are folders, or files; ``PairError`` where they differ."""
-    first, second = _is_folder(infrared), _is_folder(visible)
-    if first != second:
-        words = ["a folder" if kind else "a file" for kind in (first, second)]
-        raise PairError(f"{infrared} is {words[0]} but {visible} is {words[1]}; give two files or two folders")
-    return first
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return stat.S_ISDIR(path.stat().st_mode)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ImageError(f"{path}: {reason}; give two files or two folders") from error
+def are_folders(*paths: Path) -> bool:
+    """Whether paths are folders, or files; ``PairError`` where they differ, ``ImageError`` where there is nothing."""
+    kinds = [is_folder(path) for path in paths]
+    if len(set(kinds)) > 1:
+        other = kinds.index(not kinds[0])
+        words = ["a folder" if kinds[place] else "a file" for place in (0, other)]
+        wanted = "give two files or two folders" if len(paths) == 2 else "give files only, or folders only"
+        raise PairError(f"{paths[0]} is {words[0]} but {paths[other]} is {words[1]}; {wanted}")
+    return kinds[0]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imfuse.cli._terminal import count, few, progress_bar
-from imfuse.core.errors import ImageError, MetricError, PairError
+from imfuse.cli._terminal import are_folders, count, few, progress_bar
+from imfuse.core.errors import ImageError, MetricError
 
 if TYPE_CHECKING:
     from imfuse.scoring.scores import Scores
@@ -53,7 +52,7 @@ def score(
     imfuse score --fused ours=fused/ --fused theirs=other/ infrared/ visible/ --metrics all
     """
     methods, infrared, visible = _sort_out(pictures, fused or [])
-    folders = _are_folders([*methods.values(), infrared, visible])
+    folders = are_folders(*methods.values(), infrared, visible)
     methods = {name or _name_of(path, folders): path for name, path in methods.items()}
     for target in (csv, json):
         if target is not None and target.is_dir():
@@ -102,21 +101,6 @@ def _sort_out(words: list[Path], named: list[str]) -> tuple[dict[str, Path], Pat
             raise MetricError(f"--fused {word!r}: the name {name!r} is given twice")
         methods[name] = Path(path)
     return methods, words[-2], words[-1]
-
-
-def _are_folders(paths: list[Path]) -> bool:
-    kinds = [_is_folder(path) for path in paths]
-    if len(set(kinds)) > 1:
-        folder, file = paths[kinds.index(True)], paths[kinds.index(False)]
-        raise PairError(f"{folder} is a folder but {file} is a file; give files only, or folders only")
-    return kinds[0]
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return stat.S_ISDIR(path.stat().st_mode)
-    except (OSError, ValueError) as error:
-        raise ImageError(f"{path}: {getattr(error, 'strerror', None) or error}; see imfuse score --help") from error
 
 
 def _name_of(path: Path, folder: bool) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from imfuse.core.errors import WeightsError
+from imfuse.core.errors import WeightsError, first_line
 from imfuse.core.tensorflow_bundle import INDEX, read_bundle
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def read_checkpoint(file: Path) -> dict[str, Tensor]:
                 # Published files are tagged for the GPU they were trained on.
                 content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise WeightsError(f"{file}: not a checkpoint of plain tensors, so it is not opened ({reason:.160})") from None
+        reason = f"{first_line(error):.160}"
+        raise WeightsError(f"{file}: not a checkpoint of plain tensors, so it is not opened ({reason})") from None
     for key in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]

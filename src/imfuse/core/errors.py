@@ -46,3 +46,35 @@ class MetricError(ImfuseError):
 
 class BenchmarkError(ImfuseError):
     """A plan, or a file of results, of a benchmark is invalid."""
+
+
+def describe_failure(error: Exception, path: object) -> str:
+    """One line on why the work on one file of many failed; the others continue.
+
+    Args:
+        error: what was raised: an ``ImfuseError`` speaks for itself, anything else is a defect of the package.
+        path: the file that was worked on, for errors that do not name one.
+
+    Returns:
+        The message, with the file.
+
+    >>> describe_failure(PairError("a.png is 4x4 but b.png is 5x5"), "b.png")
+    'a.png is 4x4 but b.png is 5x5'
+    >>> describe_failure(KeyError("weight"), "b.png")
+    "b.png: KeyError: 'weight'; try this one alone to see where"
+    """
+    if isinstance(error, MetricError):
+        # Metrics know tensors, not files.
+        return f"{path}: {error}"
+    if isinstance(error, ImfuseError):
+        return str(error)
+    return f"{path}: {type(error).__name__}: {first_line(error, 'no message')}; try this one alone to see where"
+
+
+def first_line(error: BaseException, otherwise: str = "") -> str:
+    """First line of an error's text; ``otherwise``, or else the name of its class, where it has none.
+
+    >>> first_line(ValueError("two\\nlines")), first_line(MemoryError()), first_line(MemoryError(), "no message")
+    ('two', 'MemoryError', 'no message')
+    """
+    return next(iter(str(error).splitlines()), "") or otherwise or type(error).__name__

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from imfuse.core.errors import ImfuseError
+from imfuse.core.errors import ImfuseError, first_line
 
 
 class PluginError(ImfuseError):
@@ -92,4 +92,4 @@ def _import(name: str) -> ModuleType:
 
 
 def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {(str(error) or 'no message').splitlines()[0]:.160}"
+    return f"{type(error).__name__}: {first_line(error, 'no message'):.160}"

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from imfuse.core.files import file_hash
 from imfuse.core.registry import get_spec
 from imfuse.core.spec import ModelSpec, Value
-from imfuse.core.weights import check_made_for, file_hash, model_of, read_header, resolve_weights
+from imfuse.core.weights import check_made_for, model_of, read_header, resolve_weights
 
 
 @dataclass(frozen=True)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imfuse.core.errors import ModelError, WeightsError
+from imfuse.core.errors import ModelError, WeightsError, first_line
+from imfuse.core.files import file_hash
 from imfuse.core.registry import DEFAULT_MODEL
 from imfuse.core.spec import ModelSpec
 
@@ -53,17 +52,6 @@ def model_of(weights: str | Path | None) -> str:
     return read_header(path).get("model", DEFAULT_MODEL)
 
 
-@cache
-def _hash_of_state(path: str, size: int, modified: int) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, as 64 hexadecimal digits; remembered while size and time of change stay the same."""
-    status = path.stat()
-    return _hash_of_state(str(path), status.st_size, status.st_mtime_ns)
-
-
 def read_header(path: Path) -> dict[str, str]:
     """The provenance in a weights file: method, recipe, data, date and what else its maker wrote."""
     from safetensors import SafetensorError, safe_open
@@ -72,7 +60,7 @@ def read_header(path: Path) -> dict[str, str]:
         with safe_open(str(path), framework="pt") as file:
             return dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not a readable safetensors file ({_first_line(error)})") from None
+        raise WeightsError(f"{path}: not a readable safetensors file ({first_line(error)})") from None
 
 
 def load_weights(path: Path, spec: ModelSpec, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -101,7 +89,7 @@ def load_state(path: Path, spec: ModelSpec, wanted: Mapping[str, Tensor]) -> dic
     try:
         stored = load_file(str(path))
     except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not a readable safetensors file ({_first_line(error)})") from None
+        raise WeightsError(f"{path}: not a readable safetensors file ({first_line(error)})") from None
     parts = spec.training_parts
     entries = {name: value for name, value in stored.items() if name in wanted or not name.startswith(parts)}
     optional = {name for name in wanted if name.endswith("num_batches_tracked")}
@@ -165,7 +153,3 @@ def _in_order(data: bytes) -> bytes:
 def _some(names: list[str], most: int = 5) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,16 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from imfuse.core.errors import ImageError, ImfuseError, PairError
+from imfuse.core.errors import ImageError, PairError, describe_failure
 from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Engine, Float, Prepared
 from imfuse.imaging import Pair, match_folders, read_metadata, remove_leftovers, write_image
 from imfuse.imaging.inputs import Array, Stored, read
+from imfuse.imaging.read import image_hash
 
 FINGERPRINT = "imfuse:fingerprint"
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
-_BLOCK = 1 << 20
 AHEAD_PIXELS = 32_000_000
 
 Outcome = Literal["written", "skipped", "failed"]
@@ -198,21 +197,14 @@ def _guarded(function: Callable[[_Job], object], job: _Job) -> _Job:
         try:
             function(job)
         except Exception as error:
-            job.outcome, job.message = "failed", _describe(error, job)
+            job.outcome, job.message = "failed", describe_failure(error, job.pair.visible)
     if job.outcome is not None:
         job.prepared = job.fused = None
     return job
 
 
-def _describe(error: Exception, job: _Job) -> str:
-    if isinstance(error, ImfuseError):
-        return str(error)
-    first = (str(error) or "no message").splitlines()[0]
-    return f"{job.pair.visible}: {type(error).__name__}: {first}; fuse this pair alone with --debug to see where"
-
-
 def _read(job: _Job, engine: Engine, overwrite: bool) -> None:
-    job.fingerprint = engine.fingerprint(file_digest(job.pair.infrared), file_digest(job.pair.visible))
+    job.fingerprint = engine.fingerprint(image_hash(job.pair.infrared), image_hash(job.pair.visible))
     if not overwrite and is_finished(job.out, job.fingerprint):
         job.outcome = "skipped"
         return
@@ -238,18 +230,6 @@ def _write(job: _Job, engine: Engine) -> Array:
     write_image(job.out, pixels, metadata=metadata)
     job.outcome = "written"
     return pixels
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file; nothing for one that cannot be read, which the reader then explains."""
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as stream:
-            while block := stream.read(_BLOCK):
-                digest.update(block)
-    except (OSError, ValueError):
-        return ""
-    return digest.hexdigest()
 
 
 def is_finished(out: Path, fingerprint: str) -> bool:

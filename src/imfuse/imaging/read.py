@@ -19,6 +19,7 @@ import tifffile
 from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from imfuse.core.errors import ImageError
+from imfuse.core.files import file_hash
 from imfuse.imaging import _png, _tiff
 from imfuse.imaging._png import DamagedError
 from imfuse.imaging._support import as_path, image_error, os_reason, quiet
@@ -94,6 +95,14 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
             return _header(stream).upright
 
 
+def image_hash(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of an image file, as 64 hexadecimal digits; raise `ImageError` like `read_image`."""
+    file = as_path(path)
+    with _errors(file):
+        _regular(file)
+        return file_hash(file)
+
+
 @contextmanager
 def _errors(path: Path) -> Iterator[None]:
     try:
@@ -121,7 +130,8 @@ class _FileAccessError(Exception):
     """The file cannot be opened or is not one that may be read."""
 
 
-def _regular_size(path: Path) -> int:
+def _regular(path: Path) -> os.stat_result:
+    """What the system knows of a file; a folder, a pipe or a device is none that may be read."""
     try:
         status = path.stat()
     except (OSError, ValueError) as error:
@@ -130,9 +140,14 @@ def _regular_size(path: Path) -> int:
         raise _FileAccessError("this is a folder, an image file is expected")
     if not stat.S_ISREG(status.st_mode):
         raise _FileAccessError("not a regular file, an image file is expected")
-    if status.st_size == 0:
+    return status
+
+
+def _regular_size(path: Path) -> int:
+    size = _regular(path).st_size
+    if size == 0:
         raise _FileAccessError("the file is empty (0 bytes), an image is expected")
-    return status.st_size
+    return size
 
 
 def _read_bytes(path: Path, max_bytes: int) -> bytes:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from imfuse.core.checkpoint import read_checkpoint
 from imfuse.core.errors import WeightsError
-from imfuse.core.weights import check_layout, file_hash
+from imfuse.core.files import file_hash
+from imfuse.core.weights import check_layout
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512, 512, 512, 512))
 """Channels of the convolutions of each stage; all stages but the first begin with a pooling."""

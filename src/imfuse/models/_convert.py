@@ -11,9 +11,10 @@ from torch import Tensor
 
 from imfuse.core.checkpoint import read_checkpoint
 from imfuse.core.errors import WeightsError
+from imfuse.core.files import file_hash
 from imfuse.core.registry import list_models
 from imfuse.core.tensorflow_bundle import DATA, INDEX, data_file
-from imfuse.core.weights import check_layout, file_hash, save_weights
+from imfuse.core.weights import check_layout, save_weights
 from imfuse.models._build import model_class
 
 SUFFIXES = frozenset({".pth", ".pt", ".pkl", ".model", ".ckpt", ".bin", ".safetensors", INDEX})

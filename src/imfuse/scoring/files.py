@@ -18,7 +18,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from imfuse.core.errors import ImageError, ImfuseError, MetricError, PairError
+from imfuse.core.errors import ImageError, MetricError, PairError, describe_failure
+from imfuse.core.files import is_folder
 from imfuse.fusing.folder import Progress
 from imfuse.imaging import Pair, Range, inputs, match_folders, match_fused, parse_range
 from imfuse.imaging.inputs import MAX_PIXELS, PathLike, Stored
@@ -97,7 +98,9 @@ def score(
     84.333
     """
     given = dict(zip(_SIDES, (fused, infrared, visible), strict=True))
-    folders = [side for side, picture in given.items() if _is_folder(picture)]
+    folders = [
+        side for side, picture in given.items() if isinstance(picture, (str, os.PathLike)) and is_folder(picture)
+    ]
     if len(folders) == len(given):
         paths = [cast(PathLike, picture) for picture in given.values()]
         return score_folders(*paths, metrics=metrics, convention=convention, range=range, max_pixels=max_pixels)
@@ -295,16 +298,6 @@ def _score_file(
         return Failure(method, image, describe_failure(error, path))
 
 
-def describe_failure(error: Exception, path: Path) -> str:
-    """One line on why the picture at ``path`` has no scores."""
-    if isinstance(error, MetricError):
-        return f"{path}: {error}"
-    if isinstance(error, ImfuseError):
-        return str(error)
-    first = (str(error) or "no message").splitlines()[0]
-    return f"{path}: {type(error).__name__}: {first}; score this picture alone with --debug to see where"
-
-
 def _check_size(first: Stored, second: Stored) -> None:
     sizes = [f"{stored.pixels.shape[1]}x{stored.pixels.shape[0]}" for stored in (first, second)]
     if sizes[0] != sizes[1]:
@@ -330,7 +323,3 @@ def _named(fused: PathLike | Mapping[str, PathLike]) -> dict[str, Path]:
     if not fused:
         raise MetricError("no fused pictures are given to score")
     return {name: Path(path) for name, path in fused.items()}
-
-
-def _is_folder(picture: AnyPicture) -> bool:
-    return isinstance(picture, (str, os.PathLike)) and Path(picture).is_dir()

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from imfuse.core.errors import ModelError
+from imfuse.core.files import file_hash
 from imfuse.core.registry import get_spec
 from imfuse.core.spec import Value
-from imfuse.core.weights import file_hash, load_weights, read_header, save_weights
+from imfuse.core.weights import load_weights, read_header, save_weights
 from imfuse.fusing.fuser import Fuser
 from imfuse.inference.forms import fast_form
 from imfuse.models import FusionModel, create_model, model_class

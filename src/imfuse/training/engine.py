@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from imfuse.core.errors import RecipeError, WeightsError
+from imfuse.core.files import file_hash
 from imfuse.core.registry import get_spec
 from imfuse.core.version import VERSION
-from imfuse.core.weights import file_hash, load_weights, resolve_weights, save_weights
+from imfuse.core.weights import load_weights, resolve_weights, save_weights
 from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan
 from imfuse.data.pairs import (

@@ -9,7 +9,8 @@ import torch
 
 from imfuse.core.checkpoint import read_checkpoint
 from imfuse.core.errors import RecipeError, WeightsError
-from imfuse.core.weights import check_layout, file_hash
+from imfuse.core.files import file_hash
+from imfuse.core.weights import check_layout
 from imfuse.models._base import FusionModel
 
 DOWNLOAD = "download"

@@ -18,10 +18,11 @@ from imfuse.core.version import VERSION
 from imfuse.core.weights import model_of
 from imfuse.data.pairs import label_files, read_labels
 from imfuse.fusing.engine import Prepared
-from imfuse.fusing.folder import FINGERPRINT, Progress, file_digest, is_finished, make_output
+from imfuse.fusing.folder import FINGERPRINT, Progress, is_finished, make_output
 from imfuse.fusing.fuser import Fuser
 from imfuse.imaging import Pair, check_same_size, inputs, match_folders, quantise, write_image
 from imfuse.imaging.inputs import PathLike, Picture, read
+from imfuse.imaging.read import image_hash
 from imfuse.scenes.classes import PALETTE
 from imfuse.tasks.segment.scores import confusion_matrix
 
@@ -134,7 +135,7 @@ class Segmenter:
     def _write(self, pair: Pair, out: Path, overwrite: bool) -> Classes | None:
         """Segment and write a pair; None where that was done before."""
         targets = [out / kind / f"{pair.name}.png" for kind in ("labels", "overlay")]
-        fingerprint = self.fuser.fingerprint(file_digest(pair.infrared), file_digest(pair.visible), "classes")
+        fingerprint = self.fuser.fingerprint(image_hash(pair.infrared), image_hash(pair.visible), "classes")
         finished = not overwrite and [is_finished(target, fingerprint) for target in targets]
         if finished and all(finished):
             return None

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from imfuse.core.errors import (
+    ImageError,
+    ImfuseError,
+    MetricError,
+    ModelError,
+    PairError,
+    WeightsError,
+    describe_failure,
+    first_line,
+)
+from imfuse.core.files import file_hash, is_folder
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**20, 2**20 + 1])
+def test_hash_is_that_of_the_content(tmp_path: Path, size: int) -> None:
+    data = os.urandom(size)
+    (tmp_path / "file").write_bytes(data)
+    assert file_hash(tmp_path / "file") == file_hash(str(tmp_path / "file")) == hashlib.sha256(data).hexdigest()
+
+
+def test_a_file_that_changed_has_another_hash_whatever_its_time(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    before, status = file_hash(path), path.stat()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert file_hash(path) != before
+
+
+def test_no_file_no_hash(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        file_hash(tmp_path / "none")
+
+
+def test_folders_files_and_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert is_folder(tmp_path)
+    assert is_folder(str(tmp_path))
+    assert not is_folder(tmp_path / "file")
+    for path, reason in ((tmp_path / "none", "No such file"), ("nul\0", "null"), (tmp_path / "file" / "x", "file/x")):
+        with pytest.raises(ImageError, match=reason):
+            is_folder(path)
+
+
+@pytest.mark.parametrize("kind", [ImageError, PairError, ModelError, WeightsError, ImfuseError])
+def test_errors_of_ours_speak_for_themselves(kind: type[ImfuseError]) -> None:
+    assert describe_failure(kind("a.png: damaged", "use resize=True"), "b.png") == "a.png: damaged; use resize=True"
+
+
+def test_errors_of_metrics_get_the_file() -> None:
+    assert describe_failure(MetricError("too small for VIF"), Path("b.png")) == "b.png: too small for VIF"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("first\nsecond"), OSError(5, "first"), ValueError(""), MemoryError()])
+def test_defects_are_one_line_with_their_class(error: Exception) -> None:
+    text = describe_failure(error, "b.png")
+    assert text.startswith(f"b.png: {type(error).__name__}: ")
+    assert ("first" in text) == bool(str(error))
+    assert "second" not in text
+    assert text.endswith("try this one alone to see where")
+
+
+def test_first_line_of_nothing() -> None:
+    assert first_line(ValueError("\n")) == first_line(ValueError()) == "ValueError"
