@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from imfuse.core.errors import ImageError, PairError
 from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan
-from imfuse.imaging import luminance, match_folders, parse_range, read_image, recombine, to_unit
+from imfuse.imaging import check_same_size, luminance, match_folders, parse_range, read_image, recombine, to_unit
 from imfuse.scenes.render import render_scene
 
 FOLDERS = (("ir", "vi"), ("infrared", "visible"))
@@ -121,10 +121,9 @@ def load_pair(files: PairFiles, colour: bool = False) -> LoadedPair:
     if files.labels is not None:
         labels = read_labels(files.labels)
     for other, path in ((visible, files.visible), (labels, files.labels)):
-        if other is not None and other.shape[:2] != infrared.shape:
-            raise PairError(
-                f"{files.infrared} is {_size(infrared)} but {path} is {_size(other)}: a pair must be registered"
-            )
+        if other is not None and path is not None:
+            why = "a pair to train on must be registered, and its labels are of every pixel"
+            check_same_size(infrared.shape, other.shape, files.infrared, path, why)
     return LoadedPair(infrared, _gray(visible), labels, _colours(visible) if colour else None)
 
 

@@ -106,22 +106,39 @@ def match_fused(folder: str | os.PathLike[str], pairs: Sequence[Pair]) -> tuple[
 
 
 def check_same_size(
-    infrared_shape: Sequence[int],
-    visible_shape: Sequence[int],
-    infrared_name: str | os.PathLike[str] = "infrared",
-    visible_name: str | os.PathLike[str] = "visible",
+    first_shape: Sequence[int],
+    second_shape: Sequence[int],
+    first_name: str | os.PathLike[str] = "infrared",
+    second_name: str | os.PathLike[str] = "visible",
+    why: str | None = None,
 ) -> None:
     """Check that two pictures, given by shape (H, W, ...), have one height and width.
 
+    Args:
+        first_shape: (H, W) or (H, W, C) of one.
+        second_shape: the same of the other.
+        first_name: how the error calls the one, usually its file.
+        second_name: how it calls the other.
+        why: the reason that the error gives; by default that of a pair to fuse, with advice.
+
     Raises:
-        PairError: they differ; the message names both sizes and `--resize`.
+        PairError: they differ; the message names both sizes.
+
+    Example:
+        >>> check_same_size((480, 640), (480, 640, 3))
+        >>> check_same_size((3, 4), (6, 8), "a.png", "b.png", "frames of one video have one size")
+        Traceback (most recent call last):
+        imfuse.core.errors.PairError: a.png is 4x3 but b.png is 8x6 (width x height); frames of one video have one size
     """
-    if tuple(infrared_shape[:2]) == tuple(visible_shape[:2]):
+    if tuple(first_shape[:2]) == tuple(second_shape[:2]):
         return
-    sizes = [f"{shape[1]}x{shape[0]}" for shape in (infrared_shape, visible_shape)]
+    sizes = [f"{shape[1]}x{shape[0]}" for shape in (first_shape, second_shape)]
+    message = f"{one_line(first_name)} is {sizes[0]} but {one_line(second_name)} is {sizes[1]} (width x height)"
+    if why is not None:
+        raise PairError(f"{message}; {why}")
     raise PairError(
-        f"{one_line(infrared_name)} is {sizes[0]} but {one_line(visible_name)} is {sizes[1]} (width x height); "
-        "a registered pair has one size: register the pictures first, or use --resize if they show the same view"
+        f"{message}; a registered pair has one size: register the pictures first, or use --resize if they show the "
+        "same view"
     )
 
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from imfuse.core.errors import ImageError, MetricError, PairError, describe_failure
 from imfuse.core.files import is_folder
 from imfuse.fusing.folder import Progress
-from imfuse.imaging import Pair, Range, inputs, match_folders, match_fused, parse_range
+from imfuse.imaging import Pair, Range, check_same_size, inputs, match_folders, match_fused, parse_range
 from imfuse.imaging.inputs import MAX_PIXELS, PathLike, Stored
 from imfuse.imaging.inputs import Picture as AnyPicture
 from imfuse.metrics import METRICS, get_convention, get_definition, score_images
@@ -299,12 +299,8 @@ def _score_file(
 
 
 def _check_size(first: Stored, second: Stored) -> None:
-    sizes = [f"{stored.pixels.shape[1]}x{stored.pixels.shape[0]}" for stored in (first, second)]
-    if sizes[0] != sizes[1]:
-        raise PairError(
-            f"{first.name} is {sizes[0]} but {second.name} is {sizes[1]} (width x height); "
-            "metrics compare pixel with pixel, so a fused picture and its sources need one size"
-        )
+    why = "metrics compare pixel with pixel, so a fused picture and its sources need one size"
+    check_same_size(first.pixels.shape, second.pixels.shape, first.name, second.name, why)
 
 
 def _load(picture: AnyPicture, side: str, max_pixels: int) -> Stored:

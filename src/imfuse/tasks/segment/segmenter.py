@@ -155,7 +155,7 @@ class Segmenter:
     def _count(self, counts: Tensor, truth: Path, found: Classes | None, written: Path) -> None:
         known = read_labels(truth)
         classes = read_labels(written) if found is None else found
-        check_same_size(known.shape, classes.shape, str(truth), str(written))
+        check_same_size(known.shape, classes.shape, truth, written, "labels are of every pixel of the visible picture")
         counts += confusion_matrix(torch.from_numpy(known), torch.from_numpy(classes), self.classes)
 
 
