@@ -37,6 +37,7 @@ class Part:
         cut = image[top : top + height, left : left + width]
         if (height, width) == (self.size, self.size):
             return cut
+        # Pillow's filters, not those of imfuse.imaging.resize: the weights that ship have learnt from such crops.
         return np.asarray(Image.fromarray(cut).resize((self.size, self.size), resampling))
 
     def _arrange(self, cut: NDArray[np.generic]) -> NDArray:  # type: ignore[type-arg]

@@ -20,7 +20,7 @@ from imfuse.core.resolve import ResolvedModel
 from imfuse.core.spec import ModelSpec, option_text
 from imfuse.core.version import VERSION
 from imfuse.fusing.sizes import Fit, checked_fit, shrunk, truncated
-from imfuse.imaging import Range, check_same_size, luminance, parse_range, recombine, to_unit
+from imfuse.imaging import Range, check_same_size, luminance, parse_range, recombine, resize, to_unit
 from imfuse.imaging.inputs import MAX_PIXELS, Bits, Result, Stored
 from imfuse.inference.forms import fast_form
 from imfuse.ops.tiles import fuse_tiled, tile_side
@@ -115,7 +115,7 @@ class Engine:
             first, second = (shrunk(side.pixels, multiple, side.name) for side in (infrared, visible))
         ir, *ir_limits = to_unit(first, self.range, thermal=True, name=infrared.name)
         vi, *vi_limits = to_unit(second, self.visible_range, name=visible.name)
-        heat = _resized(ir if ir.ndim == 2 else luminance(ir), vi.shape[0], vi.shape[1])
+        heat = resize(ir if ir.ndim == 2 else luminance(ir), vi.shape[0], vi.shape[1])
         limits = (ir_limits[0], ir_limits[1]), (vi_limits[0], vi_limits[1])
         if vi.ndim == 2:
             return Prepared(heat, vi, None, limits, size)
@@ -183,15 +183,6 @@ class Engine:
         return ModelError(
             f"{name}: not enough memory for {width}x{height} pixels", "use smaller tiles, tile=256", "use device='cpu'"
         )
-
-
-def _resized(image: Float, height: int, width: int) -> Float:
-    if image.shape == (height, width):
-        return image
-    # Bilinear samples would skip pixels where the picture shrinks.
-    shrinks = image.shape[0] > height or image.shape[1] > width
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cast(Float, cv2.resize(image, (width, height), interpolation=how))
 
 
 def _checked_tile(spec: ModelSpec, tile: int | str) -> int | Literal["auto", "off"]:

@@ -32,12 +32,17 @@ def shrunk(pixels: npt.NDArray[Any], multiple: int, name: str) -> npt.NDArray[An
         return pixels
     if pixels.dtype != np.uint8 or not min(height, width):
         raise ImageError(f"{name}: --fit resize is of 8-bit pictures of at least {multiple}x{multiple} pixels")
-    return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+    return _bicubic(pixels, height, width)
 
 
 def truncated(unit: Float, height: int, width: int) -> Float:
     """Whole levels of 8 bits, cut off, and brought back to the size of the pair: (H, W) or (H, W, 3) in [0, 1]."""
     levels = (unit.clip(0, 1) * np.float32(255)).astype(np.uint8)
     if levels.shape[:2] != (height, width):
-        levels = np.asarray(Image.fromarray(levels).resize((width, height), Image.Resampling.BICUBIC))
+        levels = _bicubic(levels, height, width)
     return levels.astype(np.float32) / np.float32(255)
+
+
+def _bicubic(levels: npt.NDArray[Any], height: int, width: int) -> npt.NDArray[Any]:
+    # Pillow's filter, as those programs have it: that of imfuse.imaging.resize gives other levels.
+    return np.asarray(Image.fromarray(levels).resize((width, height), Image.Resampling.BICUBIC))

@@ -4,6 +4,7 @@ from imfuse.imaging.colour import is_gray, luminance, recombine, rgb_to_ycbcr, y
 from imfuse.imaging.pairs import EXTENSIONS, Pair, Pairing, check_same_size, match_folders, match_fused
 from imfuse.imaging.range import Range, parse_range, to_unit
 from imfuse.imaging.read import image_size, read_image
+from imfuse.imaging.resize import resize
 from imfuse.imaging.write import quantise, read_metadata, remove_leftovers, write_file, write_image
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "read_metadata",
     "recombine",
     "remove_leftovers",
+    "resize",
     "rgb_to_ycbcr",
     "to_unit",
     "write_file",

@@ -23,6 +23,7 @@ def wide_blur(image: Floats, sigma: float) -> Floats:
     height, width = image.shape[:2]
     factor = max(1, int(sigma / 3))
     size = (max(1, width // factor), max(1, height // factor))
+    # The interpolation is a part of the scene, whose pixels never change: imfuse.imaging.resize may choose another.
     small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.float32)
     small = blur(small, sigma / factor)
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)

@@ -12,14 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from imfuse.benchmark.results import Results
 from imfuse.core.errors import ImfuseError
-from imfuse.imaging import Range, parse_range
+from imfuse.imaging import Range, parse_range, resize
 from imfuse.imaging.inputs import MAX_PIXELS, read
 from imfuse.scoring.levels import FULL, to_levels
 
@@ -92,8 +91,7 @@ def _webp(levels: npt.NDArray[np.uint8], scale: float) -> bytes:
     scale = min(scale, _LARGEST_SIDE / max(levels.shape))
     small: Any = levels
     if scale < 1:
-        size = [max(1, round(side * scale)) for side in levels.shape[1::-1]]
-        small = cv2.resize(levels, size, interpolation=cv2.INTER_AREA)
+        small = resize(levels, *(max(1, round(side * scale)) for side in levels.shape[:2]))
     buffer = io.BytesIO()
     Image.fromarray(small).convert("RGB").save(buffer, "WEBP", quality=_QUALITY, method=2)
     return buffer.getvalue()
