@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from imfuse.benchmark.datasets import find_data
 from imfuse.benchmark.plan import Plan, make_plan
 from imfuse.benchmark.report import write_report
 from imfuse.benchmark.results import DataResults, Results
 from imfuse.benchmark.runner import environment, run_benchmark
+from imfuse.data.layouts import find_folders
 from imfuse.fusing.fuser import Fuser
 from imfuse.imaging import match_folders, write_image
 from imfuse.imaging.inputs import MAX_PIXELS, Stored
@@ -45,7 +45,7 @@ def bare(plan: Plan) -> None:
     fusers = [Fuser(entry.model, entry.weights) for entry in plan.models]
     scorer = Scorer.of(plan.metrics, plan.convention, plan.range, MAX_PIXELS)
     for name, folder in plan.data.items():
-        place = find_data(name, Path(str(folder)))
+        place = find_folders(Path(str(folder)), "test", name)
         for pair in match_folders(place.infrared, place.visible).pairs:
             sources = scorer.read_sources(pair)
             for fuser in fusers:

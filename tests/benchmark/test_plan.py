@@ -6,55 +6,9 @@ from typing import Any
 import pytest
 
 from imfuse import list_models
-from imfuse.benchmark.datasets import KNOWN, find_data
 from imfuse.benchmark.plan import ModelEntry, make_plan, named, read_settings
 from imfuse.core.errors import MetricError, PairError
 from imfuse.core.registry import get_spec
-
-
-def make(folder: Path, *places: str) -> Path:
-    for place in places:
-        (folder / place).mkdir(parents=True)
-    return folder
-
-
-@pytest.mark.parametrize(
-    ("name", "infrared", "visible", "title"),
-    [
-        ("tno", "ir", "vi", "TNO"),
-        ("tno", "Thermal", "Visual", "TNO"),
-        ("roadscene", "cropinfrared", "crop_LR_visible", "RoadScene"),
-        ("msrs", "test/ir", "test/vi", "MSRS"),
-        ("m3fd", "Ir", "Vis", "M3FD"),
-        ("M3FD", "M3FD_Fusion/Ir", "M3FD_Fusion/Vis", "M3FD"),
-        ("llvip", "infrared/test", "visible/test", "LLVIP"),
-        ("mri_ct", "CT", "MRI", "Harvard MRI-CT"),
-        ("mri_pet", "test/mri", "test/pet", "Harvard MRI-PET"),
-        ("mri_spect", "MRI", "SPECT", "Harvard MRI-SPECT"),
-        ("mine", "infrared", "visible", "mine"),
-    ],
-)
-def test_layouts(tmp_path: Path, name: str, infrared: str, visible: str, title: str) -> None:
-    # A part to train on, and folders of other things, are in the way.
-    make(tmp_path, infrared, visible, "train/ir", "train/vi", "labels", "crop_HR_visible")
-    found = find_data(name, tmp_path)
-    assert (found.title, found.infrared, found.visible) == (title, tmp_path / infrared, tmp_path / visible)
-
-
-def test_a_test_part_comes_first(tmp_path: Path) -> None:
-    assert find_data("x", make(tmp_path, "ir", "vi", "test/ir", "test/vi")).infrared == tmp_path / "test" / "ir"
-
-
-def test_no_layout(tmp_path: Path) -> None:
-    with pytest.raises(PairError, match="no layout"):
-        find_data("tno", make(tmp_path, "ir", "other"))
-    with pytest.raises(PairError, match="no such folder"):
-        find_data("tno", tmp_path / "no")
-
-
-def test_every_known_set_is_documented() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
-    assert all(f"`{name}`" in page for name in KNOWN)
 
 
 def test_model_words() -> None:

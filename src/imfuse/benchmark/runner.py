@@ -22,13 +22,13 @@ from typing import Any
 import cv2
 import torch
 
-from imfuse.benchmark.datasets import DataFolders, find_data
 from imfuse.benchmark.pair_worker import FusedPicture, Job, Outcome, PairWorker
 from imfuse.benchmark.plan import Plan
 from imfuse.benchmark.results import DataResults, Results
 from imfuse.core.errors import ImageError
 from imfuse.core.version import VERSION
 from imfuse.core.weights import read_header, resolve_weights
+from imfuse.data.layouts import DataFolders, find_folders
 from imfuse.fusing.folder import Progress
 from imfuse.imaging import Pairing, match_folders, match_fused, remove_leftovers
 from imfuse.imaging.inputs import MAX_PIXELS
@@ -112,7 +112,10 @@ def environment(device: str) -> dict[str, str]:
 
 def _load(plan: Plan, name: str) -> _Data:
     place = plan.data[name]
-    folders = find_data(name, place) if isinstance(place, Path) else DataFolders(name, place.infrared, place.visible)
+    if isinstance(place, Path):
+        folders = find_folders(place, "test", name)
+    else:
+        folders = DataFolders(name, place.infrared, place.visible)
     pairing = match_folders(folders.infrared, folders.visible)
     places = {method: plan.fused_folder(method, name) for method in plan.fused}
     matches = {method: match_fused(place, pairing.pairs) for method, place in places.items() if place is not None}

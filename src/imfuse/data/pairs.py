@@ -16,11 +16,10 @@ from torch.utils.data import Dataset
 from imfuse.core.errors import ImageError, PairError
 from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan
+from imfuse.data.layouts import find_folders, labels_beside
 from imfuse.imaging import check_same_size, luminance, match_folders, parse_range, read_image, recombine, to_unit
 from imfuse.scenes.render import render_scene
 
-FOLDERS = (("ir", "vi"), ("infrared", "visible"))
-LABELS = ("labels", "Segmentation_labels")
 Floats = NDArray[np.float32]
 Maps = Callable[[Tensor, Tensor], dict[str, Tensor]]
 UNLABELLED = 255
@@ -57,38 +56,39 @@ class LoadedPair:
 
 
 def find_pairs(folder: Path, visible: Path | None = None) -> list[PairFiles]:
-    """Pairs under ``folder/{ir,vi}``, ``folder/train/{ir,vi}`` (or infrared, visible), or of two given folders.
+    """Find the pairs to train on, and their labels.
 
-    Labels are taken from ``labels`` or ``Segmentation_labels`` beside them, by the name of the visible image.
-    Raises ``PairError`` that lists the names without a partner.
+    Labels are PNG files in ``labels`` or ``Segmentation_labels`` beside the images, named as the visible ones.
+
+    Args:
+        folder: a data set in one of the layouts of ``imfuse.data.layouts``, such as ``ir`` and ``vi``, directly or in
+            ``train``; or, with ``visible``, the folder of infrared images.
+        visible: the folder of visible images.
+
+    Returns:
+        The files of each pair, in natural order of their names (2 before 10).
+
+    Raises:
+        PairError: no layout is recognised, the folders do not belong together, or a file has no partner.
+
+    Example:
+        ```python
+        files = find_pairs(Path("data/msrs"))
+        files = find_pairs(Path("llvip/infrared/train"), Path("llvip/visible/train"))
+        ```
     """
+    infrared = folder
     if visible is None:
-        infrared, visible = _sides(folder)
-    else:
-        infrared = folder
+        folders = find_folders(folder, "train")
+        infrared, visible = folders.infrared, folders.visible
     pairing = match_folders(infrared, visible)
     if alone := [*pairing.unmatched_infrared, *pairing.unmatched_visible]:
         raise PairError(
             f"{infrared} and {visible}: no partner for {', '.join(alone[:8])} ({len(alone)} in all); remove them"
         )
-    labels = _labels(infrared.parent)
+    beside = labels_beside(infrared)
+    labels = label_files(beside) if beside else {}
     return [PairFiles(pair.name, pair.infrared, pair.visible, labels.get(pair.name)) for pair in pairing.pairs]
-
-
-def _sides(folder: Path) -> tuple[Path, Path]:
-    for parent in (folder, folder / "train"):
-        for infrared, visible in FOLDERS:
-            if (parent / infrared).is_dir() and (parent / visible).is_dir():
-                return parent / infrared, parent / visible
-    raise PairError(
-        f"{folder}: expected the folders ir and vi (or train/ir and train/vi) in it; "
-        "other folders are given with --infrared and --visible"
-    )
-
-
-def _labels(parent: Path) -> dict[str, Path]:
-    folder = next((parent / name for name in LABELS if (parent / name).is_dir()), None)
-    return label_files(folder) if folder else {}
 
 
 def label_files(folder: Path) -> dict[str, Path]:

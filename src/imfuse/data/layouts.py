@@ -1,0 +1,134 @@
+"""Where the pictures of a data set lie: the layouts that the field's sets are published in, recognised by folders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from imfuse.core.errors import PairError
+
+Sides = tuple[str, str]
+Part = Literal["train", "test"]
+
+# Infrared (or the side without colour), then visible. CT stands for the infrared picture beside MRI, since MRI has the
+# structure; beside PET and SPECT MRI does, since these two have the colours that are kept.
+_PLAIN: tuple[Sides, ...] = (("ir", "vi"), ("ir", "vis"), ("infrared", "visible"), ("thermal", "visible"))
+_MEDICAL: tuple[Sides, ...] = (("ct", "mri"), ("mri", "pet"), ("mri", "spect"))
+_LABELS = ("labels", "segmentation_labels")
+_LISTED = 8
+
+
+@dataclass(frozen=True)
+class KnownSet:
+    """A published data set: how it is called, and its folders besides the common ones; PART is train or test."""
+
+    title: str
+    sides: tuple[Sides, ...] = ()
+
+
+KNOWN: dict[str, KnownSet] = {
+    "tno": KnownSet("TNO", (("thermal", "visual"),)),
+    "roadscene": KnownSet("RoadScene", (("cropinfrared", "crop_lr_visible"),)),
+    "msrs": KnownSet("MSRS"),
+    "m3fd": KnownSet("M3FD", (("m3fd_fusion/ir", "m3fd_fusion/vis"),)),
+    "llvip": KnownSet("LLVIP", (("infrared/PART", "visible/PART"),)),
+    "nir_country": KnownSet("EPFL NIR country"),
+    "mri_ct": KnownSet("Harvard MRI-CT", (_MEDICAL[0],)),
+    "mri_pet": KnownSet("Harvard MRI-PET", (_MEDICAL[1],)),
+    "mri_spect": KnownSet("Harvard MRI-SPECT", (_MEDICAL[2],)),
+}
+"""Published sets, by the name that a benchmark gives them."""
+
+
+@dataclass(frozen=True)
+class DataFolders:
+    """The two folders of a data set, and its name in words."""
+
+    title: str
+    infrared: Path
+    visible: Path
+
+
+def find_folders(folder: Path, part: Part, name: str = "") -> DataFolders:
+    """Find the infrared and the visible folder of a data set, in its part for training or testing where it has one.
+
+    Training and benchmarks accept the same layouts; letter case of folders does not count.
+
+    Args:
+        folder: that of the data set.
+        part: the folder between that is looked into before the folder itself.
+        name: what the user calls the set; one of ``KNOWN`` has its own layout tried first.
+
+    Returns:
+        The folders, and the title of the set where it is known, else its name.
+
+    Raises:
+        PairError: there is no such folder, or none of the layouts in it; the message lists both.
+
+    Example:
+        >>> find_folders(Path("nowhere"), "test", "mine")
+        Traceback (most recent call last):
+        imfuse.core.errors.PairError: nowhere: no such folder, the folder of a data set is expected
+    """
+    if not folder.is_dir():
+        raise PairError(f"{folder}: no such folder, the folder of a data set is expected")
+    for title, infrared, visible in _candidates(part, name):
+        sides = _below(folder, infrared), _below(folder, visible)
+        if sides[0] is not None and sides[1] is not None:
+            return DataFolders(title, sides[0], sides[1])
+    raise PairError(
+        f"{folder}: no layout of a data set is recognised; expected the folders {_expected(part)}, directly or in "
+        f"{part}; there are {_content(folder)}",
+        "give the two folders as infrared=... and visible=...",
+        "name them in a file of settings, config=...",
+    )
+
+
+def labels_beside(infrared: Path) -> Path | None:
+    """The folder of labels beside the infrared one: ``labels`` or ``Segmentation_labels``."""
+    folders = (_below(infrared.parent, name) for name in _LABELS)
+    return next((folder for folder in folders if folder is not None), None)
+
+
+def _candidates(part: Part, name: str) -> Iterator[tuple[str, str, str]]:
+    """Title and sides, the most particular layout first."""
+    own = KNOWN.get(name.casefold())
+    sets = [own, *KNOWN.values()] if own else list(KNOWN.values())
+    # A layout that is one set's alone tells which set it is.
+    particular = [(own.title if own else known.title, sides) for known in sets for sides in known.sides]
+    common = [(own.title if own else name, sides) for sides in (*_PLAIN, *_MEDICAL)]
+    for layouts in (particular, common):
+        for start in (f"{part}/", ""):
+            for title, (infrared, visible) in layouts:
+                yield title, start + infrared.replace("PART", part), start + visible.replace("PART", part)
+
+
+def _expected(part: Part) -> str:
+    sides = dict.fromkeys((*_PLAIN, *_MEDICAL, *(sides for known in KNOWN.values() for sides in known.sides)))
+    words = [f"{infrared} and {visible}".replace("PART", part) for infrared, visible in sides]
+    return f"{', '.join(words[:-1])}, or {words[-1]}"
+
+
+def _content(folder: Path) -> str:
+    names = [path.name for path in _listed(folder) if path.is_dir()]
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more if names else "no folders in it"
+
+
+def _below(folder: Path, relative: str) -> Path | None:
+    """A folder below, without regard to letter case."""
+    for word in relative.split("/"):
+        children = [path for path in _listed(folder) if path.name.casefold() == word]
+        if not children or not children[0].is_dir():
+            return None
+        folder = children[0]
+    return folder
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise PairError(f"{folder}: cannot be read: {error.strerror or error}") from error
