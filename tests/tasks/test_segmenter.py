@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,9 @@ from imfuse.core.errors import ImageError, ModelError, PairError
 from imfuse.core.size_rule import SizeRule
 from imfuse.core.weights import save_weights
 from imfuse.data.pairs import read_labels
+from imfuse.fusing.engine import Prepared
+from imfuse.fusing.folder import FolderReport, Progress
+from imfuse.fusing.fuser import Fuser
 from imfuse.imaging import read_image, write_image
 from imfuse.models import create_model
 from imfuse.ops.padding import crop_to, pad_to
@@ -97,7 +103,7 @@ def test_overlay_paints_classes_and_leaves_the_background() -> None:
 def test_folders_are_written_scored_and_done_once(segmenter: Segmenter, folders: Path) -> None:
     (folders / "labels" / "2.png").unlink()
     report = segmenter.folder(folders / "ir", folders / "vi", folders / "out", labels=folders / "labels")
-    assert (report.written, report.skipped, report.failed, report.unlabelled) == (["0", "1", "2"], [], [], ["2"])
+    assert (report.written, report.skipped, report.failed, report.unlabelled) == (("0", "1", "2"), (), (), ("2",))
     wanted = torch.zeros(9, 9, dtype=torch.int64)
     for seed in range(3):
         scene = render_scene(64, 96, seed)
@@ -109,7 +115,7 @@ def test_folders_are_written_scored_and_done_once(segmenter: Segmenter, folders:
             wanted += confusion_matrix(torch.from_numpy(scene.labels), torch.from_numpy(classes), 9)
     assert torch.equal(report.counts, wanted)
     again = segmenter.folder(folders / "ir", folders / "vi", folders / "out", labels=folders / "labels")
-    assert (again.written, again.skipped) == ([], ["0", "1", "2"])
+    assert (again.written, again.skipped) == ((), ("0", "1", "2"))
     assert torch.equal(again.counts, wanted)
 
 
@@ -117,7 +123,7 @@ def test_files_of_others_and_broken_pairs_are_reported(segmenter: Segmenter, fol
     write_image(folders / "out" / "overlay" / "0.png", np.zeros((4, 4), np.uint8))
     (folders / "vi" / "1.png").write_bytes(b"no picture")
     report = segmenter.folder(folders / "ir", folders / "vi", folders / "out")
-    assert report.written == ["2"]
+    assert report.written == ("2",)
     assert [name for name, _ in report.failed] == ["0", "1"]
     assert "nothing in it says that imfuse made it" in report.failed[0][1]
     assert not (folders / "out" / "labels" / "0.png").exists()
@@ -129,6 +135,91 @@ def test_files_of_others_and_broken_pairs_are_reported(segmenter: Segmenter, fol
         segmenter.folder(folders / "ir", folders / "vi", folders / "out", labels=folders / "none")
 
 
+def test_a_defect_is_the_failure_of_its_pair(
+    segmenter: Segmenter, folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Segmenter.segment
+
+    def segment(self: Segmenter, pair: Prepared) -> np.ndarray:
+        if pair.infrared.shape == (8, 9):
+            raise KeyError("what")
+        return real(self, pair)
+
+    monkeypatch.setattr(Segmenter, "segment", segment)
+    for side in ("ir", "vi"):
+        write_image(folders / side / "1.png", np.full((8, 9), 90 if side == "ir" else 120, np.uint8))
+    report = segmenter.folder(folders / "ir", folders / "vi", folders / "out", labels=folders / "labels")
+    assert report.written == ("0", "2")
+    assert [name for name, _ in report.failed] == ["1"]
+    assert "KeyError" in report.failed[0][1]
+    assert report.counts.sum() == 2 * 64 * 96
+
+
+def test_unmatched_files_are_listed_and_steps_are_told(segmenter: Segmenter, folders: Path) -> None:
+    (folders / "ir" / "0.png").unlink()
+    (folders / "vi" / "2.png").unlink()
+    steps: list[Progress] = []
+    report = segmenter.folder(folders / "ir", folders / "vi", folders / "out", progress=steps.append)
+    assert isinstance(report, FolderReport)
+    assert (report.unmatched_infrared, report.unmatched_visible) == (("2.png",), ("0.png",))
+    assert steps == [Progress(0, 1), Progress(1, 1, "1", "written")]
+    assert report.seconds > 0
+    assert (report.unlabelled, report.counts) == ((), None)
+
+
+def test_half_a_result_is_completed(segmenter: Segmenter, folders: Path) -> None:
+    segmenter.folder(folders / "ir", folders / "vi", folders / "out")
+    painted = (folders / "out" / "overlay" / "1.png").read_bytes()
+    (folders / "out" / "overlay" / "1.png").write_bytes(painted[:-20])
+    report = segmenter.folder(folders / "ir", folders / "vi", folders / "out")
+    assert (report.written, report.skipped) == (("1",), ("0", "2"))
+    assert (folders / "out" / "overlay" / "1.png").read_bytes() == painted
+    report = segmenter.folder(folders / "ir", folders / "vi", folders / "out", overwrite=True, workers=1)
+    assert report.written == ("0", "1", "2")
+
+
+def test_nothing_that_is_read_is_replaced(segmenter: Segmenter, folders: Path) -> None:
+    sides, labels = (folders / "ir", folders / "vi"), folders / "labels"
+    before = {path: path.read_bytes() for path in folders.rglob("*.png")}
+    with pytest.raises(PairError, match="labels folder itself"):
+        segmenter.folder(*sides, folders, labels=labels, overwrite=True)
+    with pytest.raises(PairError, match="visible folder itself"):
+        segmenter.folder(folders / "ir", labels, folders, overwrite=True)
+    with pytest.raises(ImageError, match="one of the two pictures"):
+        segmenter.files(folders / "ir" / "0.png", labels / "0.png", folders, overwrite=True)
+    assert {path: path.read_bytes() for path in folders.rglob("*.png")} == before
+    assert not (folders / "overlay").exists()
+
+
+def test_reading_overlaps_the_network(segmenter: Segmenter, folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: dict[str, set[bool]] = {"prepare": set(), "run": set()}
+
+    def watched(name: str) -> Any:
+        real = getattr(Fuser, name)
+
+        def run(*arguments: Any) -> Any:
+            threads[name].add(threading.current_thread() is threading.main_thread())
+            return real(*arguments)
+
+        return run
+
+    for name in threads:
+        monkeypatch.setattr(Fuser, name, watched(name))
+    segmenter.folder(folders / "ir", folders / "vi", folders / "out")
+    assert threads == {"prepare": {False}, "run": {True}}
+
+
+def test_what_means_the_same_has_the_same_signature() -> None:
+    for name in ("files", "folder"):
+        of_fuser, of_segmenter = (inspect.signature(getattr(kind, name)).parameters for kind in (Fuser, Segmenter))
+        assert [str(of_segmenter[key]) for key in of_fuser] == [str(value) for value in of_fuser.values()]
+        assert of_segmenter.keys() - of_fuser.keys() == ({"labels"} if name == "folder" else set())
+
+
+def test_one_line_describes_a_segmenter(segmenter: Segmenter) -> None:
+    assert repr(segmenter) == f"Segmenter('psfusion_compact', classes=9, device='{segmenter.fuser.device}')"
+
+
 def test_command(weights: Path, folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sides = [str(folders / "ir"), str(folders / "vi")]
     options = ["-o", str(folders / "out"), "--weights", str(weights), "--model", "psfusion_compact"]
@@ -137,6 +228,20 @@ def test_command(weights: Path, folders: Path, capsys: pytest.CaptureFixture[str
     assert f"3 pairs segmented into {folders / 'out'}" in " ".join(said.split())
     assert all(name in said for name in CLASSES)
     assert "pixel accuracy 0." in said
+    (folders / "ir" / "0.png").rename(folders / "ir" / "extra.png")
+    (folders / "vi" / "1.png").write_bytes(b"")
+    assert main(["segment", *sides, *options, "--labels", str(folders / "labels"), "--workers", "1"]) == 1
+    out, err = capsys.readouterr()
+    assert "0 pairs segmented into" in " ".join(out.split())
+    assert "1 finished before, 1 failed" in " ".join(out.split())
+    lines = err.splitlines()
+    assert lines[:2] == [
+        "imfuse: 1 infrared picture without a partner: extra.png",
+        "imfuse: 1 visible picture without a partner: 0.png",
+    ]
+    assert lines[2].startswith("imfuse: failed: 1: ")
+    assert len(lines) == 3
+    (folders / "ir" / "extra.png").rename(folders / "ir" / "0.png")
     one = [f"{side}/0.png" for side in sides]
     assert main(["segment", *one, "-o", str(folders / "one"), "--weights", str(weights)]) == 0
     assert read_image(folders / "one" / "labels" / "0.png").shape == (64, 96)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from imfuse.core.errors import PairError
 from imfuse.core.files import is_folder
 
 if TYPE_CHECKING:
-    from imfuse.fusing.folder import Progress
+    from imfuse.fusing.folder import FolderReport, Progress
 
 LISTED = 5
 
@@ -57,6 +58,27 @@ def few(names: tuple[str, ...]) -> str:
     """The first names, and how many more there are."""
     rest = len(names) - LISTED
     return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def print_problems(report: FolderReport) -> None:
+    """A line on the standard error output for files without a partner, of each side, and for each pair that failed."""
+    for side, names in (("infrared", report.unmatched_infrared), ("visible", report.unmatched_visible)):
+        if names:
+            print(f"imfuse: {count(len(names), f'{side} picture')} without a partner: {few(names)}", file=sys.stderr)
+    for name, message in report.failed:
+        print(" ".join(f"imfuse: failed: {name}: {message}".split()), file=sys.stderr)
+
+
+def closing_line(report: FolderReport, done: str, output: Path) -> str:
+    """What became of the pairs of two folders, in a line; ``done`` is a word such as "fused"."""
+    parts = [f"{count(len(report.written), 'pair')} {done} into {output}"]
+    if report.written:
+        parts[0] += f" ({len(report.written) / report.seconds:.1f} pairs/s)"
+    if report.skipped:
+        parts.append(f"{len(report.skipped)} finished before")
+    if report.failed:
+        parts.append(f"{len(report.failed)} failed")
+    return ", ".join(parts)
 
 
 def are_folders(*paths: Path) -> bool:

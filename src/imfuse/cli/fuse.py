@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from imfuse.cli._terminal import are_folders, count, few, progress_bar
+from imfuse.cli._terminal import are_folders, closing_line, print_problems, progress_bar
 from imfuse.core.errors import ImfuseError, ModelError
 from imfuse.core.registry import DEFAULT_MODEL, get_spec
 from imfuse.core.weights import model_of
 
 if TYPE_CHECKING:
-    from imfuse.fusing.folder import FolderReport
     from imfuse.fusing.fuser import Fuser
 
 RANGES = "auto, full, percentile, minmax or LOW,HIGH"
@@ -117,25 +115,10 @@ def _fuse_files(fuser: Fuser, infrared: Path, visible: Path, output: Path | None
 def _fuse_folders(fuser: Fuser, infrared: Path, visible: Path, out: Path, *, overwrite: bool, workers: int) -> None:
     with progress_bar() as progress:
         report = fuser.folder(infrared, visible, out, overwrite=overwrite, progress=progress, workers=workers)
-    for side, names in (("infrared", report.unmatched_infrared), ("visible", report.unmatched_visible)):
-        if names:
-            print(f"imfuse: {count(len(names), f'{side} picture')} without a partner: {few(names)}", file=sys.stderr)
-    for name, message in report.failed:
-        print(" ".join(f"imfuse: failed: {name}: {message}".split()), file=sys.stderr)
-    print(_closing_line(report, out))
+    print_problems(report)
+    print(closing_line(report, "fused", out))
     if report.failed:
         raise typer.Exit(1)
-
-
-def _closing_line(report: FolderReport, out: Path) -> str:
-    parts = [f"{count(len(report.written), 'pair')} fused into {out}"]
-    if report.written:
-        parts[0] += f" ({len(report.written) / report.seconds:.1f} pairs/s)"
-    if report.skipped:
-        parts.append(f"{len(report.skipped)} finished before")
-    if report.failed:
-        parts.append(f"{len(report.failed)} failed")
-    return ", ".join(parts)
 
 
 def _parse_options(words: list[str]) -> dict[str, str]:

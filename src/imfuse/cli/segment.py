@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imfuse.cli._terminal import are_folders, count, few, progress_bar
+from imfuse.cli._terminal import are_folders, closing_line, count, few, print_problems, progress_bar
 from imfuse.core.errors import PairError
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from imfuse.tasks.segment.segmenter import SegmentationReport
 
 
 def segment(
@@ -38,6 +36,7 @@ def segment(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo finished results and replace other files.")
     ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Threads that read, and as many that write.")] = 2,
 ) -> None:
     """Write the class of every pixel (as in MSRS: car, person, bike ...) and a picture with the classes painted in."""
     folders = are_folders(infrared, visible)
@@ -52,24 +51,18 @@ def segment(
         print(f"{output / 'labels' / visible.stem}.png, {output / 'overlay' / visible.stem}.png{word}")
         return
     with progress_bar() as progress:
-        report = segmenter.folder(infrared, visible, output, labels=labels, overwrite=overwrite, progress=progress)
-    for name, message in report.failed:
-        print(" ".join(f"imfuse: failed: {name}: {message}".split()), file=sys.stderr)
+        report = segmenter.folder(
+            infrared, visible, output, labels=labels, overwrite=overwrite, progress=progress, workers=workers
+        )
+    print_problems(report)
     if report.unlabelled:
-        names = few(tuple(report.unlabelled))
+        names = few(report.unlabelled)
         print(f"imfuse: {count(len(report.unlabelled), 'pair')} without labels: {names}", file=sys.stderr)
-    print(_closing_line(report, output))
+    print(closing_line(report, "segmented", output))
     if report.counts is not None:
         _print_scores(report.counts)
     if report.failed:
         raise typer.Exit(1)
-
-
-def _closing_line(report: SegmentationReport, out: Path) -> str:
-    parts = [f"{count(len(report.written), 'pair')} segmented into {out}"]
-    parts += [f"{len(report.skipped)} finished before"] if report.skipped else []
-    parts += [f"{len(report.failed)} failed"] if report.failed else []
-    return ", ".join(parts)
 
 
 def _print_scores(counts: Tensor) -> None:

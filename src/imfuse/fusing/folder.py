@@ -1,36 +1,54 @@
-"""Files and folders of pairs: reading and writing overlap the network, finished results are recognised."""
+"""Files and folders of pairs: reading and writing overlap the network, finished results are recognised.
+
+What is made of a pair is a ``Task``: a fused picture here, classes in ``imfuse.tasks.segment``. All else is the same.
+"""
 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from imfuse.core.errors import ImageError, PairError, describe_failure
 from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Engine, Float, Prepared
-from imfuse.imaging import Pair, match_folders, read_metadata, remove_leftovers, write_image
+from imfuse.fusing.resume import FINGERPRINT, is_finished
+from imfuse.imaging import Pair, Pairing, match_folders, remove_leftovers, write_image
 from imfuse.imaging.inputs import Array, Stored, read
 from imfuse.imaging.read import image_hash
 
-FINGERPRINT = "imfuse:fingerprint"
-_PNG_START = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 AHEAD_PIXELS = 32_000_000
 
 Outcome = Literal["written", "skipped", "failed"]
+Computed = TypeVar("Computed")
 Item = TypeVar("Item")
-Made = TypeVar("Made")
+Mapped = TypeVar("Mapped")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a folder is: called once with ``outcome=None`` before the first pair, then after each pair."""
+    """How far a run over many pairs is; functions that take ``progress`` call it with one of these.
+
+    Args:
+        done: pairs that are done; 0 in the call before the first pair.
+        total: pairs in all.
+        name: the pair that was done last.
+        outcome: "written", "skipped" (finished by an earlier run) or "failed"; ``None`` before the first pair.
+
+    Example:
+        >>> def show(step: Progress) -> None:
+        ...     print(f"{step.done} of {step.total} {step.name} {step.outcome or ''}".rstrip())
+        >>> show(Progress(0, 42))
+        0 of 42
+        >>> show(Progress(1, 42, "01", "written"))
+        1 of 42 01 written
+    """
 
     done: int
     total: int
@@ -38,11 +56,24 @@ class Progress:
     outcome: Outcome | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class FolderReport:
-    """What became of the pairs of two folders, by name, and the files that found no partner.
+    """What became of the pairs of two folders, and the files that found no partner.
 
-    ``failed`` holds (name, message); ``seconds`` is the wall time.
+    A pair goes by its name, the stem of its visible file; each is in one of the first three, in natural order.
+
+    Args:
+        written: pairs whose results were made.
+        skipped: pairs whose results an earlier run with the same files and settings had made.
+        failed: pairs that could not be done, each with a line that says why.
+        unmatched_infrared: names of infrared files without a partner.
+        unmatched_visible: names of visible files without a partner.
+        seconds: wall time.
+
+    Example:
+        >>> report = FolderReport(written=("01", "02"), failed=(("03", "ir/03.png: the file is empty"),))
+        >>> dict(report.failed)
+        {'03': 'ir/03.png: the file is empty'}
     """
 
     written: tuple[str, ...] = ()
@@ -54,74 +85,159 @@ class FolderReport:
 
 
 @dataclass
-class _Job:
-    """A pair on its way; it carries its pictures only while a step needs them."""
+class PairJob(Generic[Computed]):
+    """A pair on its way to its results; it carries its pictures only while a step needs them."""
 
     pair: Pair
-    out: Path
+    targets: tuple[Path, ...]
     outcome: Outcome | None = None
     message: str = ""
     fingerprint: str = ""
     prepared: Prepared | None = field(default=None, repr=False)
-    fused: Float | None = field(default=None, repr=False)
+    computed: Computed | None = field(default=None, repr=False)
 
 
-def fuse_files(engine: Engine, infrared: Path, visible: Path, out: Path, *, overwrite: bool = False) -> bool:
+class Task(ABC, Generic[Computed]):
+    """What a run makes of each pair, in steps; ``compute`` runs in the caller's thread, the others beside it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def fingerprint(self, *digests: str) -> str:
+        """What tells this result from others; ``digests`` are those of the two files."""
+        return self.engine.fingerprint(*digests)
+
+    @abstractmethod
+    def compute(self, prepared: Prepared) -> Computed:
+        """The step that needs the device."""
+
+    @abstractmethod
+    def pictures(self, prepared: Prepared, computed: Computed) -> tuple[Array, ...]:
+        """Pixels of every file that is written."""
+
+    def metadata(self, prepared: Prepared) -> dict[str, str]:
+        """What the files say besides who made them and their fingerprint."""
+        return {}
+
+    def conclude(self, job: PairJob[Computed], pictures: tuple[Array, ...] | None) -> None:
+        """Called when the files of a pair are there; ``pictures`` are ``None`` where an earlier run wrote them."""
+
+
+class _Fusing(Task[Float]):
+    """One fused picture of each pair."""
+
+    def compute(self, prepared: Prepared) -> Float:
+        return self.engine.fuse_luminance(prepared)
+
+    def pictures(self, prepared: Prepared, computed: Float) -> tuple[Array, ...]:
+        return (self.engine.finish(prepared, computed).as_type(self.engine.bits or 8),)
+
+    def metadata(self, prepared: Prepared) -> dict[str, str]:
+        (ir_low, ir_high), (vi_low, vi_high) = prepared.limits
+        return {
+            "imfuse:infrared-range": f"{ir_low:g},{ir_high:g}",
+            "imfuse:visible-range": f"{vi_low:g},{vi_high:g}",
+        }
+
+
+def fuse_files(engine: Engine, infrared: Path, visible: Path, output: Path, *, overwrite: bool = False) -> bool:
     """See :meth:`imfuse.Fuser.files`."""
-    if any(_is_same(out, path) for path in (infrared, visible)):
-        raise ImageError(f"{out}: is one of the two pictures to fuse; choose another name (--output)")
-    job = _Job(Pair(visible.stem, infrared, visible), out)
-    _read(job, engine, overwrite)
-    if job.outcome == "skipped":
-        return False
-    _fuse(job, engine)
-    _write(job, engine)
-    return True
+    return run_pair(_Fusing(engine), Pair(visible.stem, infrared, visible), (output,), overwrite=overwrite)
 
 
 def fuse_pair(
-    engine: Engine, pair: Pair, out: Path, digests: tuple[str, str], load: Callable[[], tuple[Stored, Stored]]
+    engine: Engine, pair: Pair, output: Path, digests: tuple[str, str], load: Callable[[], tuple[Stored, Stored]]
 ) -> Array | None:
-    """Fuse a pair whose pictures others need as well; ``digests`` are those of its files, ``load`` gives the pictures.
+    """Fuse a pair whose pictures others need as well; ``digests`` are those of its files, ``load`` reads the pictures.
 
     Returns:
-        The pixels that were written, or None where ``out`` is already the result, so that nothing was done.
+        The pixels that were written, or None where ``output`` is already the result, so that nothing was done.
     """
-    job = _Job(pair, out, fingerprint=engine.fingerprint(*digests))
-    if is_finished(out, job.fingerprint):
+    task = _Fusing(engine)
+    job = PairJob[Float](pair, (output,), fingerprint=task.fingerprint(*digests))
+    if is_finished(output, job.fingerprint):
         return None
     job.prepared = engine.prepare(*load())
-    _fuse(job, engine)
-    return _write(job, engine)
+    _compute(job, task)
+    return _write(job, task)[0]
 
 
 def fuse_folder(
     engine: Engine,
     infrared: Path,
     visible: Path,
-    out: Path,
+    output: Path,
     *,
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
     workers: int = 2,
 ) -> FolderReport:
     """See :meth:`imfuse.Fuser.folder`."""
-    started = time.perf_counter()
+    sources = {"infrared": infrared, "visible": visible}
     pairing = match_folders(infrared, visible)
-    make_output(out, infrared, visible)
-    remove_leftovers(out)
+    return run_folder(
+        _Fusing(engine), pairing, output, sources, overwrite=overwrite, progress=progress, workers=workers
+    )
+
+
+def run_pair(task: Task[Computed], pair: Pair, targets: tuple[Path, ...], *, overwrite: bool = False) -> bool:
+    """Do one pair; whatever goes wrong is raised.
+
+    Returns:
+        False where all targets are already the results of these files and settings, so that nothing was done.
+    """
+    for target in targets:
+        if any(is_same(target, path) for path in (pair.infrared, pair.visible)):
+            raise ImageError(f"{target}: is one of the two pictures of the pair; choose another name (--output)")
+    job = PairJob[Computed](pair, targets)
+    _read(job, task, overwrite)
+    _compute(job, task)
+    _conclude(job, task)
+    return job.outcome == "written"
+
+
+def run_folder(
+    task: Task[Computed],
+    pairing: Pairing,
+    output: Path,
+    sources: Mapping[str, Path],
+    parts: Sequence[str] = ("",),
+    *,
+    overwrite: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    workers: int = 2,
+) -> FolderReport:
+    """Do every pair of two folders; a pair that fails, by whatever exception, is reported and the others continue.
+
+    Args:
+        task: what is made of a pair.
+        pairing: the pairs, and the files without a partner.
+        output: folder of the results.
+        sources: folders that no result may go into, by what they hold.
+        parts: folders below it, one for each picture that the task makes; "" is ``output`` itself.
+        overwrite: redo finished results and replace other files.
+        progress: called before the first pair and after each.
+        workers: threads that read ahead; as many write behind.
+
+    Raises:
+        PairError: results would go into one of the sources.
+        ImageError: a folder of results cannot be made.
+    """
+    started = time.perf_counter()
+    folders = [output / part for part in parts]
+    _make_folders([output, *folders], sources)
     total = len(pairing.pairs)
-    tell = progress or (lambda _: None)
-    tell(Progress(0, total))
-    jobs = (_Job(pair, out / f"{pair.name}.png") for pair in pairing.pairs)
-    finished: list[_Job] = []
-    for job in _stream(engine, jobs, overwrite, max(1, workers)):
-        finished.append(job)
-        tell(Progress(len(finished), total, job.pair.name, job.outcome))
+    report_progress = progress or (lambda _: None)
+    report_progress(Progress(0, total))
+    jobs = (PairJob[Computed](pair, tuple(folder / f"{pair.name}.png" for folder in folders)) for pair in pairing.pairs)
+    done: list[PairJob[Computed]] = []
+    for job in _stream(task, jobs, overwrite, max(1, workers)):
+        done.append(job)
+        report_progress(Progress(len(done), total, job.pair.name, job.outcome))
     return FolderReport(
-        written=tuple(job.pair.name for job in finished if job.outcome == "written"),
-        skipped=tuple(job.pair.name for job in finished if job.outcome == "skipped"),
-        failed=tuple((job.pair.name, job.message) for job in finished if job.outcome == "failed"),
+        written=tuple(job.pair.name for job in done if job.outcome == "written"),
+        skipped=tuple(job.pair.name for job in done if job.outcome == "skipped"),
+        failed=tuple((job.pair.name, job.message) for job in done if job.outcome == "failed"),
         unmatched_infrared=pairing.unmatched_infrared,
         unmatched_visible=pairing.unmatched_visible,
         seconds=time.perf_counter() - started,
@@ -136,7 +252,7 @@ class _Pace:
         # Nothing is known before the first picture is read, so begin as if they were large.
         self.largest = AHEAD_PIXELS
 
-    def see(self, prepared: Prepared | None, first: bool) -> None:
+    def observe(self, prepared: Prepared | None, first: bool) -> None:
         pixels = prepared.visible.size if prepared is not None else 1
         self.largest = pixels if first else max(self.largest, pixels)
 
@@ -144,34 +260,36 @@ class _Pace:
         return min(2 * self.workers, AHEAD_PIXELS // self.largest)
 
 
-def _stream(engine: Engine, jobs: Iterable[_Job], overwrite: bool, workers: int) -> Iterator[_Job]:
-    """Read ahead in threads, fuse here, write behind in threads."""
+def _stream(
+    task: Task[Computed], jobs: Iterable[PairJob[Computed]], overwrite: bool, workers: int
+) -> Iterator[PairJob[Computed]]:
+    """Read ahead in threads, compute here, write behind in threads."""
     pace = _Pace(workers)
 
-    def step(function: Callable[[_Job], object]) -> Callable[[_Job], _Job]:
+    def guarded(function: Callable[[PairJob[Computed]], object]) -> Callable[[PairJob[Computed]], PairJob[Computed]]:
         return lambda job: _guarded(function, job)
 
-    def watched(read_jobs: Iterator[_Job]) -> Iterator[_Job]:
+    def paced(read_jobs: Iterator[PairJob[Computed]]) -> Iterator[PairJob[Computed]]:
         for i, job in enumerate(read_jobs):
-            pace.see(job.prepared, first=i == 0)
+            pace.observe(job.prepared, first=i == 0)
             yield job
             del job
 
     with _threads(workers) as readers, _threads(workers) as writers:
-        reading = watched(_in_order(readers, step(lambda job: _read(job, engine, overwrite)), jobs, pace.depth))
-        fused = map(step(lambda job: _fuse(job, engine)), reading)
-        yield from _in_order(writers, step(lambda job: _write(job, engine)), fused, pace.depth, eager=True)
+        reading = paced(_in_order(readers, guarded(lambda job: _read(job, task, overwrite)), jobs, pace.depth))
+        computed = map(guarded(lambda job: _compute(job, task)), reading)
+        yield from _in_order(writers, guarded(lambda job: _conclude(job, task)), computed, pace.depth, eager=True)
 
 
 def _in_order(
     pool: ThreadPoolExecutor,
-    function: Callable[[Item], Made],
+    function: Callable[[Item], Mapped],
     items: Iterable[Item],
     depth: Callable[[], int],
     eager: bool = False,
-) -> Iterator[Made]:
-    """Map in threads, in order, with ``depth()`` items ahead; ``eager`` hands out what is done before it asks on."""
-    under_way: deque[Future[Made]] = deque()
+) -> Iterator[Mapped]:
+    """Map in threads, in order, with ``depth()`` items ahead; ``eager`` hands out what is done before it takes more."""
+    under_way: deque[Future[Mapped]] = deque()
     for item in items:
         under_way.append(pool.submit(function, item))
         del item
@@ -191,85 +309,74 @@ def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _guarded(function: Callable[[_Job], object], job: _Job) -> _Job:
-    """One step of a job that is still open; whatever goes wrong is the job's own failure."""
-    if job.outcome is None:
+def _guarded(function: Callable[[PairJob[Computed]], object], job: PairJob[Computed]) -> PairJob[Computed]:
+    """One step of a job that has not failed; whatever goes wrong is the job's own failure."""
+    if job.outcome != "failed":
         try:
             function(job)
         except Exception as error:
             job.outcome, job.message = "failed", describe_failure(error, job.pair.visible)
     if job.outcome is not None:
-        job.prepared = job.fused = None
+        job.prepared = job.computed = None
     return job
 
 
-def _read(job: _Job, engine: Engine, overwrite: bool) -> None:
-    job.fingerprint = engine.fingerprint(image_hash(job.pair.infrared), image_hash(job.pair.visible))
-    if not overwrite and is_finished(job.out, job.fingerprint):
-        job.outcome = "skipped"
-        return
-    job.prepared = engine.prepare(read(job.pair.infrared, engine.max_pixels), read(job.pair.visible, engine.max_pixels))
+def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None:
+    job.fingerprint = task.fingerprint(image_hash(job.pair.infrared), image_hash(job.pair.visible))
+    if not overwrite:
+        # All are looked at: a file of others in the place of one must stop the pair before anything is written.
+        finished = [is_finished(target, job.fingerprint) for target in job.targets]
+        if all(finished):
+            job.outcome = "skipped"
+            return
+    most = task.engine.max_pixels
+    job.prepared = task.engine.prepare(read(job.pair.infrared, most), read(job.pair.visible, most))
 
 
-def _fuse(job: _Job, engine: Engine) -> None:
+def _compute(job: PairJob[Computed], task: Task[Computed]) -> None:
+    if job.outcome is None:
+        assert job.prepared is not None
+        job.computed = task.compute(job.prepared)
+
+
+def _conclude(job: PairJob[Computed], task: Task[Computed]) -> None:
+    task.conclude(job, _write(job, task) if job.outcome is None else None)
+
+
+def _write(job: PairJob[Computed], task: Task[Computed]) -> tuple[Array, ...]:
     assert job.prepared is not None
-    job.fused = engine.fuse_luminance(job.prepared)
-
-
-def _write(job: _Job, engine: Engine) -> Array:
-    assert job.prepared is not None
-    assert job.fused is not None
-    pixels = engine.finish(job.prepared, job.fused).as_type(engine.bits or 8)
-    (ir_low, ir_high), (vi_low, vi_high) = job.prepared.limits
+    assert job.computed is not None
+    pictures = task.pictures(job.prepared, job.computed)
     metadata = {
-        "Software": f"imfuse {VERSION} ({engine.spec.name})",
-        "imfuse:infrared-range": f"{ir_low:g},{ir_high:g}",
-        "imfuse:visible-range": f"{vi_low:g},{vi_high:g}",
+        "Software": f"imfuse {VERSION} ({task.engine.spec.name})",
+        **task.metadata(job.prepared),
         FINGERPRINT: job.fingerprint,
     }
-    write_image(job.out, pixels, metadata=metadata)
+    for target, pixels in zip(job.targets, pictures, strict=True):
+        write_image(target, pixels, metadata=metadata)
     job.outcome = "written"
-    return pixels
+    return pictures
 
 
-def is_finished(out: Path, fingerprint: str) -> bool:
-    """Say whether ``out`` is this very result; ``ImageError`` where it is a file that imfuse did not make."""
-    if not out.is_file() or _is_broken(out):
-        return False
-    found = read_metadata(out).get(FINGERPRINT)
-    if found is None:
-        raise ImageError(
-            f"{out}: this file exists, and nothing in it says that imfuse made it; "
-            "choose another --output, or replace it with --overwrite"
-        )
-    return found == fingerprint
+def _make_folders(folders: Sequence[Path], sources: Mapping[str, Path]) -> None:
+    """Make the folders of results. Raises ``PairError`` where one is among the sources, or ``ImageError``."""
+    for folder in folders:
+        for name, source in sources.items():
+            if is_same(folder, source):
+                raise PairError(f"{folder}: is the {name} folder itself; choose another output folder (--output)")
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:
+            reason = "it is a file" if isinstance(error, FileExistsError) else getattr(error, "strerror", None) or error
+            raise ImageError(
+                f"{folder}: cannot make the output folder ({reason}); choose another one (--output)"
+            ) from error
+        remove_leftovers(folder)
 
 
-def _is_broken(out: Path) -> bool:
-    """An empty file, or a PNG without its end: what a system that went down in the middle may leave."""
-    try:
-        with out.open("rb") as stream:
-            start = stream.read(len(_PNG_START))
-            stream.seek(max(0, out.stat().st_size - len(_PNG_END)))
-            return not start or (start == _PNG_START and stream.read() != _PNG_END)
-    except OSError:
-        # Writing says in plain words what is wrong with this path.
-        return True
-
-
-def make_output(out: Path, infrared: Path, visible: Path) -> None:
-    """Make the folder of results. Raises ``PairError`` where it is one of the others, or ``ImageError``."""
-    for side, folder in (("infrared", infrared), ("visible", visible)):
-        if _is_same(out, folder):
-            raise PairError(f"{out}: is the {side} folder itself; choose another output folder (--output)")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        reason = "it is a file" if isinstance(error, FileExistsError) else getattr(error, "strerror", None) or error
-        raise ImageError(f"{out}: cannot make the output folder ({reason}); choose another one (--output)") from error
-
-
-def _is_same(first: Path, second: Path) -> bool:
+def is_same(first: Path, second: Path) -> bool:
+    """Whether two paths lead to one file or folder; never where one of them does not exist."""
     try:
         return first.samefile(second)
     except (OSError, ValueError):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,51 +12,65 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from imfuse.core.errors import ImageError, ImfuseError, ModelError, PairError
+from imfuse.core.errors import ModelError, PairError
 from imfuse.core.registry import get_spec, list_models
-from imfuse.core.version import VERSION
 from imfuse.core.weights import model_of
 from imfuse.data.pairs import label_files, read_labels
 from imfuse.fusing.engine import Prepared
-from imfuse.fusing.folder import FINGERPRINT, Progress, is_finished, make_output
+from imfuse.fusing.folder import FolderReport, PairJob, Progress, Task, run_folder, run_pair
 from imfuse.fusing.fuser import Fuser
-from imfuse.imaging import Pair, check_same_size, inputs, match_folders, quantise, write_image
-from imfuse.imaging.inputs import PathLike, Picture, read
-from imfuse.imaging.read import image_hash
+from imfuse.imaging import Pair, check_same_size, inputs, match_folders, quantise
+from imfuse.imaging.inputs import Array, PathLike, Picture
 from imfuse.scenes.classes import PALETTE
 from imfuse.tasks.segment.scores import confusion_matrix
 
 Classes = npt.NDArray[np.uint8]
 DEFAULT = "psfusion_compact"
 """The method that segments where none is named."""
+_LABELS, _OVERLAY = "labels", "overlay"
+"""Folders of the two files that are written for each pair."""
 
 
-@dataclass
-class SegmentationReport:
-    """What became of the pairs of two folders, by name.
+@dataclass(frozen=True)
+class SegmentationReport(FolderReport):
+    """What became of the pairs of two folders: a ``FolderReport``, and what true classes say of the result.
 
-    ``failed`` holds (name, message). ``counts`` is the confusion matrix over all pairs with labels, (classes, classes)
-    int64, true classes in rows; None where no labels were given.
+    Args:
+        unlabelled: pairs that are not in the folder of true classes; empty where none was given.
+        counts: confusion matrix over all pairs with true classes, (classes, classes) int64, true classes in rows;
+            ``None`` where none were given. ``imfuse.tasks.segment.scores`` computes scores of it.
+
+    Example:
+        >>> report = SegmentationReport(written=("01",), counts=torch.tensor([[3, 1], [0, 4]]))
+        >>> round(report.counts.diagonal().sum().item() / report.counts.sum().item(), 3)
+        0.875
     """
 
-    written: list[str] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    failed: list[tuple[str, str]] = field(default_factory=list)
-    unlabelled: list[str] = field(default_factory=list)
+    unlabelled: tuple[str, ...] = ()
     counts: Tensor | None = None
 
 
 class Segmenter:
     """A method that tells classes apart, ready to use on pictures of any kind, size and bit depth.
 
+    Classes are numbered as in the MSRS data set: ``imfuse.scenes.CLASSES`` has their names, ``PALETTE`` their colours.
+
     Args:
-        model: name of a method that segments; left out: the one that a file of weights is for, else the default one.
-        weights: as for :class:`~imfuse.Fuser`.
+        model: name of a method that segments; left out: the one that a file of weights is for, else psfusion_compact.
+        weights: name of shipped weights, path of a safetensors file, or ``None`` for random values (tests).
         settings: others of :class:`~imfuse.Fuser`, such as ``device`` and ``range``.
 
     Raises:
         ModelError: the method does not segment, or a setting cannot be used.
         WeightsError: the weights are missing or do not fit.
+
+    Example:
+        >>> import imfuse
+        >>> scene = imfuse.scenes.render_scene(64, 96)
+        >>> segmenter = Segmenter(device="cpu")
+        >>> classes = segmenter(scene.infrared, scene.visible)
+        >>> classes.shape, imfuse.scenes.CLASSES[classes[-1, 0]]
+        ((64, 96), 'background')
     """
 
     def __init__(self, model: str | None = None, weights: str | Path | None = "default", **settings: Any) -> None:
@@ -69,11 +83,23 @@ class Segmenter:
         if self.fuser.fit == "resize":
             raise ModelError("fit='resize' is of fused pictures; classes are found at full size")
 
-    def __call__(self, infrared: Picture, visible: Picture) -> Classes:
-        """Class number of every pixel of a registered pair, (H, W) uint8.
+    def __repr__(self) -> str:
+        return f"Segmenter({self.fuser.spec.name!r}, classes={self.classes}, device={str(self.fuser.device)!r})"
 
-        Names and colours are ``imfuse.scenes.CLASSES`` and ``PALETTE``, those of the MSRS data set. Takes one pair of
-        what :class:`~imfuse.Fuser` takes.
+    def __call__(self, infrared: Picture, visible: Picture) -> Classes:
+        """Segment a registered pair; each picture is a path, a NumPy array, a PIL image or a tensor.
+
+        Args:
+            infrared: one picture of those that :class:`~imfuse.Fuser` takes.
+            visible: the other.
+
+        Returns:
+            Class number of every pixel, (H, W) uint8.
+
+        Raises:
+            ImageError: a picture cannot be read or used.
+            PairError: the two differ in size and ``resize`` is off, or a batch of several is given.
+            ModelError: the memory does not suffice.
         """
         first = inputs.load(infrared, "infrared", self.fuser.max_pixels)
         second = inputs.load(visible, "visible", self.fuser.max_pixels)
@@ -86,83 +112,130 @@ class Segmenter:
         logits = self.fuser.run(pair, cast(Any, self.fuser.network).segment)
         return cast(Classes, logits[0].argmax(0).to(torch.uint8).numpy(force=True))
 
-    def files(self, infrared: PathLike, visible: PathLike, out: PathLike, *, overwrite: bool = False) -> bool:
-        """Write the classes of two files to ``out/labels/NAME.png`` and a picture of them to ``out/overlay/NAME.png``.
+    def files(self, infrared: PathLike, visible: PathLike, output: PathLike, *, overwrite: bool = False) -> bool:
+        """Segment two files into ``output/labels/NAME.png`` and, painted, ``output/overlay/NAME.png``.
+
+        Args:
+            infrared: the infrared file.
+            visible: the visible one; its stem is NAME.
+            output: folder of the results; made where it is missing.
+            overwrite: redo finished results and replace other files.
 
         Returns:
-            False where both are already the result of these files and settings, so that nothing was done.
+            False where both are already the results of these files and settings, so that nothing was done.
+
+        Raises:
+            ImageError: a file cannot be read or written, or a file in the way was not made by imfuse and ``overwrite``
+                is off.
+            PairError: the two differ in size and ``resize`` is off.
         """
-        visible = Path(visible)
-        return self._write(Pair(visible.stem, Path(infrared), visible), Path(out), overwrite) is not None
+        pair = Pair(Path(visible).stem, Path(infrared), Path(visible))
+        targets = tuple(Path(output) / part / f"{pair.name}.png" for part in (_LABELS, _OVERLAY))
+        return run_pair(_Segmenting(self), pair, targets, overwrite=overwrite)
 
     def folder(
         self,
         infrared: PathLike,
         visible: PathLike,
-        out: PathLike,
+        output: PathLike,
         *,
         labels: PathLike | None = None,
         overwrite: bool = False,
         progress: Callable[[Progress], None] | None = None,
+        workers: int = 2,
     ) -> SegmentationReport:
-        """The same for two folders, paired by name; a pair that fails is reported and the others go on.
+        """Segment two folders, paired by name, as ``files`` does.
 
-        ``labels`` is a folder of true classes, PNG files named as the pairs (gray, 255 where nothing is known).
+        Results that an earlier run with the same files and settings left are skipped unless ``overwrite``. A pair that
+        fails is reported and the others continue.
+
+        Args:
+            infrared: folder of infrared pictures.
+            visible: folder of visible pictures.
+            output: folder of the results.
+            labels: folder of true classes, PNG files named as the visible ones (gray, 255 where nothing is known).
+            overwrite: redo finished results and replace other files.
+            progress: called before the first pair and after each.
+            workers: threads that read ahead, and as many that write, while the network runs in this one.
+
+        Returns:
+            What became of each pair, and the confusion matrix where ``labels`` are given.
+
+        Raises:
+            PairError: the folders do not belong together, results would go into one of them, or there are no labels.
+            ImageError: a folder of results cannot be made.
         """
-        infrared, visible, out = Path(infrared), Path(visible), Path(out)
-        pairs = match_folders(infrared, visible).pairs
-        truths = {} if labels is None else label_files(Path(labels))
-        if labels is not None and not truths:
-            raise PairError(f"{labels}: no labels there; PNG files of class numbers, named as the pairs, are expected")
-        make_output(out, infrared, visible)
-        report = SegmentationReport()
+        sources = {"infrared": Path(infrared), "visible": Path(visible)}
+        truths: dict[str, Path] = {}
         if labels is not None:
-            report.counts = torch.zeros(self.classes, self.classes, dtype=torch.int64)
-            report.unlabelled = [pair.name for pair in pairs if pair.name not in truths]
-        tell = progress or (lambda _: None)
-        tell(Progress(0, len(pairs)))
-        for done, pair in enumerate(pairs, 1):
-            try:
-                found = self._write(pair, out, overwrite)
-                (report.skipped if found is None else report.written).append(pair.name)
-                if report.counts is not None and pair.name in truths:
-                    self._count(report.counts, truths[pair.name], found, out / "labels" / f"{pair.name}.png")
-            except ImfuseError as error:
-                report.failed.append((pair.name, str(error)))
-            tell(Progress(done, len(pairs), pair.name))
-        return report
+            sources["labels"] = Path(labels)
+            truths = label_files(Path(labels))
+            if not truths:
+                raise PairError(
+                    f"{labels}: no labels there; PNG files of class numbers, named as the pairs, are expected"
+                )
+        pairing, task = match_folders(infrared, visible), _Segmenting(self, truths)
+        settings: dict[str, Any] = {"overwrite": overwrite, "progress": progress, "workers": workers}
+        report = run_folder(task, pairing, Path(output), sources, (_LABELS, _OVERLAY), **settings)
+        if labels is None:
+            return SegmentationReport(**vars(report))
+        unlabelled = tuple(pair.name for pair in pairing.pairs if pair.name not in truths)
+        return SegmentationReport(**vars(report), unlabelled=unlabelled, counts=task.counts())
 
-    def _write(self, pair: Pair, out: Path, overwrite: bool) -> Classes | None:
-        """Segment and write a pair; None where that was done before."""
-        targets = [out / kind / f"{pair.name}.png" for kind in ("labels", "overlay")]
-        fingerprint = self.fuser.fingerprint(image_hash(pair.infrared), image_hash(pair.visible), "classes")
-        finished = not overwrite and [is_finished(target, fingerprint) for target in targets]
-        if finished and all(finished):
-            return None
-        stored = read(pair.visible, self.fuser.max_pixels)
-        prepared = self.fuser.prepare(read(pair.infrared, self.fuser.max_pixels), stored)
-        classes = self.segment(prepared)
-        metadata = {"Software": f"imfuse {VERSION} ({self.fuser.spec.name})", FINGERPRINT: fingerprint}
+
+class _Segmenting(Task[Classes]):
+    """Two pictures of each pair, its class numbers and its overlay; and a confusion matrix of those with true classes.
+
+    ``truths`` are the files of true classes by the names of the pairs.
+    """
+
+    def __init__(self, segmenter: Segmenter, truths: Mapping[str, Path] | None = None) -> None:
+        super().__init__(segmenter.fuser)
+        self.segmenter, self.truths = segmenter, truths or {}
+        # One for each pair: threads must not add to the same one.
+        self._counts: dict[str, Tensor] = {}
+
+    def fingerprint(self, *digests: str) -> str:
+        return super().fingerprint(*digests, "classes")
+
+    def compute(self, prepared: Prepared) -> Classes:
+        return self.segmenter.segment(prepared)
+
+    def pictures(self, prepared: Prepared, computed: Classes) -> tuple[Array, ...]:
         visible = prepared.visible if prepared.colours is None else prepared.colours
-        for target, pixels in zip(targets, (classes, overlay(visible, classes)), strict=True):
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise ImageError(f"{target.parent}: cannot make the folder ({error.strerror}); see --output") from None
-            write_image(target, pixels, metadata=metadata)
-        return classes
+        return computed, overlay(visible, computed)
 
-    def _count(self, counts: Tensor, truth: Path, found: Classes | None, written: Path) -> None:
-        known = read_labels(truth)
-        classes = read_labels(written) if found is None else found
-        check_same_size(known.shape, classes.shape, truth, written, "labels are of every pixel of the visible picture")
-        counts += confusion_matrix(torch.from_numpy(known), torch.from_numpy(classes), self.classes)
+    def conclude(self, job: PairJob[Classes], pictures: tuple[Array, ...] | None) -> None:
+        truth = self.truths.get(job.pair.name)
+        if truth is None:
+            return
+        labels = read_labels(truth)
+        classes = read_labels(job.targets[0]) if pictures is None else pictures[0]
+        why = "labels are of every pixel of the visible picture"
+        check_same_size(labels.shape, classes.shape, truth, job.targets[0], why)
+        known, predicted = torch.from_numpy(labels), torch.from_numpy(classes)
+        self._counts[job.pair.name] = confusion_matrix(known, predicted, self.segmenter.classes)
+
+    def counts(self) -> Tensor:
+        """Confusion matrix over all pairs."""
+        size = self.segmenter.classes
+        return sum(self._counts.values(), start=torch.zeros(size, size, dtype=torch.int64))
 
 
 def overlay(visible: npt.NDArray[Any], classes: Classes, strength: float = 0.6) -> npt.NDArray[np.uint8]:
-    """A picture with its classes painted over it in the colours of ``imfuse.scenes.PALETTE``, (H, W, 3) uint8.
+    """Paint classes over a picture, in the colours of ``imfuse.scenes.PALETTE``.
 
-    ``visible`` is (H, W) or (H, W, 3), floating in [0, 1]. Class 0 stays as it is; of others ``strength`` is paint.
+    Args:
+        visible: (H, W) or (H, W, 3), floating in [0, 1].
+        classes: class numbers, (H, W); where it is 0 the picture stays as it is.
+        strength: share of the paint elsewhere, from 0 to 1.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Example:
+        >>> overlay(np.full((1, 2), 0.5, np.float32), np.array([[0, 1]], np.uint8)).tolist()
+        [[[128, 128, 128], [89, 51, 128]]]
     """
     colours = np.repeat(visible[..., None], 3, axis=2) if visible.ndim == 2 else visible
     painted = colours * (1 - strength) + PALETTE[classes] / np.float32(255) * strength
