@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from imfuse.benchmark.datasets import KNOWN
 from imfuse.benchmark.plan import make_plan
 from imfuse.benchmark.published import get_published, list_published
 from imfuse.benchmark.reproduce import lines_of, markdown, notes_of
 from imfuse.benchmark.runner import run_benchmark
 from imfuse.cli.main import main
 from imfuse.core.errors import MetricError
+from imfuse.data.layouts import KNOWN
 from imfuse.metrics import get_definition
 
 

@@ -217,7 +217,9 @@ def test_what_means_the_same_has_the_same_signature() -> None:
 
 
 def test_one_line_describes_a_segmenter(segmenter: Segmenter) -> None:
-    assert repr(segmenter) == f"Segmenter('psfusion_compact', classes=9, device='{segmenter.fuser.device}')"
+    device = segmenter.fuser.device
+    expected = f"Segmenter('psfusion_compact', weights='some.safetensors', device='{device}', dtype='float32')"
+    assert repr(segmenter) == expected
 
 
 def test_command(weights: Path, folders: Path, capsys: pytest.CaptureFixture[str]) -> None:

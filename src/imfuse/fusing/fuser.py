@@ -139,7 +139,13 @@ class Fuser(Engine):
         return cast("npt.NDArray[Any] | Image.Image | Tensor", second.give_back(results, self.bits))
 
     def files(self, infrared: PathLike, visible: PathLike, output: PathLike, *, overwrite: bool = False) -> bool:
-        """Fuse two files into a third; the extension of ``output`` decides its format.
+        """Fuse two files into a third.
+
+        Args:
+            infrared: the infrared file.
+            visible: the visible one.
+            output: the result; its extension decides the format. A folder is made where it is missing.
+            overwrite: redo a finished result and replace other files.
 
         Returns:
             False where ``output`` is already the result of these files and settings, so that nothing was done.
@@ -148,6 +154,12 @@ class Fuser(Engine):
             ImageError: a file cannot be read or written, or ``output`` is one of the two, or a file that imfuse did not
                 make and ``overwrite`` is off.
             PairError: the two differ in size and ``resize`` is off.
+            ModelError: the memory does not suffice.
+
+        Example:
+            ```python
+            fuser.files("ir.png", "vis.png", "fused.png")
+            ```
         """
         return folders.fuse_files(self, Path(infrared), Path(visible), Path(output), overwrite=overwrite)
 
@@ -164,12 +176,28 @@ class Fuser(Engine):
         """Fuse two folders, paired by name, into ``output``/<visible stem>.png.
 
         Results that an earlier run with the same files and settings left are skipped unless ``overwrite``. A pair that
-        fails is reported and the others go on. ``workers`` threads read ahead and as many write, while the network
-        runs in this one; a few pairs are in memory at a time. ``progress`` is called after each pair.
+        fails is reported and the others continue. A few pairs are in memory at a time.
+
+        Args:
+            infrared: folder of infrared pictures.
+            visible: folder of visible pictures.
+            output: folder of the results; made where it is missing.
+            overwrite: redo finished results and replace other files.
+            progress: called before the first pair and after each.
+            workers: threads that read ahead, and as many that write, while the network runs in this one.
+
+        Returns:
+            What became of each pair, and the files without a partner.
 
         Raises:
             PairError: the folders do not belong together, or ``output`` is one of them.
             ImageError: ``output`` cannot be made.
+
+        Example:
+            ```python
+            report = fuser.folder("infrared/", "visible/", "fused/")
+            print(len(report.written), report.failed, report.unmatched_infrared)
+            ```
         """
         return folders.fuse_folder(
             self, Path(infrared), Path(visible), Path(output), overwrite=overwrite, progress=progress, workers=workers

@@ -68,6 +68,8 @@ class Segmenter:
         >>> import imfuse
         >>> scene = imfuse.scenes.render_scene(64, 96)
         >>> segmenter = Segmenter(device="cpu")
+        >>> segmenter
+        Segmenter('psfusion_compact', weights='psfusion_compact.safetensors', device='cpu', dtype='float32')
         >>> classes = segmenter(scene.infrared, scene.visible)
         >>> classes.shape, imfuse.scenes.CLASSES[classes[-1, 0]]
         ((64, 96), 'background')
@@ -84,7 +86,7 @@ class Segmenter:
             raise ModelError("fit='resize' is of fused pictures; classes are found at full size")
 
     def __repr__(self) -> str:
-        return f"Segmenter({self.fuser.spec.name!r}, classes={self.classes}, device={str(self.fuser.device)!r})"
+        return f"{type(self).__name__}{repr(self.fuser).removeprefix(type(self.fuser).__name__)}"
 
     def __call__(self, infrared: Picture, visible: Picture) -> Classes:
         """Segment a registered pair; each picture is a path, a NumPy array, a PIL image or a tensor.
@@ -128,6 +130,12 @@ class Segmenter:
             ImageError: a file cannot be read or written, or a file in the way was not made by imfuse and ``overwrite``
                 is off.
             PairError: the two differ in size and ``resize`` is off.
+            ModelError: the memory does not suffice.
+
+        Example:
+            ```python
+            segmenter.files("ir.png", "vis.png", "segmented/")
+            ```
         """
         pair = Pair(Path(visible).stem, Path(infrared), Path(visible))
         targets = tuple(Path(output) / part / f"{pair.name}.png" for part in (_LABELS, _OVERLAY))
@@ -164,6 +172,14 @@ class Segmenter:
         Raises:
             PairError: the folders do not belong together, results would go into one of them, or there are no labels.
             ImageError: a folder of results cannot be made.
+
+        Example:
+            ```python
+            from imfuse.tasks.segment import mean_iou
+
+            report = segmenter.folder("infrared/", "visible/", "segmented/", labels="truth/")
+            print(report.failed, mean_iou(report.counts))
+            ```
         """
         sources = {"infrared": Path(infrared), "visible": Path(visible)}
         truths: dict[str, Path] = {}
