@@ -24,7 +24,7 @@ def _checked(rgb: npt.NDArray[Any]) -> Float:
 
 
 def luminance(rgb: npt.NDArray[Any]) -> Float:
-    """Return Y = 0.299 R + 0.587 G + 0.114 B.
+    """Luminance of a colour picture, Y = 0.299 R + 0.587 G + 0.114 B.
 
     Args:
         rgb: (H, W, 3) in [0, 1].
@@ -34,6 +34,13 @@ def luminance(rgb: npt.NDArray[Any]) -> Float:
 
     Raises:
         ImageError: the array is not (H, W, 3).
+
+    Source:
+        ITU-R BT.601-7, section 2.5.1.
+
+    Example:
+        >>> luminance(np.float32([[[1, 0, 0], [1, 1, 1]]])).round(3)
+        array([[0.299, 1.   ]], dtype=float32)
     """
     return np.asarray(_checked(rgb) @ _WEIGHTS, np.float32)
 
@@ -49,6 +56,13 @@ def rgb_to_ycbcr(rgb: npt.NDArray[Any]) -> tuple[Float, Float, Float]:
 
     Raises:
         ImageError: the array is not (H, W, 3).
+
+    Source:
+        ITU-R BT.601-7, section 2.5: the colour-difference signals at full range.
+
+    Example:
+        >>> [plane.item() for plane in rgb_to_ycbcr(np.float32([[[0, 0, 1]]]))][1]
+        0.5
     """
     colours = _checked(rgb)
     y = luminance(colours)
@@ -58,10 +72,10 @@ def rgb_to_ycbcr(rgb: npt.NDArray[Any]) -> tuple[Float, Float, Float]:
 
 
 def ycbcr_to_rgb(y: npt.NDArray[Any], cb: npt.NDArray[Any], cr: npt.NDArray[Any]) -> Float:
-    """Join luminance and chroma; the inverse of `rgb_to_ycbcr`.
+    """Join luminance and chroma, the inverse of `rgb_to_ycbcr`.
 
     Args:
-        y: (H, W), luminance.
+        y: (H, W), luminance in [0, 1].
         cb: (H, W), centred on 0.
         cr: (H, W), centred on 0.
 
@@ -70,6 +84,14 @@ def ycbcr_to_rgb(y: npt.NDArray[Any], cb: npt.NDArray[Any], cr: npt.NDArray[Any]
 
     Raises:
         ImageError: the three shapes differ or are not (H, W).
+
+    Source:
+        ITU-R BT.601-7, section 2.5, solved for R, G and B.
+
+    Example:
+        >>> rgb = np.float32([[[0.25, 0.5, 1]]])
+        >>> np.allclose(ycbcr_to_rgb(*rgb_to_ycbcr(rgb)), rgb, atol=1e-6)
+        True
     """
     if y.ndim != 2 or not y.shape == cb.shape == cr.shape:
         raise ImageError(f"three (H, W) arrays of one size are expected, found {y.shape}, {cb.shape}, {cr.shape}")
@@ -96,6 +118,10 @@ def recombine(fused_luminance: npt.NDArray[Any], visible_rgb: npt.NDArray[Any]) 
 
     Raises:
         ImageError: the shapes do not belong together.
+
+    Example:
+        >>> recombine(np.float32([[0.5]]), np.float32([[[0.25, 0.25, 0.25]]]))
+        array([[[0.5, 0.5, 0.5]]], dtype=float32)
     """
     colours = _checked(visible_rgb)
     if fused_luminance.shape != colours.shape[:2]:
@@ -113,6 +139,14 @@ def is_gray(pixels: npt.NDArray[Any], *, equal_channels: bool = False) -> bool:
     Args:
         pixels: (H, W) or (H, W, 3), any type.
         equal_channels: count (H, W, 3) as gray when the three channels are exactly equal.
+
+    Returns:
+        True for (H, W), and for three equal channels where that counts.
+
+    Example:
+        >>> white = np.ones((2, 2, 3))
+        >>> is_gray(white), is_gray(white, equal_channels=True)
+        (False, True)
     """
     if pixels.ndim == 2:
         return True

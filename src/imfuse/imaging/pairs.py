@@ -28,7 +28,17 @@ _LISTED = 4
 
 @dataclass(frozen=True)
 class Pair:
-    """Two files that show one scene; `name` is the stem of the visible file."""
+    """Two files that show one scene.
+
+    Args:
+        name: what the pair is called: the stem of the visible file.
+        infrared: the infrared file.
+        visible: the visible file.
+
+    Example:
+        >>> Pair("07", Path("ir/07.png"), Path("vis/07.jpg")).name
+        '07'
+    """
 
     name: str
     infrared: Path
@@ -37,7 +47,17 @@ class Pair:
 
 @dataclass(frozen=True)
 class Pairing:
-    """The pairs of two folders in natural order (2 before 10), and the file names that found no partner."""
+    """The pairs of two folders, and the files that found no partner.
+
+    Args:
+        pairs: in natural order of their names (2 before 10).
+        unmatched_infrared: names of infrared files without a partner.
+        unmatched_visible: names of visible files without a partner.
+
+    Example:
+        >>> len(Pairing((), ("1.png", "2.png"), ()).unmatched_infrared)
+        2
+    """
 
     pairs: tuple[Pair, ...]
     unmatched_infrared: tuple[str, ...]
@@ -51,9 +71,22 @@ def match_folders(infrared: str | os.PathLike[str], visible: str | os.PathLike[s
     either end: `IR1.png` and `VIS1.jpg`, `07_ir.png` and `07_vis.png`, `x-thermal.tif` and `x-rgb.png`. Hidden files,
     subfolders and files without an image extension are ignored.
 
+    Args:
+        infrared: the folder of infrared pictures.
+        visible: the folder of visible pictures.
+
+    Returns:
+        The pairs, at least one, and the names of files without a partner.
+
     Raises:
         PairError: a folder is missing, unreadable or without pictures; both are the same folder or hold the same
             pictures; the folders look swapped; two files of one folder fit the same name; nothing matches.
+
+    Example:
+        ```python
+        for pair in match_folders("infrared/", "visible/").pairs:
+            print(pair.name, pair.infrared, pair.visible)
+        ```
     """
     folders = Path(infrared), Path(visible)
     files = _pictures(folders[0], "infrared"), _pictures(folders[1], "visible")
@@ -90,6 +123,12 @@ def match_fused(folder: str | os.PathLike[str], pairs: Sequence[Pair]) -> tuple[
 
     Raises:
         PairError: the folder is missing, unreadable or without pictures; two files fit one pair; none fits any.
+
+    Example:
+        ```python
+        pairing = match_folders("infrared/", "visible/")
+        files, left = match_fused("fused/", pairing.pairs)
+        ```
     """
     files = left = _pictures(Path(folder), "fused")
     found: dict[str, Path] = {}
@@ -112,13 +151,13 @@ def check_same_size(
     second_name: str | os.PathLike[str] = "visible",
     why: str | None = None,
 ) -> None:
-    """Check that two pictures, given by shape (H, W, ...), have one height and width.
+    """Check that two pictures have one height and width.
 
     Args:
         first_shape: (H, W) or (H, W, C) of one.
         second_shape: the same of the other.
-        first_name: how the error calls the one, usually its file.
-        second_name: how it calls the other.
+        first_name: what the error calls the one, usually its file.
+        second_name: what it calls the other.
         why: the reason that the error gives; by default that of a pair to fuse, with advice.
 
     Raises:

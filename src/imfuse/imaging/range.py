@@ -20,15 +20,19 @@ _PERCENTILES = (0.5, 99.5)
 
 @dataclass(frozen=True)
 class Range:
-    """A rule for what becomes 0 and what becomes 1.
+    """A rule for what becomes 0 and what becomes 1; `to_unit` explains the kinds.
 
-    Attributes:
+    Args:
         kind: "auto", "full", "percentile", "minmax" or "limits".
         low: the stored value that becomes 0; only for "limits".
         high: the stored value that becomes 1; only for "limits".
 
     Raises:
         ImageError: LOW and HIGH are missing, not finite or not in order, or given for another kind.
+
+    Example:
+        >>> str(Range("limits", 7000, 9000))
+        '7000,9000'
     """
 
     kind: Kind = "auto"
@@ -52,10 +56,20 @@ class Range:
 
 
 def parse_range(text: str) -> Range:
-    """Read `auto`, `full`, `percentile`, `minmax` or `LOW,HIGH`; `str` of the result parses back to an equal value.
+    """Read a rule from text; `str` of the result parses back to an equal one.
+
+    Args:
+        text: `auto`, `full`, `percentile`, `minmax`, or `LOW,HIGH` in stored units.
+
+    Returns:
+        The rule.
 
     Raises:
         ImageError: the text is none of these, or not LOW < HIGH, both finite.
+
+    Example:
+        >>> parse_range("7000,9000")
+        Range(kind='limits', low=7000.0, high=9000.0)
     """
     word = text.strip().lower()
     if word in _KINDS and word != "limits":
@@ -85,14 +99,19 @@ def to_unit(
     Args:
         pixels: (H, W) or (H, W, 3); uint8, uint16, or floating and finite in float32.
         range_: the rule.
-        thermal: the picture is the infrared one; only `auto` asks.
-        name: how errors call the picture, usually its file.
+        thermal: the picture is the infrared one, which `auto` treats differently.
+        name: what errors call the picture, usually its file.
 
     Returns:
         The float32 array in [0, 1] and the two stored values that became 0 and 1.
 
     Raises:
         ImageError: another type, an empty or not finite picture, or a floating visible picture that `auto` cannot map.
+
+    Example:
+        >>> unit, low, high = to_unit(np.uint16([[7000, 8000, 9000]]), parse_range("minmax"))
+        >>> unit, low, high
+        (array([[0. , 0.5, 1. ]], dtype=float32), 7000.0, 9000.0)
     """
     _check(pixels, name)
     kind = _resolve(pixels, range_, thermal, name)

@@ -54,21 +54,27 @@ def read_image(
 ) -> npt.NDArray[Any]:
     """Read one picture from a PNG, JPEG, TIFF, BMP or WebP file; the content decides the format, not the name.
 
-    Returns:
-        (H, W) gray or (H, W, 3) RGB, contiguous and writable, with the stored values: uint8 in 0..255, uint16 in
-        0..65535, or finite float32.
-        The EXIF orientation is applied and alpha is dropped. A palette becomes RGB, or gray if all its colours are
-        gray; 1-bit pictures become 0 and 255. float16 and float64 become float32; integers of other types become
-        uint16 if all values lie in 0..65535.
+    The EXIF orientation is applied and alpha is dropped. A palette becomes RGB, or gray if all its colours are gray;
+    1-bit pictures become 0 and 255. float16 and float64 become float32; integers of other types become uint16 if all
+    values lie in 0..65535.
 
     Args:
         path: the file.
         max_pixels: the largest width * height accepted, checked before decoding.
         max_bytes: the largest file, and the largest decoded picture, in bytes; checked before decoding.
 
+    Returns:
+        (H, W) gray or (H, W, 3) RGB, contiguous and writable, with the stored values: uint8 in 0..255, uint16 in
+        0..65535, or finite float32.
+
     Raises:
         ImageError: the file is missing, unreadable, damaged, too large, animated, has several pages, or holds
             something other than gray or RGB pixels (NaN and infinity included). Nothing else is raised.
+
+    Example:
+        ```python
+        pixels = read_image("thermal.tif")  # (480, 640) uint16, for example
+        ```
     """
     file = as_path(path)
     with _errors(file):
@@ -87,7 +93,22 @@ def read_image(
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Read (height, width) after the EXIF orientation from the header alone; raise `ImageError` like `read_image`."""
+    """Read the size of a picture from the header of its file, without decoding it.
+
+    Args:
+        path: the file.
+
+    Returns:
+        Height and width in pixels, after the EXIF orientation.
+
+    Raises:
+        ImageError: what `read_image` raises, as far as a header tells.
+
+    Example:
+        ```python
+        height, width = image_size("vis.png")
+        ```
+    """
     file = as_path(path)
     with _errors(file):
         _regular_size(file)
@@ -96,7 +117,7 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
 
 
 def image_hash(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of an image file, as 64 hexadecimal digits; raise `ImageError` like `read_image`."""
+    """SHA-256 of an image file, as 64 hexadecimal digits. Raises `ImageError` in the words of `read_image`."""
     file = as_path(path)
     with _errors(file):
         _regular(file)

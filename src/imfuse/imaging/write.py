@@ -42,8 +42,15 @@ def quantise(unit: npt.NDArray[Any], bits: Literal[8, 16]) -> npt.NDArray[np.uin
         unit: floating array of any shape; values outside [0, 1] are clipped.
         bits: 8 for uint8, 16 for uint16.
 
+    Returns:
+        Levels 0..255 or 0..65535, of the same shape.
+
     Raises:
         ImageError: `bits` is neither 8 nor 16, the array is not floating, or it holds NaN.
+
+    Example:
+        >>> quantise(np.float32([0, 0.25, 1, 1.5]), 8)
+        array([  0,  64, 255, 255], dtype=uint8)
     """
     if bits not in (8, 16):
         raise ImageError(f"8 or 16 bits are expected, found {bits!r}")
@@ -78,6 +85,11 @@ def write_image(
 
     Raises:
         ImageError: the pixels do not fit the format, the metadata cannot be stored, or the disk refuses.
+
+    Example:
+        ```python
+        write_image("fused.png", pixels, metadata={"Software": "my program"})
+        ```
     """
     target = as_path(path)
     extension = target.suffix.lower()
@@ -95,7 +107,19 @@ def write_image(
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Read back what `write_image` stored, without decoding pixels; empty when there is none or it is damaged."""
+    """Read back what `write_image` stored, without decoding pixels.
+
+    Args:
+        path: a file.
+
+    Returns:
+        The metadata; empty where there are none, or they are damaged, or the file cannot be read.
+
+    Example:
+        ```python
+        print(read_metadata("fused.png")["imfuse:infrared-range"])
+        ```
+    """
     try:
         with Path(path).open("rb") as stream, quiet():
             start = stream.read(8)
@@ -107,9 +131,20 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 
 
 def remove_leftovers(folder: str | os.PathLike[str]) -> int:
-    """Delete the temporary files that killed runs on this machine left in `folder`; return how many were deleted.
+    """Delete the temporary files that killed runs on this machine left behind.
 
-    Files of processes that still run, and of other machines, stay. A folder that cannot be listed counts as clean.
+    Files of processes that still run, and of other machines, stay.
+
+    Args:
+        folder: the folder that they wrote into; one that cannot be listed counts as clean.
+
+    Returns:
+        How many files were deleted.
+
+    Example:
+        ```python
+        remove_leftovers("fused/")
+        ```
     """
     removed = 0
     try:
@@ -207,10 +242,19 @@ _ENCODERS: dict[str, Callable[[npt.NDArray[Any], Mapping[str, str]], bytes]] = {
 
 
 def write_file(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write beside the target and rename, so that a reader sees the old file or the new one; folders are created.
+    """Write beside the target and rename, so that a reader sees the old file or the new one, never half of it.
+
+    Args:
+        path: the file; missing folders are created.
+        data: its content.
 
     Raises:
         ImageError: the path is a folder, or the disk refuses.
+
+    Example:
+        ```python
+        write_file("results/table.md", text.encode())
+        ```
     """
     target = as_path(path)
     try:
