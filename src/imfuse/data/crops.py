@@ -32,7 +32,7 @@ class Part:
         """The same for class numbers and masks, whose values are never mixed."""
         return self._arrange(self._cut(image, Image.Resampling.NEAREST))
 
-    def _cut(self, image: NDArray[np.generic], resampling: Image.Resampling) -> NDArray[np.generic]:
+    def _cut(self, image: NDArray[Number], resampling: Image.Resampling) -> NDArray[Number]:
         top, left, height, width = self.box
         cut = image[top : top + height, left : left + width]
         if (height, width) == (self.size, self.size):
@@ -40,7 +40,7 @@ class Part:
         # Pillow's filters, not those of imfuse.imaging.resize: the weights that ship have learnt from such crops.
         return np.asarray(Image.fromarray(cut).resize((self.size, self.size), resampling))
 
-    def _arrange(self, cut: NDArray[np.generic]) -> NDArray:  # type: ignore[type-arg]
+    def _arrange(self, cut: NDArray[Number]) -> NDArray[Number]:
         cut = cut[:, ::-1] if self.mirror_x else cut
         cut = cut[::-1] if self.mirror_y else cut
         return np.rot90(cut, self.quarter_turns)

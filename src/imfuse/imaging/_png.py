@@ -175,7 +175,7 @@ def _decode_text(kind: bytes, data: bytes) -> tuple[str, str] | None:
 
 def texts(file: BinaryIO, max_bytes: int) -> dict[str, str]:
     """Read the uncompressed text chunks; stop with `DamagedError` above `max_bytes` of text."""
-    found: dict[str, str] = {}
+    entries: dict[str, str] = {}
     for kind, offset, length in chunks(file):
         if kind not in (b"tEXt", b"iTXt"):
             continue
@@ -184,5 +184,5 @@ def texts(file: BinaryIO, max_bytes: int) -> dict[str, str]:
             raise DamagedError("too much text")
         entry = _decode_text(kind, body(file, offset, length))
         if entry is not None:
-            found[entry[0]] = entry[1]
-    return found
+            entries[entry[0]] = entry[1]
+    return entries

@@ -43,21 +43,21 @@ class Header:
 
 def _page(tiff: tifffile.TiffFile) -> tifffile.TiffPage:
     """Return the only full-size page; thumbnails and masks beside it do not count."""
-    kept: list[tifffile.TiffPage] = []
+    pages: list[tifffile.TiffPage] = []
     for number, page in enumerate(tiff.pages):
         if number == _MAX_PAGES:
             break
         if isinstance(page, tifffile.TiffFrame):
             page = page.aspage()
         if number == 0 or not page.subfiletype & (_REDUCED | _MASK):
-            kept.append(page)
-    if not kept:
+            pages.append(page)
+    if not pages:
         raise DamagedError("it holds no page")
-    if len(kept) > 1:
-        raise LayoutError(f"{len(kept)} pages found, one picture is expected; save the page you want as its own file")
-    if kept[0].subfiletype & _REDUCED and kept[0].subifds:
+    if len(pages) > 1:
+        raise LayoutError(f"{len(pages)} pages found, one picture is expected; save the page you want as its own file")
+    if pages[0].subfiletype & _REDUCED and pages[0].subifds:
         raise LayoutError("the first page is only a preview of a raw picture; develop it to a plain TIFF or PNG")
-    return kept[0]
+    return pages[0]
 
 
 def _header(page: tifffile.TiffPage) -> Header:
@@ -83,13 +83,13 @@ def _check_segments(page: tifffile.TiffPage, size: int, read: Callable[[int, int
         raise DamagedError("it ends before its pixel data do (truncated)")
     if page.compression not in _DEFLATES or sum(count for _, count in segments) * _DEFLATE_BEST <= max_bytes:
         return
-    left = max_bytes
+    budget = max_bytes
     for offset, count in segments:
         inflater, packed = zlib.decompressobj(), read(offset, count)
         while packed and not inflater.eof:
-            left -= len(inflater.decompress(packed, 1 << 20))
+            budget -= len(inflater.decompress(packed, 1 << 20))
             packed = inflater.unconsumed_tail
-            if left < 0:
+            if budget < 0:
                 raise DamagedError(f"its pixel data inflate to more than {max_bytes} bytes")
 
 

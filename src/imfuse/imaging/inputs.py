@@ -21,6 +21,7 @@ Array = npt.NDArray[Any]
 PathLike = Union[str, "os.PathLike[str]"]
 Picture = Union[str, "os.PathLike[str]", npt.NDArray[Any], Image.Image, Tensor]
 Bits = Literal[8, 16]
+_BITS: dict[str, Bits] = {"uint8": 8, "uint16": 16}
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 512 * 2**20
 
@@ -36,13 +37,13 @@ class Result:
         if bits is not None:
             return quantise(self.unit, bits)
         if not np.isfinite(self.unit).all():
-            raise ImageError("the network gave NaN or infinite values; these weights cannot be used")
+            raise ImageError("the network returns NaN or infinite values; these weights cannot be used")
         return np.clip(self.unit, 0, 1)
 
 
 @dataclass(frozen=True)
 class Stored:
-    """A picture as stored, (H, W) or (H, W, 3) uint8, uint16 or floating; ``name`` is how errors call it."""
+    """A picture as stored, (H, W) or (H, W, 3) uint8, uint16 or floating; ``name`` is what errors call it."""
 
     pixels: Array
     name: str
@@ -79,7 +80,7 @@ def read(path: PathLike, max_pixels: int) -> Stored:
 
 
 def as_stored(pixels: Array, name: str) -> Stored:
-    """Pixels as ``read`` gives them for a file that holds them."""
+    """Pixels as ``read`` returns them for a file that holds them."""
     if pixels.ndim == 3 and is_gray(pixels, equal_channels=True):
         pixels = np.ascontiguousarray(pixels[..., 0])
     return Stored(pixels, name)
@@ -95,7 +96,7 @@ def check_batches(infrared: Loaded, visible: Loaded) -> None:
 
 def bits_of(dtype: np.dtype[Any]) -> Bits | None:
     """Bits of an integer type of pixels; ``None`` for a floating one."""
-    return {"uint8": 8, "uint16": 16}.get(dtype.name)  # type: ignore[return-value]
+    return _BITS.get(dtype.name)
 
 
 def _from_array(array: Array, side: str) -> Loaded:

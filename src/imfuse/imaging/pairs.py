@@ -96,7 +96,7 @@ def match_folders(infrared: str | os.PathLike[str], visible: str | os.PathLike[s
         )
     for side in files:
         _refuse_duplicates(_group(side, _stem))
-    pairs, left = _match(*files)
+    pairs, unmatched = _match(*files)
     if not pairs:
         raise PairError(
             f"no file names match between {one_line(folders[0])} ({_few(files[0])}) and {one_line(folders[1])} "
@@ -105,7 +105,7 @@ def match_folders(infrared: str | os.PathLike[str], visible: str | os.PathLike[s
     pairs.sort(key=lambda pair: _natural(pair.name))
     _refuse_same_pictures(pairs, folders)
     _refuse_swapped(pairs, folders)
-    return Pairing(tuple(pairs), _names(left[0]), _names(left[1]))
+    return Pairing(tuple(pairs), _names(unmatched[0]), _names(unmatched[1]))
 
 
 def match_fused(folder: str | os.PathLike[str], pairs: Sequence[Pair]) -> tuple[dict[str, Path], tuple[str, ...]]:
@@ -127,21 +127,21 @@ def match_fused(folder: str | os.PathLike[str], pairs: Sequence[Pair]) -> tuple[
     Example:
         ```python
         pairing = match_folders("infrared/", "visible/")
-        files, left = match_fused("fused/", pairing.pairs)
+        fused, unmatched = match_fused("fused/", pairing.pairs)
         ```
     """
-    files = left = _pictures(Path(folder), "fused")
-    found: dict[str, Path] = {}
+    files = unmatched = _pictures(Path(folder), "fused")
+    fused: dict[str, Path] = {}
     for side in ("visible", "infrared"):
-        sources = {getattr(pair, side): pair.name for pair in pairs if pair.name not in found}
-        matched, (left, _) = _match(left, list(sources), (*_KEYS, _unfused))
-        found |= {sources[match.visible]: match.infrared for match in matched}
-    if not found:
+        sources = {getattr(pair, side): pair.name for pair in pairs if pair.name not in fused}
+        matched, (unmatched, _) = _match(unmatched, list(sources), (*_KEYS, _unfused))
+        fused |= {sources[match.visible]: match.infrared for match in matched}
+    if not fused:
         raise PairError(
             f"no file names match between {one_line(folder)} ({_few(files)}) and the pairs "
             f"({_few([pair.visible for pair in pairs])}); give a fused picture the name of its visible picture"
         )
-    return found, _names(left)
+    return fused, _names(unmatched)
 
 
 def check_same_size(
@@ -184,7 +184,7 @@ def check_same_size(
 def _pictures(folder: Path, side: str) -> list[Path]:
     where = one_line(folder)
     try:
-        found = [
+        pictures = [
             entry
             for entry in folder.iterdir()
             if entry.suffix.lower() in EXTENSIONS and not entry.name.startswith(".") and entry.is_file()
@@ -195,10 +195,10 @@ def _pictures(folder: Path, side: str) -> list[Path]:
         raise PairError(f"{where}: no such {side} folder") from error
     except (OSError, ValueError) as error:
         raise PairError(f"{where}: the {side} folder cannot be listed: {os_reason(error)}") from error
-    if not found:
+    if not pictures:
         kinds = " ".join(sorted(EXTENSIONS))
         raise PairError(f"{where}: no pictures in the {side} folder; files ending in {kinds} are expected")
-    return sorted(found, key=lambda path: _natural(path.name))
+    return sorted(pictures, key=lambda path: _natural(path.name))
 
 
 def _stem(path: Path) -> str:
@@ -247,11 +247,11 @@ def _match(
     """Match by the strictest key first; what it leaves over is tried with the next one."""
     pairs: list[Pair] = []
     for key in keys:
-        left, right = _group(infrared, key), _group(visible, key)
-        common = left.keys() & right.keys()
-        _refuse_duplicates({name: left[name] for name in common})
-        _refuse_duplicates({name: right[name] for name in common})
-        pairs += [Pair(right[name][0].stem, left[name][0], right[name][0]) for name in common]
+        first, second = _group(infrared, key), _group(visible, key)
+        common = first.keys() & second.keys()
+        _refuse_duplicates({name: first[name] for name in common})
+        _refuse_duplicates({name: second[name] for name in common})
+        pairs += [Pair(second[name][0].stem, first[name][0], second[name][0]) for name in common]
         infrared = [path for path in infrared if key(path) not in common]
         visible = [path for path in visible if key(path) not in common]
     return pairs, (infrared, visible)

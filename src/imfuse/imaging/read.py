@@ -142,8 +142,8 @@ def _errors(path: Path) -> Iterator[None]:
         reason = os_reason(error) if error.errno else f"the image file is damaged: {error}; copy or export it again"
         raise image_error(path, reason) from error
     except Exception as error:  # decoders raise anything on damaged files
-        spoken = isinstance(error, (SyntaxError, zlib.error, tifffile.TiffFileError))
-        detail = str(error)[:120] if spoken else "its contents make no sense"
+        says_why = isinstance(error, (SyntaxError, zlib.error, tifffile.TiffFileError))
+        detail = str(error)[:120] if says_why else "its contents make no sense"
         raise image_error(path, f"the image file is damaged: {detail}; copy or export it again") from error
 
 

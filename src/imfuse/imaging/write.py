@@ -166,8 +166,8 @@ def _check_pixels(target: Path, extension: str, pixels: npt.NDArray[Any]) -> Non
     if allowed is None:
         raise image_error(target, f"{pixels.dtype} pixels cannot be stored; use uint8, uint16 or float32")
     if extension not in allowed:
-        found = f"the extension {extension!r}" if extension else "no extension"
-        raise image_error(target, f"{pixels.dtype.name} pixels need one of {' '.join(allowed)}, found {found}")
+        given = f"the extension {extension!r}" if extension else "no extension"
+        raise image_error(target, f"{pixels.dtype.name} pixels need one of {' '.join(allowed)}, found {given}")
     if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3) or 0 in pixels.shape:
         raise image_error(target, f"shape (H, W) or (H, W, 3) is expected, found {pixels.shape}")
     if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
