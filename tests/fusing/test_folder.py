@@ -113,7 +113,7 @@ def test_files_of_others_stay(fuser: Fuser, tmp_path: Path) -> None:
     assert report.written == ("2",)
     [(name, message)] = report.failed
     assert name == "1"
-    assert "--overwrite" in message
+    assert "use overwrite=True" in message
     assert not read_image(out / "1.png").any()
     assert len(fuser.folder(ir, vi, out, overwrite=True).written) == 2
 
@@ -129,7 +129,7 @@ def test_bad_pairs_do_not_stop_the_others(fuser: Fuser, tmp_path: Path) -> None:
     assert report.written == ("6",)
     messages = dict(report.failed)
     assert list(messages) == list("12345")
-    expected = {"1": "0 bytes", "2": "damaged", "3": "3.png", "4": "--resize", "5": "folder"}
+    expected = {"1": "0 bytes", "2": "damaged", "3": "3.png", "4": "use resize=True", "5": "folder"}
     for name, words in expected.items():
         assert words in messages[name]
         assert "\n" not in messages[name]
@@ -165,13 +165,13 @@ def test_refused_folders(fuser: Fuser, tmp_path: Path) -> None:
     before = times(ir), times(vi)
     (tmp_path / "link").symlink_to(vi)
     for target in (ir, vi, tmp_path / "vi" / ".." / "vi", tmp_path / "link"):
-        with pytest.raises(PairError, match="--output"):
+        with pytest.raises(PairError, match="output="):
             fuser.folder(ir, vi, target)
     with pytest.raises(PairError, match="same folder"):
         fuser.folder(ir, ir, out)
     (tmp_path / "file").write_text("")
     for target in (tmp_path / "file", tmp_path / "file" / "out"):
-        with pytest.raises(ImageError, match="--output"):
+        with pytest.raises(ImageError, match="output="):
             fuser.folder(ir, vi, target)
     assert (times(ir), times(vi)) == before
     assert not out.exists()

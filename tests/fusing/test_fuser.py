@@ -175,7 +175,7 @@ def test_ranges(weights: Path) -> None:
 
 
 def test_sizes_must_agree(fuser: Fuser, weights: Path) -> None:
-    with pytest.raises(PairError, match=r"30x20.*60x40.*--resize"):
+    with pytest.raises(PairError, match=r"30x20.*60x40.*resize=True"):
         fuser(picture(20, 30), picture(40, 60))
     resizing = Fuser("auif", weights, device="cpu", resize=True)
     assert resizing(picture(20, 30), picture(40, 60, 3)).shape == (40, 60, 3)
@@ -269,7 +269,7 @@ def test_files_that_are_not_ours_stay(fuser: Fuser, tmp_path: Path) -> None:
     for seed, path in enumerate((ir, vi, other)):
         write_image(path, picture(40, 50, seed=seed))
     before = [path.read_bytes() for path in (ir, vi, other)]
-    for out, words in ((ir, "one of the two"), (vi, "one of the two"), (other, "--overwrite")):
+    for out, words in ((ir, "one of the two"), (vi, "one of the two"), (other, "overwrite=True")):
         with pytest.raises(ImageError, match=words):
             fuser.files(ir, vi, out)
     assert [path.read_bytes() for path in (ir, vi, other)] == before
@@ -376,7 +376,7 @@ def test_resized_as_the_released_program_of_psfusion(tmp_path: Path) -> None:
     wanted = Image.fromarray((exact * np.float32(255)).astype(np.uint8)).resize((101, 75), Image.Resampling.BICUBIC)
     fuser = Fuser(weights=tmp_path / "some.safetensors", fit="resize")
     assert np.array_equal(fuser(scene.infrared, scene.visible), np.asarray(wanted))
-    with pytest.raises(ImageError, match="visible: --fit resize is of 8-bit pictures of at least 32x32"):
+    with pytest.raises(ImageError, match="visible: fit='resize' is of 8-bit pictures of at least 32x32"):
         fuser(scene.infrared[:65], scene.visible[:65].astype(np.float32) / 255)
-    with pytest.raises(ImageError, match="infrared: --fit resize"):
+    with pytest.raises(ImageError, match="infrared: fit='resize'"):
         fuser(scene.infrared[:20], scene.visible[:20])

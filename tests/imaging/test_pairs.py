@@ -247,6 +247,6 @@ def test_sizes() -> None:
     with pytest.raises(PairError) as caught:
         check_same_size((480, 640), (768, 1024, 3), Path("ir/a.png"), "vis/a.png")
     assert str(caught.value).startswith("ir/a.png is 640x480 but vis/a.png is 1024x768 (width x height)")
-    assert "--resize" in str(caught.value)
+    assert "use resize=True" in str(caught.value)
     with pytest.raises(PairError, match=r"^a is 2x1 but b\.png is 4x3 \(width x height\); both are of one camera$"):
         check_same_size((1, 2), (3, 4), "a", Path("b.png"), "both are of one camera")

@@ -150,7 +150,7 @@ def test_auto() -> None:
     assert to_unit(unit, auto)[1:] == to_unit(unit, auto, thermal=True)[1:] == (0, 1)
     kelvin = unit * 40 + 280
     assert to_unit(kelvin, auto, thermal=True)[1:] == pytest.approx((280.2, 319.8))
-    with pytest.raises(ImageError, match=r"vis\.tif: floating values 280..320 found.*--visible-range"):
+    with pytest.raises(ImageError, match=r"vis\.tif: floating values 280..320 found.*visible_range="):
         to_unit(kelvin, auto, name="vis.tif")
 
 

@@ -60,7 +60,7 @@ def few(names: tuple[str, ...]) -> str:
     return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def print_problems(report: FolderReport) -> None:
+def warn_of_problems(report: FolderReport) -> None:
     """A line on the standard error output for files without a partner, of each side, and for each pair that failed."""
     for side, names in (("infrared", report.unmatched_infrared), ("visible", report.unmatched_visible)):
         if names:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from imfuse.cli._terminal import are_folders, closing_line, print_problems, progress_bar
+from imfuse.cli._terminal import are_folders, closing_line, progress_bar, warn_of_problems
 from imfuse.core.errors import ImfuseError, ModelError
 from imfuse.core.registry import DEFAULT_MODEL, get_spec
 from imfuse.core.weights import model_of
@@ -115,7 +115,7 @@ def _fuse_files(fuser: Fuser, infrared: Path, visible: Path, output: Path | None
 def _fuse_folders(fuser: Fuser, infrared: Path, visible: Path, out: Path, *, overwrite: bool, workers: int) -> None:
     with progress_bar() as progress:
         report = fuser.folder(infrared, visible, out, overwrite=overwrite, progress=progress, workers=workers)
-    print_problems(report)
+    warn_of_problems(report)
     print(closing_line(report, "fused", out))
     if report.failed:
         raise typer.Exit(1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imfuse.cli._terminal import are_folders, closing_line, count, few, print_problems, progress_bar
+from imfuse.cli._terminal import are_folders, closing_line, count, few, progress_bar, warn_of_problems
 from imfuse.core.errors import PairError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def segment(
         report = segmenter.folder(
             infrared, visible, output, labels=labels, overwrite=overwrite, progress=progress, workers=workers
         )
-    print_problems(report)
+    warn_of_problems(report)
     if report.unlabelled:
         names = few(report.unlabelled)
         print(f"imfuse: {count(len(report.unlabelled), 'pair')} without labels: {names}", file=sys.stderr)

@@ -188,7 +188,7 @@ def run_pair(task: Task[Computed], pair: Pair, targets: tuple[Path, ...], *, ove
     """
     for target in targets:
         if any(is_same(target, path) for path in (pair.infrared, pair.visible)):
-            raise ImageError(f"{target}: is one of the two pictures of the pair; choose another name (--output)")
+            raise ImageError(f"{target}: is one of the two pictures of the pair", "choose another name (output=...)")
     job = PairJob[Computed](pair, targets)
     _read(job, task, overwrite)
     _compute(job, task)
@@ -363,14 +363,14 @@ def _make_folders(folders: Sequence[Path], sources: Mapping[str, Path]) -> None:
     for folder in folders:
         for name, source in sources.items():
             if is_same(folder, source):
-                raise PairError(f"{folder}: is the {name} folder itself; choose another output folder (--output)")
+                raise PairError(f"{folder}: is the {name} folder itself", "choose another output folder (output=...)")
     for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
             reason = "it is a file" if isinstance(error, FileExistsError) else getattr(error, "strerror", None) or error
             raise ImageError(
-                f"{folder}: cannot make the output folder ({reason}); choose another one (--output)"
+                f"{folder}: cannot make the output folder ({reason})", "choose another one (output=...)"
             ) from error
         remove_leftovers(folder)
 

@@ -20,8 +20,9 @@ def is_finished(output: Path, fingerprint: str) -> bool:
     stored = read_metadata(output).get(FINGERPRINT)
     if stored is None:
         raise ImageError(
-            f"{output}: this file exists, and nothing in it says that imfuse made it; "
-            "choose another --output, or replace it with --overwrite"
+            f"{output}: this file exists, and nothing in it says that imfuse made it",
+            "choose another output=...",
+            "use overwrite=True to replace it",
         )
     return stored == fingerprint
 

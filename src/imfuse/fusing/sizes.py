@@ -21,7 +21,7 @@ Float = npt.NDArray[np.float32]
 def checked_fit(fit: str) -> Fit:
     """One of ``FITS``, or ``ModelError``."""
     if fit not in FITS:
-        raise ModelError(f"fit={fit!r}: one of {', '.join(FITS)} is expected (--fit)")
+        raise ModelError(f"fit={fit!r}: one of {', '.join(FITS)} is expected")
     return fit
 
 
@@ -31,7 +31,7 @@ def shrunk(pixels: npt.NDArray[Any], multiple: int, name: str) -> npt.NDArray[An
     if (height, width) == pixels.shape[:2]:
         return pixels
     if pixels.dtype != np.uint8 or not min(height, width):
-        raise ImageError(f"{name}: --fit resize is of 8-bit pictures of at least {multiple}x{multiple} pixels")
+        raise ImageError(f"{name}: fit='resize' is of 8-bit pictures of at least {multiple}x{multiple} pixels")
     return _bicubic(pixels, height, width)
 
 

@@ -36,9 +36,9 @@ def one_line(text: object) -> str:
     return joined.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def image_error(path: str | os.PathLike[str], problem: object) -> ImageError:
+def image_error(path: str | os.PathLike[str], problem: object, *advice: str) -> ImageError:
     """Build the one-line error `path: problem`."""
-    return ImageError(f"{one_line(os.fspath(path))}: {one_line(problem)}")
+    return ImageError(f"{one_line(os.fspath(path))}: {one_line(problem)}", *advice)
 
 
 def os_reason(error: OSError | ValueError) -> str:

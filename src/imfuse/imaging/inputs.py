@@ -76,7 +76,14 @@ def read(path: PathLike, max_pixels: int) -> Stored:
     """Read a file. A gray picture that is stored as RGB counts as gray: its result is gray as well."""
     # Who raises the limit on pixels wants the pictures read, so the limit on bytes goes along.
     max_bytes = MAX_BYTES * max(max_pixels, MAX_PIXELS) // MAX_PIXELS
-    return as_stored(read_image(path, max_pixels=max_pixels, max_bytes=max_bytes), str(Path(path)))
+    try:
+        pixels = read_image(path, max_pixels=max_pixels, max_bytes=max_bytes)
+    except ImageError as error:
+        advice = [words for words in error.advice if "max_bytes=" not in words]
+        if len(advice) == len(error.advice):
+            raise
+        raise ImageError(error.message, *advice, "use a larger max_pixels=..., with which the limit grows") from error
+    return as_stored(pixels, str(Path(path)))
 
 
 def as_stored(pixels: Array, name: str) -> Stored:

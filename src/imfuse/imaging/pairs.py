@@ -176,8 +176,8 @@ def check_same_size(
     if why is not None:
         raise PairError(f"{message}; {why}")
     raise PairError(
-        f"{message}; a registered pair has one size: register the pictures first, or use --resize if they show the "
-        "same view"
+        f"{message}; a registered pair has one size: register the pictures first",
+        "use resize=True if they show the same view",
     )
 
 

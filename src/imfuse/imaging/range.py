@@ -151,8 +151,8 @@ def _resolve(pixels: npt.NDArray[Any], range_: Range, thermal: bool, name: str) 
     if thermal:
         return "percentile"
     raise ImageError(
-        f"{one_line(name)}: floating values {low:g}..{high:g} found, 0..1 is expected for a visible picture; "
-        "say how to map them with --visible-range (percentile, minmax or LOW,HIGH)"
+        f"{one_line(name)}: floating values {low:g}..{high:g} found, 0..1 is expected for a visible picture",
+        "say how to map them by visible_range='percentile', 'minmax' or 'LOW,HIGH'",
     )
 
 

@@ -131,7 +131,7 @@ def _errors(path: Path) -> Iterator[None]:
     except ImageError:
         raise
     except _FileAccessError as error:
-        raise image_error(path, error) from error.__cause__
+        raise image_error(path, error, *error.advice) from error.__cause__
     except LayoutError as error:
         raise image_error(path, error) from error
     except DamagedError as error:
@@ -148,7 +148,11 @@ def _errors(path: Path) -> Iterator[None]:
 
 
 class _FileAccessError(Exception):
-    """The file cannot be opened or is not one that may be read."""
+    """The file cannot be opened or is not one that may be read; `advice` as of `ImfuseError`."""
+
+    def __init__(self, problem: str, *advice: str) -> None:
+        super().__init__(problem)
+        self.advice = advice
 
 
 def _regular(path: Path) -> os.stat_result:
@@ -175,7 +179,7 @@ def _read_bytes(path: Path, max_bytes: int) -> bytes:
     size = _regular_size(path)
     if size > max_bytes:
         raise _FileAccessError(
-            f"the file has {size} bytes, at most {max_bytes} are read; raise max_bytes (--max-megapixels) to allow it"
+            f"the file has {size} bytes, at most {max_bytes} are read", f"use max_bytes={size} to allow it"
         )
     try:
         with path.open("rb") as stream:
@@ -187,14 +191,16 @@ def _read_bytes(path: Path, max_bytes: int) -> bytes:
 def _check_limits(head: _Header, max_pixels: int, max_bytes: int) -> None:
     if head.width * head.height > max_pixels:
         raise _FileAccessError(
-            f"{head.width}x{head.height} pixels found, at most {max_pixels} pixels are read; "
-            "use a smaller picture or raise max_pixels (--max-megapixels)"
+            f"{head.width}x{head.height} pixels found, at most {max_pixels} pixels are read",
+            "use a smaller picture",
+            f"use max_pixels={head.width * head.height} to allow it",
         )
     decoded = head.width * head.height * head.row_bits // 8
     if decoded > max_bytes:
         raise _FileAccessError(
-            f"{head.width}x{head.height} pixels need {decoded} bytes, at most {max_bytes} are decoded; "
-            "use a smaller picture or raise max_bytes (--max-megapixels)"
+            f"{head.width}x{head.height} pixels need {decoded} bytes, at most {max_bytes} are decoded",
+            "use a smaller picture",
+            f"use max_bytes={decoded} to allow it",
         )
 
 

@@ -80,7 +80,7 @@ class Segmenter:
         self.classes = get_spec(name).classes
         if not self.classes:
             able = [other for other in list_models() if get_spec(other).classes]
-            raise ModelError(f"{name}: fuses, but does not segment; these do: {', '.join(able)} (--model)")
+            raise ModelError(f"{name}: fuses, but does not segment; these do: {', '.join(able)} (model=...)")
         self.fuser = Fuser(name, weights, **settings)
         if self.fuser.fit == "resize":
             raise ModelError("fit='resize' is of fused pictures; classes are found at full size")
