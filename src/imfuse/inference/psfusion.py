@@ -19,8 +19,9 @@ from imfuse.core.size_rule import SizeRule
 from imfuse.layers.blocks import InFloat32
 from imfuse.layers.folding import fold_norm, norm_scale_shift
 from imfuse.layers.resnet import BasicBlock
-from imfuse.models._psfusion_parts import SDFM, SIM, DetailFusion, DoubleNorm, Encoder, FReLU, pool, resize
+from imfuse.models._psfusion_parts import SDFM, SIM, DetailFusion, DoubleNorm, Encoder, FReLU, pool
 from imfuse.models.psfusion import PSFusion
+from imfuse.ops.resize import resize_to
 from imfuse.ops.tiles import Tile
 
 TILE = 256
@@ -196,7 +197,7 @@ class _Injection(nn.Module):
 
     def forward(self, x: Tensor, deep: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
         """(N, C, h, w) and (N, deep, any size) to (N, C, h, w), for mean and 1 / deviation of the whole picture."""
-        told = F.relu_(self.shared(resize(deep, x.shape[2:])))
+        told = F.relu_(self.shared(resize_to(deep, x.shape[2:])))
         gain, shift = F.conv2d(told, self.weight, self.bias, padding=1).chunk(2, dim=1)
         mean, slope = statistics
         # In float32, whatever the type of x: what varies little is much enlarged.

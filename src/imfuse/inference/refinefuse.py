@@ -19,7 +19,8 @@ from torch.nn import functional as F
 from imfuse.core.size_rule import SizeRule
 from imfuse.layers.blocks import conv_mirrored
 from imfuse.layers.folding import in_two
-from imfuse.models.refinefuse import PSIM, SFIM, Convolution, RefineFuse, channel_weight, resize_to
+from imfuse.models.refinefuse import PSIM, SFIM, Convolution, RefineFuse, channel_weight
+from imfuse.ops.resize import resize_to
 from imfuse.ops.tiles import Tile
 
 TILE = 256

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from imfuse.layers.attention import attend
 from imfuse.layers.resnet import ConvNorm, conv3x3, residual_stage
+from imfuse.ops.resize import resize_to
 
 
 class PooledNorm(nn.BatchNorm2d):
@@ -40,11 +41,6 @@ class Squeeze(nn.Sequential):
 def pool(x: Tensor) -> Tensor:
     """Mean of each channel, (N, C, 1, 1)."""
     return x.mean((2, 3), keepdim=True, dtype=torch.float32).to(x.dtype)
-
-
-def resize(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear, pixel centres kept."""
-    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 def enlarge(x: Tensor, factor: int) -> Tensor:
@@ -233,7 +229,7 @@ class SIM(nn.Module):
 
     def forward(self, x: Tensor, deep: Tensor) -> Tensor:
         """(N, C, h, w) and (N, deep, any size) to (N, C, h, w)."""
-        told = F.relu(self.shared(resize(deep, x.shape[2:])))
+        told = F.relu(self.shared(resize_to(deep, x.shape[2:])))
         scaled = F.instance_norm(x) * (1 + torch.sigmoid(self.gamma(told)))
         shifted: Tensor = self.norm(scaled) + self.beta(told)
         return shifted

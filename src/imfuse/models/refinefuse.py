@@ -20,6 +20,7 @@ from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.attention import attend
 from imfuse.layers.blocks import Conv3x3
 from imfuse.models._base import FusionModel
+from imfuse.ops.resize import resize_to
 
 SPEC = ModelSpec(
     name="refinefuse",
@@ -76,11 +77,6 @@ MAX_TOKENS = 16384
 """More tokens than this, 1 megapixel at stride 8, are pooled by 2, 4, ... until they are fewer."""
 
 _LOGGER = logging.getLogger(__name__)
-
-
-def resize_to(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear, pixel centres kept."""
-    return F.interpolate(x, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 class SFIM(nn.Module):
