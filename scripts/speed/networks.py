@@ -1,7 +1,8 @@
-"""How fast the forms of a network are, side by side in one run: ``speed.py auif --threads 1``.
+"""How fast the forms of a network are, side by side in one run.
 
-Every form fuses the same rendered pair; the plain module is the oracle, and the last columns say how the 8-bit results
-differ from it. Machines are noisy: the forms take turns, and medians and their ratios are printed.
+``python -m scripts.speed.networks METHOD --threads 1`` prints a table. Every form fuses the same rendered pair; the
+plain module is the oracle, and the last columns say how the 8-bit results differ from it. Machines are noisy: the forms
+take turns, and medians and their ratios are printed.
 
 What was tried for AUIF-Net's ten layers and is not listed, because it lost: one filter call per stream on stacked
 images (the frame needs eight strips each), two images in a batch of two-channel groups (slower than four channels).
@@ -160,7 +161,7 @@ class PlainPSFusion(nn.Module):
 def psfusion_forms() -> dict[str, Form]:
     """The plain module, what each step brings, and what ``Fuser`` runs in float32 and bfloat16.
 
-    No weights of PSFusion ship, so they are random; the norms have seen the pair's scene, as trained ones have.
+    No weights of PSFusion ship, so they are random; the norms are fitted to rendered scenes.
     """
     torch.manual_seed(0)
     model = create_model("psfusion", weights=None)
@@ -272,8 +273,8 @@ def levels(fused: Tensor) -> np.ndarray:
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=sorted(FORMS))
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("model", choices=sorted(FORMS), help="a method")
+    parser.add_argument("--threads", type=int, default=1, help="of the processor")
     parser.add_argument("--size", default="480x640", help="HEIGHTxWIDTH")
     parser.add_argument("--seconds", type=float, default=10.0, help="time for each form")
     args = parser.parse_args()
