@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.registry import get_spec
+from imfuse.core.registry import get_spec, list_models
 from imfuse.imaging import luminance
 from imfuse.inference.forms import fast_form
 from imfuse.inference.psfusion import fold_norms
@@ -231,7 +231,6 @@ def transfusion_forms(name: str = "transfusion") -> dict[str, Form]:
     }
 
 
-OTHERS = ("cddfuse", "densefuse", "emma", "lrrnet", "rfn_nest", "sdnet", "seafusion", "swinfusion", "u2fusion")
 FORMS = {
     "auif": auif_forms,
     "didfuse": didfuse_forms,
@@ -240,8 +239,8 @@ FORMS = {
     "psfusion_compact": psfusion_compact_forms,
     "transfusion": transfusion_forms,
     "transfusion_compact": functools.partial(transfusion_forms, "transfusion_compact"),
-    **{name: functools.partial(other_forms, name) for name in OTHERS},
 }
+"""Methods whose steps are measured one by one; of others it is the plain module and the inference form."""
 
 
 def scene_pair(height: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -273,7 +272,8 @@ def levels(fused: Tensor) -> np.ndarray:
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=sorted(FORMS), help="a method")
+    learned = [name for name in list_models() if not get_spec(name).training_free]
+    parser.add_argument("model", choices=learned, help="a method")
     parser.add_argument("--threads", type=int, default=1, help="of the processor")
     parser.add_argument("--size", default="480x640", help="HEIGHTxWIDTH")
     parser.add_argument("--seconds", type=float, default=10.0, help="time for each form")
@@ -282,7 +282,7 @@ def main() -> int:
     height, width = (int(side) for side in args.size.split("x"))
     infrared, visible = scene_pair(height, width)
     with torch.inference_mode():
-        forms = FORMS[args.model]()
+        forms = FORMS[args.model]() if args.model in FORMS else other_forms(args.model)
         times = measure(forms, (infrared, visible), args.seconds)
         pictures = {name: levels(form(infrared, visible)) for name, form in forms.items()}
     plain = statistics.median(times["plain module"])
