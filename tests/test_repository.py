@@ -60,6 +60,7 @@ def commands() -> list[str]:
 def test_pinned_versions_satisfy_every_development_requirement() -> None:
     extras = PROJECT["project"]["optional-dependencies"]
     wanted = [*PROJECT["project"]["dependencies"], *extras["dev"], *extras["docs"], *extras["train"], *extras["bench"]]
+    wanted += [*extras["report"], *extras["testing"]]
     names = {package_name(requirement) for requirement in wanted} - {"imfuse", "tomli"}
     assert names <= set(pinned()), "each requirement is pinned in constraints.txt"
 
@@ -80,7 +81,7 @@ def test_large_files_are_weights_alone() -> None:
 def test_workflows_run_commands_that_exist() -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     extras = PROJECT["project"]["optional-dependencies"]
-    tools = {package_name(requirement) for requirement in extras["dev"]} | INSTALLERS
+    tools = {package_name(line) for name in ("dev", "testing") for line in extras[name]} | INSTALLERS
     assert commands()
     for command in commands():
         words = command.split()
