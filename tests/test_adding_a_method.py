@@ -45,13 +45,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_example_has_all_files() -> None:
     assert list(FILES) == [
-        "src/imfuse/models/tinyfuse.py",
-        "src/imfuse/inference/tinyfuse.py",
-        "src/imfuse/losses/tinyfuse.py",
-        "src/imfuse/training/recipes/tinyfuse.yaml",
-        "tests/models/test_tinyfuse.py",
-        "tests/losses/test_tinyfuse.py",
-        "docs/methods/tinyfuse.md",
+        "src/imfuse/models/pixelmix.py",
+        "src/imfuse/inference/pixelmix.py",
+        "src/imfuse/losses/pixelmix.py",
+        "src/imfuse/training/recipes/pixelmix.yaml",
+        "tests/models/test_pixelmix.py",
+        "tests/losses/test_pixelmix.py",
+        "docs/methods/pixelmix.md",
     ]
 
 
@@ -63,21 +63,21 @@ def test_its_style_is_ours(checkout: Path) -> None:
 
 
 def test_the_method_is_listed(checkout: Path) -> None:
-    done = program(checkout, "-m", "imfuse.cli.main", "models", "tinyfuse")
+    done = program(checkout, "-m", "imfuse.cli.main", "models", "pixelmix")
     assert done.returncode == 0, done.stderr
-    assert "Tiny Image Fusion" in done.stdout
+    assert "Image Fusion by Mixing Pixels" in done.stdout
 
 
 def test_it_passes_the_contract_and_its_own_tests(checkout: Path) -> None:
-    words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--model", "tinyfuse", "tests")
+    words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "--model", "pixelmix", "tests")
     done = program(checkout, *words)
     assert done.returncode == 0, done.stdout[-3000:]
     passed = int(re.search(r"(\d+) passed", done.stdout)[1])
     assert passed >= 25, done.stdout
     # The published layout and the inference form of the page were there to be tested.
-    form = "import imfuse; from imfuse.inference.forms import fast_form; m = imfuse.create_model('tinyfuse', None);"
+    form = "import imfuse; from imfuse.inference.forms import fast_form; m = imfuse.create_model('pixelmix', None);"
     shown = program(checkout, "-c", f"{form} print(type(fast_form(m)).__name__, len(m.published_layout()))")
-    assert shown.stdout == "FoldedTinyFuse 7\n", shown.stderr
+    assert shown.stdout == "FoldedPixelMix 7\n", shown.stderr
 
 
 def test_it_is_trained_and_fuses(checkout: Path, tmp_path: Path) -> None:
@@ -87,12 +87,12 @@ def test_it_is_trained_and_fuses(checkout: Path, tmp_path: Path) -> None:
         write_image(tmp_path / "vi" / f"{seed}.png", scene.visible)
     run = tmp_path / "run"
     changes = ["epochs=2", "batch_size=2", "data.crop.size=32", "validate_every=1", "data.validation=0.25"]
-    words = ["tinyfuse", "--data", str(tmp_path), "-o", str(run)]
+    words = ["pixelmix", "--data", str(tmp_path), "-o", str(run)]
     words += [word for change in changes for word in ("--set", change)]
     done = program(checkout, "-m", "imfuse.cli.main", "train", *words)
     assert done.returncode == 0, done.stderr
     sources = [str(tmp_path / side / "0.png") for side in ("ir", "vi")]
-    model = ("--model", "tinyfuse", "--weights", str(run / "weights.safetensors"))
+    model = ("--model", "pixelmix", "--weights", str(run / "weights.safetensors"))
     done = program(checkout, "-m", "imfuse.cli.main", "fuse", *sources, *model, "-o", str(tmp_path / "fused.png"))
     assert done.returncode == 0, done.stderr
     assert read_image(tmp_path / "fused.png").shape == (48, 64, 3)
