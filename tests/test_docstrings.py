@@ -124,7 +124,7 @@ def parameters(thing: Any) -> list[str] | None:
             return list(thing.model_fields) if undescribed else None
         if issubclass(thing, tuple) and hasattr(thing, "_fields"):
             return list(thing._fields)
-        if "__init__" not in vars(thing):
+        if "__init__" not in vars(thing) or getattr(thing, "_is_protocol", False):
             return []
         thing = thing.__init__
     names = list(inspect.signature(thing).parameters)
