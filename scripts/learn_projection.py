@@ -1,6 +1,7 @@
-"""Learn the projection of mdlatlrr from a folder of pairs: ``learn_projection.py DIR [-o FILE] [--seed 0]``.
+"""Learn the projection of MDLatLRR from a folder of pairs.
 
-DIR has the folders ir and vi. The shipped file is made from the RoadScene training pairs with seed 0.
+``python -m scripts.learn_projection DIR [-o FILE] [--seed 0]`` writes a weights file. DIR has the folders ir and vi.
+The shipped file is made from the RoadScene training pairs with seed 0.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ from imfuse.scenes import render_scene
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("-o", "--out", type=Path, default=SHIPPED / "mdlatlrr.safetensors")
+    """Learn, write, and print what is stored."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="of the pairs")
+    parser.add_argument("-o", "--output", type=Path, default=SHIPPED / "mdlatlrr.safetensors", help="the weights file")
     parser.add_argument("--data", default="RoadScene, the 180 FLIR training pairs", help="what DIR is, for the header")
     parser.add_argument("--patches", type=int, default=1000, help="of each kind, with detail and smooth")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of patches")
     arguments = parser.parse_args()
 
     pairs = [load_pair(files) for files in find_pairs(arguments.folder)]
@@ -54,13 +56,13 @@ def main() -> int:
         "torch": torch.__version__,
         "licence": "Apache-2.0",
     }
-    save_weights(arguments.out, {"projection": projection.half()}, header)
+    save_weights(arguments.output, {"projection": projection.half()}, header)
     asymmetry = (projection - projection.mT).abs().max().item()
     largest = torch.linalg.matrix_norm(projection, 2).item()
     print(f"{samples.shape[1]} patches of {len(pictures)} pictures, {steps} steps")
     print(f"trace {projection.trace():.1f}, largest singular value {largest:.3f}, asymmetry {asymmetry:.4f}")
     print(f"stored as float16: a fused scene changes by {change_by_float16(projection)} level at most")
-    print(f"{arguments.out}: sha256 {file_hash(arguments.out)}")
+    print(f"{arguments.output}: sha256 {file_hash(arguments.output)}")
     return 0
 
 

@@ -105,7 +105,18 @@ def test_an_installed_package_brings_its_method(pairs: Path, tmp_path: Path) -> 
     (source / "tinypackage" / "__init__.py").touch()
     for name in ("net.py", "tinyfuse.safetensors"):
         (source / "tinypackage" / name).write_bytes((EXAMPLE / name).read_bytes())
-    pip = ["-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--target", site, source]
+    pip = [
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-index",
+        "--no-deps",
+        "--no-build-isolation",
+        "--target",
+        site,
+        source,
+    ]
     run(*pip, folder=tmp_path)
     # setuptools takes along modules alone unless it is told more.
     (site / "tinypackage" / "tinyfuse.safetensors").write_bytes((EXAMPLE / "tinyfuse.safetensors").read_bytes())

@@ -1,9 +1,9 @@
 """Write ``docs/results_refinefuse.md``: the tables of the RefineFuse article beside what this library computes.
 
-RefineFuse has the weights that ship, its rivals have their authors', where they are at hand.
+RefineFuse has the weights that ship; methods to compare with have those of their authors, where they are at hand.
 
-``article.py --shared DIR -o docs/results_refinefuse.md --work FOLDER`` runs ``imfuse benchmark`` under the convention
-``refinefuse`` in FOLDER, where a stopped run goes on. DIR holds ``data`` and ``official``.
+``python -m scripts.docs.article --shared DIR -o docs/results_refinefuse.md --work FOLDER`` runs the benchmark under the
+convention ``refinefuse`` in FOLDER, where a stopped run continues. DIR holds ``data`` and ``official``.
 """
 
 from __future__ import annotations
@@ -83,13 +83,13 @@ def cost() -> list[str]:
 def main() -> int:
     """Run both parts, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("-o", "--out", type=Path, required=True, help="the Markdown file")
+    parser.add_argument("--shared", type=Path, required=True, help="folder with data/ and official/")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the Markdown file")
     parser.add_argument("--work", type=Path, default=Path("runs/article"), help="folder of the benchmarks")
-    parser.add_argument("--workers", type=int)
+    parser.add_argument("--workers", type=int, help="processes; as many as processors where left out")
     args = parser.parse_args()
 
-    def tell(step: Progress) -> None:
+    def report(step: Progress) -> None:
         print(f"{step.done} of {step.total} {step.name}", file=sys.stderr)
 
     mst = {"model": "te_mst", "options": {"preset": "refinefuse", "mode": "faithful"}, "name": "MST"}
@@ -101,9 +101,9 @@ def main() -> int:
         data = {key: args.shared / "data" / folder for key, folder in sets.items()}
         settings = {"convention": "refinefuse", "metrics": METRICS, "against": "refinefuse"}
         plan = make_plan({"data": data, "models": models, **settings})
-        parts.append(run_benchmark(plan, args.work / name, workers=args.workers, progress=tell))
+        parts.append(run_benchmark(plan, args.work / name, workers=args.workers, progress=report))
     scenes, scans = parts
-    picture = args.out.parent / "images" / "results_scans.jpg"
+    picture = args.output.parent / "images" / "results_scans.jpg"
     draw(scans, args.work / "scans", SCAN_ROWS, list(scans.methods), picture)
     text = [
         "# RefineFuse beside its article",
@@ -134,7 +134,7 @@ def main() -> int:
         *cost(),
         "",
     ]
-    write_file(args.out, "\n".join(text).encode())
+    write_file(args.output, "\n".join(text).encode())
     return 0 if scenes.complete and scans.complete else 1
 
 

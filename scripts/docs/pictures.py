@@ -1,7 +1,12 @@
-"""Draw the pictures of README and docs from the built-in scenes: ``pictures.py`` writes them into ``docs/images``."""
+"""Draw the images of README and docs from the built-in scenes.
+
+``python -m scripts.docs.pictures`` writes ``demo.png`` (infrared, visible, fused) and ``scene.png`` (infrared, visible
+and labels of four scenes) into ``docs/images``.
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -23,13 +28,16 @@ def side_by_side(*pictures: np.ndarray) -> np.ndarray:
 
 
 def main() -> int:
-    """Write ``demo.png`` (infrared, visible, fused) and ``scene.png`` (infrared, visible, labels of four seeds)."""
+    """Write both images."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", type=Path, default=IMAGES, help="folder; docs/images where left out")
+    folder = parser.parse_args().output
     demo = render_scene()
-    write_image(IMAGES / "demo.png", side_by_side(demo.infrared, demo.visible, Fuser()(demo.infrared, demo.visible)))
+    write_image(folder / "demo.png", side_by_side(demo.infrared, demo.visible, Fuser()(demo.infrared, demo.visible)))
     scenes = [render_scene(240, 320, seed) for seed in range(4)]
     rows = [side_by_side(scene.infrared, scene.visible, PALETTE[scene.labels]) for scene in scenes]
     gap = np.full((8, rows[0].shape[1], 3), 255, np.uint8)
-    write_image(IMAGES / "scene.png", np.concatenate([part for row in rows for part in (row, gap)][:-1]))
+    write_image(folder / "scene.png", np.concatenate([part for row in rows for part in (row, gap)][:-1]))
     return 0
 
 

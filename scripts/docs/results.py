@@ -1,7 +1,8 @@
 """Write ``docs/results.md``: every method that is ready, and authors' weights where there are any, on the test sets.
 
-``results.py --shared DIR -o docs/results.md --work FOLDER`` runs ``imfuse benchmark`` in FOLDER, where a stopped run
-goes on, and leaves its report there. DIR holds ``data``, ``official/<model>/checkpoints`` and ``truth/fused``.
+``python -m scripts.docs.results --shared DIR -o docs/results.md --work FOLDER`` runs the benchmark in FOLDER, where a
+stopped run continues, and leaves its report there. DIR holds ``data``, ``official/<model>/checkpoints`` and
+``truth/fused``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ SETS = {
     "mri_pet": "medical/mri_pet",
     "mri_spect": "medical/mri_spect",
 }
-# Chosen for people, lamps and sky before any result was seen.
+# Chosen for people, lamps and sky before there was any result.
 ROWS = (
     *(("tno", name) for name in ("01", "25")),
     *(("roadscene", number) for number in (7, 21)),
@@ -106,25 +107,27 @@ def page_of(results: Results, choices: str) -> str:
 def main() -> int:
     """Run, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("-o", "--out", type=Path, required=True, help="the Markdown file")
+    parser.add_argument("--shared", type=Path, required=True, help="folder with data/, official/ and truth/")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the Markdown file")
     parser.add_argument("--work", type=Path, default=Path("runs/results"), help="folder of the benchmark")
-    parser.add_argument("--workers", type=int)
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--workers", type=int, help="processes; as many as processors where left out")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), help="data sets; all where left out")
     args = parser.parse_args()
 
-    def tell(step: Progress) -> None:
+    def report(step: Progress) -> None:
         print(f"{step.done} of {step.total} {step.name}", file=sys.stderr)
 
-    results = run_benchmark(plan_of(args.shared, args.work, args.sets), args.work, workers=args.workers, progress=tell)
+    results = run_benchmark(
+        plan_of(args.shared, args.work, args.sets), args.work, workers=args.workers, progress=report
+    )
     results.write(args.work / "results.json")
     write_tables(results, args.work)
     write_report(results, args.work)
     choices = "" if len(args.sets) == len(SETS) else f" --sets {' '.join(args.sets)}"
     rows = [row for row in ROWS if row[0] in args.sets]
     for name, models in FIGURES.items():
-        draw(results, args.work, rows, models, args.out.parent / "images" / name)
-    write_file(args.out, page_of(results, choices).encode())
+        draw(results, args.work, rows, models, args.output.parent / "images" / name)
+    write_file(args.output, page_of(results, choices).encode())
     return 0 if results.complete else 1
 
 

@@ -1,9 +1,9 @@
 """What the parts of a method do: short trainings of equal budget, each with one thing changed.
 
-``python -m scripts.evidence.ablations refinefuse --data shared/data/roadscene/train -o runs/ablations`` trains every
-variant with the same crops, steps and optimiser, and prints the scores on the held-out pairs. Where the article has
-such a table its numbers stand beside ours: it trains longer, on other pairs, so they compare orders, not values.
-Finished variants are not trained again; a variant that was stopped goes on.
+``python -m scripts.evidence.ablations refinefuse --data DIR -o runs/ablations`` trains every variant with the same
+crops, steps and optimiser, and prints the scores on the held-out pairs. Where the article has such a table its numbers
+stand beside ours: it trains longer, on other pairs, so they compare orders, not values. Finished variants are not
+trained again; a variant that was stopped continues.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ STUDIES = {
 
 def scores_of(study: Study, variant: Variant, recipe: Recipe, args: argparse.Namespace) -> list[float]:
     """Train a variant, or find it trained; its scores on the held-out pairs, nan for one it does not have."""
-    folder = args.out / (re.sub(r"[^\w.=-]+", "_", "_".join(variant.changes)) or "whole")
+    folder = args.output / (re.sub(r"[^\w.=-]+", "_", "_".join(variant.changes)) or "whole")
     if not (folder / "weights.safetensors").is_file():
         start = args.start if study.start else None
         train(recipe, find_pairs(args.data), folder, start=start, resume=folder.is_dir(), progress=False)
@@ -144,14 +144,14 @@ def table(title: str, variants: list[Variant], study: Study, args: argparse.Name
 def main() -> int:
     """Train what is missing and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("method", choices=STUDIES)
+    parser.add_argument("method", choices=STUDIES, help="whose parts are studied")
     parser.add_argument("--data", type=Path, required=True, help="training pairs, as of imfuse train")
-    parser.add_argument("-o", "--out", type=Path, default=Path("runs/ablations"), help="folder of the runs")
+    parser.add_argument("-o", "--output", type=Path, default=Path("runs/ablations"), help="folder of the runs")
     parser.add_argument("--start", type=Path, help="weights to begin with: stage 1 of transfusion_compact")
     parser.add_argument("--tables", nargs="+", type=int, help="numbers of the tables, from 1; all where left out")
     parser.add_argument("--epochs", type=int, default=12, help="of each variant")
-    parser.add_argument("--crop", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--crop", type=int, default=64, help="side in pixels")
+    parser.add_argument("--threads", type=int, default=1, help="of the processor")
     args = parser.parse_args()
     study = STUDIES[args.method]
     if study.start and args.start is None:

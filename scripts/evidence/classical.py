@@ -1,9 +1,10 @@
-"""Training-free methods on the pairs of TNO against reference means: ``classical.py --shared DIR``.
+"""Training-free methods on the pairs of TNO against reference means.
 
-The references are means of 8-bit results of separate NumPy programs, which reproduce what the authors of most of the
-methods published, pixel by pixel. Prints measured and reference mean of every registered method and mode, and
-processor seconds for a rendered pair of 480x640 in float32 on one thread; then TE-MST beside the row MST of Table 3 of
-the RefineFuse article. DIR holds ``data/tno``. Exit 1 where a mean is off by more than 0.0001 (TIF, faithful: 0.001).
+``python -m scripts.evidence.classical [METHOD ...] --shared DIR`` prints them; DIR holds ``data/tno``. The references
+are means of 8-bit results of separate NumPy programs, which reproduce what the authors of most of the methods
+published, pixel by pixel. Prints measured and reference mean of every registered method and mode, and processor seconds
+for a rendered pair of 480x640 in float32 on one thread; then TE-MST beside the row MST of Table 3 of the RefineFuse
+article. Exit 1 where a mean is off by more than 0.0001 (TIF, faithful: 0.001).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""How far conventions are apart on real pictures: ``metrics_disagreement.py --shared DIR``.
+"""How far conventions of metrics are apart on real images.
 
-The fused pictures that SeAFusion published of 42 TNO pairs are scored under every convention. For each metric the table
-has the means that differ from the plain one by more than rounding, how many times the plain mean they are (for PSNR, a
+``python -m scripts.evidence.metrics_disagreement --shared DIR`` prints a table; DIR holds ``data`` and ``truth``. The
+fused pictures that SeAFusion published of 42 TNO pairs are scored under every convention. For each metric the table has
+the means that differ from the plain one by more than rounding, how many times the plain mean they are (for PSNR, a
 logarithm, how much more), and what the convention does: an accident in words, else the constants it takes.
 """
 

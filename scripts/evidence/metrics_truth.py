@@ -1,8 +1,9 @@
-"""Our metrics against numbers that others published: ``metrics_truth.py --shared DIR``.
+"""Our metrics against numbers that others published.
 
-First the per-image table of the field's MATLAB toolbox (convention ``tang2022``): three methods on 42 TNO pairs, eleven
-metrics, the largest relative deviation of each. Then the rows of the RefineFuse article's Table 3 (convention
-``refinefuse``), which are means over the same pairs: paper, ours, difference. Exit 1 outside the bounds.
+``python -m scripts.evidence.metrics_truth --shared DIR`` prints two tables; DIR holds ``data`` and ``truth``. First the
+per-image table of the field's MATLAB toolbox (convention ``tang2022``): three methods on 42 TNO pairs, eleven metrics,
+the largest relative deviation of each. Then the rows of the RefineFuse article's Table 3 (convention ``refinefuse``),
+which are means over the same pairs: paper, ours, difference. Exit 1 outside the bounds.
 """
 
 from __future__ import annotations

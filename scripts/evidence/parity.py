@@ -1,7 +1,8 @@
-"""Fuse the sources of every published picture with the authors' weights and compare: ``parity.py auif --shared DIR``.
+"""Fuse the sources of every published image with the authors' weights, and compare.
 
-Prints, per set, pictures, exact pictures, largest difference in gray levels and the share of pixels that differ.
-Exit 1 where a picture is outside the bounds of the method's fact sheet.
+``python -m scripts.evidence.parity METHOD --shared DIR`` prints, for each data set, pictures, exact pictures, largest
+difference in gray levels and the share of pixels that differ. Exit 1 where a picture is outside the bounds of the
+method's fact sheet.
 """
 
 from __future__ import annotations
@@ -26,8 +27,6 @@ from imfuse.models import create_model
 
 Gray = NDArray[np.uint8]
 SETS = {"tno": "tno", "nir": "nir_country", "flir": "flir_gray_test"}
-
-
 PUBLISHED = ("auif", "densefuse", "didfuse", "seafusion", "u2fusion")
 """Methods whose published pictures are at hand."""
 # The authors' visible image differs from the public one, so no picture can be compared (fact sheet, section 7).
@@ -54,14 +53,14 @@ def samples(shared: Path, method: str) -> Iterator[Sample]:
             infrared, visible = (read_image(shared / "data" / "tno" / side / published.name) for side in ("ir", "vi"))
             yield Sample("tno", published, infrared, visible)
         return
-    found = {group: _by_content(shared / "data" / folder) for group, folder in SETS.items()}
+    by_content = {group: _by_content(shared / "data" / folder) for group, folder in SETS.items()}
     with (shared / "official" / "auif_didfuse_sources.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             published = shared / "official" / row["fused_file"]
             if row["method"] != method or not published.is_file() or row["infrared_file"] == LEFT_OUT:
                 continue
-            known = found[row["set"]]
-            yield Sample(row["set"], published, known[row["sha1_ir"]], known[row["sha1_vi"]])
+            sources = by_content[row["set"]]
+            yield Sample(row["set"], published, sources[row["sha1_ir"]], sources[row["sha1_vi"]])
 
 
 def _by_content(folder: Path) -> dict[str, Gray]:
@@ -95,7 +94,7 @@ def difference(network: torch.nn.Module, sample: Sample) -> tuple[int, float]:
 
 def main() -> int:
     """Print the table; 1 where a bound is broken."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("method", choices=sorted(PUBLISHED))
     parser.add_argument("--shared", type=Path, required=True, help="folder with official/ and data/")
     parser.add_argument("--plain", action="store_true", help="the network as published instead of its inference form")

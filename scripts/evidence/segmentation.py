@@ -1,7 +1,7 @@
-"""How well a shipped method segments: rendered scenes that no training saw, with true labels; real pairs to look at.
+"""How well a shipped method segments: rendered scenes with true labels, of no training; real pairs to look at.
 
-``segmentation.py`` prints the table. ``--shared DIR --picture docs/images/psfusion.jpg`` also draws pairs of DIR/data,
-in rows: infrared, visible, fused, classes.
+``python -m scripts.evidence.segmentation`` prints the table. With ``--shared DIR --picture docs/images/psfusion.jpg``
+it also draws pairs of DIR/data, in rows: infrared, visible, fused, classes.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def table(segmenter: Segmenter, scenes: int) -> str:
     counts = torch.zeros(len(CLASSES), len(CLASSES), dtype=torch.int64)
     for seed in range(FIRST, FIRST + scenes):
         scene = render_scene(480, 640, seed)
-        found = segmenter(scene.infrared, scene.visible)
-        counts += confusion_matrix(torch.from_numpy(scene.labels), torch.from_numpy(found), len(CLASSES))
+        predicted = segmenter(scene.infrared, scene.visible)
+        counts += confusion_matrix(torch.from_numpy(scene.labels), torch.from_numpy(predicted), len(CLASSES))
     shares = (counts.sum(1) / counts.sum()).tolist()
     lines = ["| class | share of pixels | IoU |", "|---|---|---|"]
     for name, share, overlap in zip(CLASSES, shares, intersection_over_union(counts).tolist(), strict=True):

@@ -1,9 +1,11 @@
-"""What the benchmark itself costs: ``benchmark.py runner --data DIR`` and ``benchmark.py report``.
+"""What the benchmark itself costs.
 
-``runner``: one process of ``imfuse benchmark`` beside the bare sum of its work, reading, fusing and scoring each pair
-in a loop, with nothing remembered; in turns, medians. And the time of a second run, where everything is remembered.
+``python -m scripts.speed.benchmark runner --data DIR``: one process of ``imfuse benchmark`` beside the bare sum of its
+work, reading, fusing and scoring each pair in a loop, with nothing remembered; in turns, medians. And the time of a
+second run, where everything is remembered.
 
-``report``: a report of made-up results of 12 methods on 361 rendered pairs of 640x480 pixels: seconds to build, size.
+``python -m scripts.speed.benchmark report``: a report of made-up results of 12 methods on 361 rendered pairs of 640x480
+pixels: seconds to build, size.
 """
 
 from __future__ import annotations

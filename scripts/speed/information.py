@@ -61,8 +61,8 @@ def _parzen(moving: Tensor, fixed: Tensor) -> Tensor:
     joint = torch.stack(rows)
     joint = joint / joint.sum()
     expected = joint.sum(1, keepdim=True) * joint.sum(0, keepdim=True)
-    seen = joint > 0
-    return (joint[seen] * (joint[seen] / expected[seen]).log()).sum()
+    occupied = joint > 0
+    return (joint[occupied] * (joint[occupied] / expected[occupied]).log()).sum()
 
 
 def _cubic(x: Tensor) -> Tensor:
@@ -76,13 +76,13 @@ def seconds(form: Callable[[Tensor, Tensor, Tensor], None], shape: tuple[int, ..
     """Median processor seconds of a step."""
     generator = torch.Generator().manual_seed(0)
     infrared, visible = (torch.rand(shape, generator=generator) for _ in range(2))
-    found = []
+    times = []
     for _ in range(repeats):
         fused = torch.maximum(infrared, visible).requires_grad_()
         start = time.process_time()
         form(fused, infrared, visible)
-        found.append(time.process_time() - start)
-    return statistics.median(found)
+        times.append(time.process_time() - start)
+    return statistics.median(times)
 
 
 def main() -> int:

@@ -1,7 +1,8 @@
-"""How fast the forms of a network are, side by side in one run: ``speed.py auif --threads 1``.
+"""How fast the forms of a network are, side by side in one run.
 
-Every form fuses the same rendered pair; the plain module is the oracle, and the last columns say how the 8-bit results
-differ from it. Machines are noisy: the forms take turns, and medians and their ratios are printed.
+``python -m scripts.speed.networks METHOD --threads 1`` prints a table. Every form fuses the same rendered pair; the
+plain module is the oracle, and the last columns say how the 8-bit results differ from it. Machines are noisy: the forms
+take turns, and medians and their ratios are printed.
 
 What was tried for AUIF-Net's ten layers and is not listed, because it lost: one filter call per stream on stacked
 images (the frame needs eight strips each), two images in a batch of two-channel groups (slower than four channels).
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.registry import get_spec
+from imfuse.core.registry import get_spec, list_models
 from imfuse.imaging import luminance
 from imfuse.inference.forms import fast_form
 from imfuse.inference.psfusion import fold_norms
@@ -160,7 +161,7 @@ class PlainPSFusion(nn.Module):
 def psfusion_forms() -> dict[str, Form]:
     """The plain module, what each step brings, and what ``Fuser`` runs in float32 and bfloat16.
 
-    No weights of PSFusion ship, so they are random; the norms have seen the pair's scene, as trained ones have.
+    No weights of PSFusion ship, so they are random; the norms are fitted to rendered scenes.
     """
     torch.manual_seed(0)
     model = create_model("psfusion", weights=None)
@@ -230,7 +231,6 @@ def transfusion_forms(name: str = "transfusion") -> dict[str, Form]:
     }
 
 
-OTHERS = ("cddfuse", "densefuse", "emma", "lrrnet", "rfn_nest", "sdnet", "seafusion", "swinfusion", "u2fusion")
 FORMS = {
     "auif": auif_forms,
     "didfuse": didfuse_forms,
@@ -239,8 +239,8 @@ FORMS = {
     "psfusion_compact": psfusion_compact_forms,
     "transfusion": transfusion_forms,
     "transfusion_compact": functools.partial(transfusion_forms, "transfusion_compact"),
-    **{name: functools.partial(other_forms, name) for name in OTHERS},
 }
+"""Methods whose steps are measured one by one; of others it is the plain module and the inference form."""
 
 
 def scene_pair(height: int, width: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -272,8 +272,9 @@ def levels(fused: Tensor) -> np.ndarray:
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=sorted(FORMS))
-    parser.add_argument("--threads", type=int, default=1)
+    learned = [name for name in list_models() if not get_spec(name).training_free]
+    parser.add_argument("model", choices=learned, help="a method")
+    parser.add_argument("--threads", type=int, default=1, help="of the processor")
     parser.add_argument("--size", default="480x640", help="HEIGHTxWIDTH")
     parser.add_argument("--seconds", type=float, default=10.0, help="time for each form")
     args = parser.parse_args()
@@ -281,7 +282,7 @@ def main() -> int:
     height, width = (int(side) for side in args.size.split("x"))
     infrared, visible = scene_pair(height, width)
     with torch.inference_mode():
-        forms = FORMS[args.model]()
+        forms = FORMS[args.model]() if args.model in FORMS else other_forms(args.model)
         times = measure(forms, (infrared, visible), args.seconds)
         pictures = {name: levels(form(infrared, visible)) for name, form in forms.items()}
     plain = statistics.median(times["plain module"])

@@ -15,7 +15,16 @@ from imfuse.core.errors import ImfuseError, first_line
 
 
 class PluginError(ImfuseError):
-    """A plug-in cannot be loaded, or is not what is asked for."""
+    """A plug-in cannot be loaded, or is not what is asked for.
+
+    Example:
+        >>> import imfuse
+        >>> try:
+        ...     imfuse.get_spec("missing.py:Net")
+        ... except imfuse.PluginError as error:
+        ...     print(error)
+        missing.py: no such file
+    """
 
 
 def is_reference(text: str) -> bool:

@@ -30,8 +30,9 @@ class SizeRule:
             ``None`` where no finite halo does.
         not_tileable: the reason, where ``halo`` is ``None``.
 
-    >>> SizeRule(multiple=8, min_size=32).padding(97, 20)
-    (7, 12)
+    Example:
+        >>> SizeRule(multiple=8, min_size=32).padding(97, 20)
+        (7, 12)
     """
 
     multiple: int = 1
@@ -40,19 +41,42 @@ class SizeRule:
     not_tileable: str = ""
 
     def padded(self, side: int) -> int:
-        """The smallest side that the network takes and that is at least ``side`` pixels.
+        """The smallest side that the network takes and that is not less than a given one.
 
-        >>> SizeRule(multiple=8, min_size=32).padded(97)
-        104
+        Args:
+            side: height or width in pixels.
+
+        Returns:
+            A side in pixels.
+
+        Example:
+            >>> SizeRule(multiple=8, min_size=32).padded(97)
+            104
         """
         return -(-max(side, self.min_size) // self.multiple) * self.multiple
 
     def padding(self, height: int, width: int) -> tuple[int, int]:
-        """Rows below and columns to the right that a picture of ``height`` x ``width`` pixels lacks."""
+        """How much an image lacks to a size that the network takes.
+
+        Args:
+            height: of the image, in pixels.
+            width: of the image, in pixels.
+
+        Returns:
+            Rows below and columns to the right.
+        """
         return self.padded(height) - height, self.padded(width) - width
 
     def accepts(self, height: int, width: int) -> bool:
-        """Whether the network takes a picture of this size as it is."""
+        """Whether the network takes an image of this size as it is.
+
+        Args:
+            height: of the image, in pixels.
+            width: of the image, in pixels.
+
+        Returns:
+            False where it must be padded.
+        """
         return self.padding(height, width) == (0, 0)
 
     def spans(self, size: int, tile: int) -> list[Span]:
@@ -61,6 +85,13 @@ class SizeRule:
         All limits are multiples of ``multiple``, so that strided layers sample a tile where they sample the whole.
         What is seen is wider than the core by the halo and ends at the border of the image: a network treats true
         borders in its own way, and tiles must not hide them.
+
+        Args:
+            size: of the axis, in pixels.
+            tile: largest length of a core, in pixels.
+
+        Returns:
+            The spans in order; their cores cover the axis without overlap.
         """
         halo, smallest = _round_up(self.halo or 0, self.multiple), _round_up(self.min_size, self.multiple)
         step = _round_up(math.ceil(size / math.ceil(size / max(tile, 1))), self.multiple)
@@ -75,7 +106,16 @@ class SizeRule:
         return spans
 
     def tiles(self, height: int, width: int, tile: int) -> list[tuple[Span, Span]]:
-        """Rows and columns of the tiles of a picture, row by row; ``tile`` is the side of what each contributes."""
+        """Cut an image into tiles.
+
+        Args:
+            height: of the image, in pixels.
+            width: of the image, in pixels.
+            tile: largest side of what a tile contributes, in pixels.
+
+        Returns:
+            Rows and columns of each tile, row by row.
+        """
         columns = self.spans(width, tile)
         return [(row, column) for row in self.spans(height, tile) for column in columns]
 

@@ -17,7 +17,20 @@ SHIPPED = Path(__file__).resolve().parent.parent / "weights"
 
 @dataclass(frozen=True)
 class Paper:
-    """Where the method was published."""
+    """Where a method was published.
+
+    Args:
+        title: of the paper.
+        venue: journal or conference; "unpublished" where there is none, and then no address is needed.
+        year: of publication.
+        doi: without the resolver's address: ``10.1109/TIP.2018.2887342``.
+        arxiv: number of the preprint: ``1804.08361``.
+        url: address of the paper, where it has neither of them.
+
+    Example:
+        >>> Paper("DenseFuse", "IEEE TIP", 2019, doi="10.1109/TIP.2018.2887342").link
+        'https://doi.org/10.1109/TIP.2018.2887342'
+    """
 
     title: str
     venue: str
@@ -47,7 +60,11 @@ class Option:
         choices: values of one type: ``(True, False)``, numbers or words.
         default: one of them.
         help: what it does, in a line.
-        whole: choices that look at the whole picture: with them a method does not work in tiles.
+        whole: choices that look at the whole image: with them a method does not work in tiles.
+
+    Example:
+        >>> Option("rule", ("sum", "average"), "sum", "how features are joined").texts
+        ('sum', 'average')
     """
 
     name: str
@@ -57,10 +74,17 @@ class Option:
     whole: tuple[Value, ...] = ()
 
     def parse(self, value: Value) -> Value | None:
-        """The choice that a value, or its text on a command line or in YAML, stands for; ``None`` where there is none.
+        """The choice that a value, or its text on a command line or in YAML, stands for.
 
-        >>> Option("sfim", (True, False), True, "").parse("off"), Option("levels", (1, 2), 1, "").parse("2")
-        (False, 2)
+        Args:
+            value: a choice, or how it is written: ``"off"``, ``"2"``.
+
+        Returns:
+            The choice, of its own type; ``None`` where the value is none of them.
+
+        Example:
+            >>> Option("sfim", (True, False), True, "").parse("off"), Option("levels", (1, 2), 1, "").parse("2")
+            (False, 2)
         """
         written = option_text(value).lower()
         return next((choice for choice in self.choices if written in _spellings(choice)), None)
@@ -74,8 +98,15 @@ class Option:
 def option_text(value: Value) -> str:
     """How the value of an option is written: ``on`` and ``off``, numbers, words.
 
-    >>> option_text(True), option_text(4), option_text("sum")
-    ('on', '4', 'sum')
+    Args:
+        value: a choice of an option.
+
+    Returns:
+        What :meth:`Option.parse` reads.
+
+    Example:
+        >>> option_text(True), option_text(4), option_text("sum")
+        ('on', '4', 'sum')
     """
     return ("on" if value else "off") if isinstance(value, bool) else str(value)
 
@@ -88,7 +119,22 @@ def _spellings(choice: Value) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class WeightsSpec:
-    """A weights file that ships with the library, and where it comes from."""
+    """A weights file that ships with the library, and where it comes from.
+
+    Args:
+        name: by which it is asked for; ``default`` is taken where none is named.
+        file: its name in the folder of weights.
+        sha256: of the file, 64 hexadecimal digits; another file is refused.
+        recipe: by which it was trained.
+        data: on which it was trained.
+        date: of the training, YYYY-MM-DD.
+        licence: of the file.
+
+    Example:
+        >>> from imfuse.core.registry import get_spec
+        >>> get_spec("auif").find_weights("default").path.name
+        'auif.safetensors'
+    """
 
     name: str
     file: str
@@ -156,6 +202,12 @@ class ModelSpec:
     def check_options(self, options: Mapping[str, Value]) -> dict[str, Value]:
         """Values of all options, typed: what is given, as value or as text, and the defaults of the others.
 
+        Args:
+            options: name of an option -> a choice, or how it is written.
+
+        Returns:
+            Name of each option -> its value.
+
         Raises:
             ModelError: an option or a value is unknown.
 
@@ -179,7 +231,14 @@ class ModelSpec:
         return values
 
     def with_options(self, options: Mapping[str, Value]) -> ModelSpec:
-        """What the specification is with these options (:meth:`check_options`): some of them forbid tiles."""
+        """The specification with these options: some of them forbid tiles.
+
+        Args:
+            options: values of all options, as :meth:`check_options` returns them.
+
+        Returns:
+            This specification, or one whose size rule says which option looks at the whole image.
+        """
         for option in self.options:
             if options[option.name] in option.whole:
                 reason = f"{option.name}={option_text(options[option.name])} looks at the whole picture at once"
@@ -188,7 +247,17 @@ class ModelSpec:
         return self
 
     def find_weights(self, name: str) -> WeightsSpec:
-        """The shipped entry ``name``; ``ModelError`` where there is none."""
+        """Look up weights that ship.
+
+        Args:
+            name: of the entry.
+
+        Returns:
+            The entry.
+
+        Raises:
+            ModelError: there is none of that name; the message lists those that there are.
+        """
         for entry in self.weights:
             if entry.name == name:
                 return entry

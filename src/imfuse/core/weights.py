@@ -53,7 +53,22 @@ def model_of(weights: str | Path | None) -> str:
 
 
 def read_header(path: Path) -> dict[str, str]:
-    """The provenance in a weights file: method, recipe, data, date and what else its maker wrote."""
+    """The provenance in a weights file: method, recipe, data, date and what else its maker wrote.
+
+    Args:
+        path: of a safetensors file. Its weights are not read.
+
+    Returns:
+        Entries of the header by name; empty where the maker wrote none.
+
+    Raises:
+        WeightsError: the file is missing, or not in that format.
+
+    Example:
+        >>> from imfuse.core.registry import get_spec
+        >>> read_header(get_spec("auif").find_weights("default").path)["model"]
+        'auif'
+    """
     from safetensors import SafetensorError, safe_open
 
     try:

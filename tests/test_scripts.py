@@ -1,0 +1,133 @@
+"""The scripts that the documentation quotes exist, say what they do, and shorten logs of training as they promise."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import importlib
+import json
+import re
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SCRIPTS = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for path in sorted((ROOT / "scripts").rglob("*.py"))
+    if "__main__" in path.read_text(encoding="utf-8")
+}
+QUOTED = re.compile(r"python -m (scripts(?:\.\w+)+)((?: +\[?-{1,2}[\w-]+(?: +(?!-)[^\s`|]+)?| +(?!-)[^\s`|]+)*)")
+PAGES = [path for path in ROOT.rglob("*.md") if not {"site", "build"} & set(path.relative_to(ROOT).parts)]
+PAGES = [path for path in PAGES if not any(part.startswith(".") for part in path.relative_to(ROOT).parts[:-1])]
+
+
+@pytest.fixture
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``scripts`` can be imported, as it can from the root of the repository."""
+    monkeypatch.syspath_prepend(ROOT)
+
+
+@pytest.mark.usefixtures("importable")
+@pytest.mark.parametrize("module", SCRIPTS)
+def test_help(module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In this process, which has imported torch already: each takes a fraction of a second."""
+    monkeypatch.setattr(sys, "argv", [module, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(module).main()
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    documentation = ast.get_docstring(ast.parse(SCRIPTS[module].read_text(encoding="utf-8"))) or ""
+    assert documentation.splitlines()[0] in text
+    if module != "scripts.speed.metrics":
+        assert f"python -m {module}" in text, "the description says how it is run"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_commands_that_pages_quote_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for module, arguments in QUOTED.findall(text):
+        assert module in SCRIPTS, f"{page}: no {module}"
+        options = set(re.findall(r"(?<=[ \[])--?[a-z][\w-]*", arguments)) - {"--help"}
+        missing = [option for option in options if f'"{option}"' not in SCRIPTS[module].read_text(encoding="utf-8")]
+        assert not missing, f"{page}: {module} has no {', '.join(missing)}"
+
+
+def test_quoted_commands_are_found() -> None:
+    text = "`python -m scripts.docs.results --shared DIR -o docs/results.md`\npython -m scripts.x.y a -n 2 | tail"
+    assert QUOTED.findall(text) == [
+        ("scripts.docs.results", " --shared DIR -o docs/results.md"),
+        ("scripts.x.y", " a -n 2"),
+    ]
+
+
+def test_the_list_of_scripts_is_complete() -> None:
+    listed = re.findall(r"^\| `python -m ([\w.]+)` \|", (ROOT / "scripts" / "README.md").read_text("utf-8"), re.M)
+    assert sorted(listed) == sorted(SCRIPTS)
+
+
+def run_of(tmp_path: Path, steps: int, every: int) -> Path:
+    rows = []
+    for step in range(1, steps + 1):
+        rows.append({"step": step, "epoch": step // 10, "split": "train", "lr": 0.1, "loss": 1 / step})
+        if step % every == 0:
+            rows.append({"step": step, "epoch": step // 10, "split": "validation", "EN": 7 + step / 3})
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path / "log.jsonl"
+
+
+def shortened(log: Path, monkeypatch: pytest.MonkeyPatch, *options: str) -> list[dict[str, str]]:
+    target = log.with_suffix(".csv")
+    monkeypatch.setattr(sys, "argv", ["training_log", str(log), str(target), *options])
+    assert importlib.import_module("scripts.docs.training_log").main() == 0
+    with target.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.usefixtures("importable")
+def test_a_long_log_keeps_ends_and_validations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = shortened(run_of(tmp_path, steps=1000, every=100), monkeypatch)
+    steps = [int(row["step"]) for row in rows if row["split"] == "train"]
+    assert len(rows) == 200
+    assert [int(row["step"]) for row in rows if row["split"] == "validation"] == list(range(100, 1001, 100))
+    assert (steps[0], steps[-1]) == (1, 1000)
+    gaps = {after - before for before, after in pairwise(steps)}
+    assert max(gaps) - min(gaps) <= 1, "evenly spaced"
+    assert rows[0] == {"step": "1", "epoch": "0", "split": "train", "lr": "0.1", "loss": "1", "EN": ""}
+    assert rows[-1]["EN"] == "340.3333"
+    assert rows[-1]["loss"] == ""
+
+
+@pytest.mark.usefixtures("importable")
+def test_a_short_log_stays_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(shortened(run_of(tmp_path, steps=150, every=3), monkeypatch)) == 200
+
+
+@pytest.mark.usefixtures("importable")
+def test_many_validations_leave_half_to_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = shortened(run_of(tmp_path, steps=300, every=1), monkeypatch, "--rows", "50")
+    validations = [int(row["step"]) for row in rows if row["split"] == "validation"]
+    assert (len(rows), len(validations)) == (50, 25)
+    assert (validations[0], validations[-1]) == (1, 300)
+
+
+def test_every_training_log_is_short_whole_and_listed() -> None:
+    folders = sorted(path for path in (ROOT / "docs" / "training").iterdir() if path.is_dir())
+    index = (ROOT / "docs" / "training" / "index.md").read_text(encoding="utf-8")
+    assert folders
+    for folder in folders:
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "curve.png",
+            "environment.txt",
+            "log.csv",
+            "recipe.yaml",
+        ]
+        assert f"`{folder.name}`" in index
+        with (folder / "log.csv").open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert 2 <= len(rows) <= 200, folder
+        steps = [int(row["step"]) for row in rows]
+        assert steps == sorted(steps)
+        assert all(row["loss"] for row in rows if row["split"] == "train")
