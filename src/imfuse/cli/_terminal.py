@@ -1,4 +1,4 @@
-"""What commands that work on folders share: a progress bar, lists of names in a line, and what is a folder."""
+"""What commands that work on folders share: a progress bar, lines on what is wrong, and what is a folder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imfuse.cli._flags import in_flags
 from imfuse.core.errors import PairError
 from imfuse.core.files import is_folder
 
@@ -60,13 +61,23 @@ def few(names: tuple[str, ...]) -> str:
     return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def warn(text: str) -> None:
+    """Print a line on the standard error output."""
+    print(" ".join(f"imfuse: {text}".split()), file=sys.stderr)
+
+
+def warn_of_failure(message: str, *where: str) -> None:
+    """Print a line on what failed, such as a method and a pair, with the flags of this command in the advice."""
+    warn(f"failed: {' '.join(filter(None, where))}: {in_flags(message)}")
+
+
 def warn_of_problems(report: FolderReport) -> None:
     """A line on the standard error output for files without a partner, of each side, and for each pair that failed."""
     for side, names in (("infrared", report.unmatched_infrared), ("visible", report.unmatched_visible)):
         if names:
-            print(f"imfuse: {count(len(names), f'{side} picture')} without a partner: {few(names)}", file=sys.stderr)
+            warn(f"{count(len(names), f'{side} picture')} without a partner: {few(names)}")
     for name, message in report.failed:
-        print(" ".join(f"imfuse: failed: {name}: {message}".split()), file=sys.stderr)
+        warn_of_failure(message, name)
 
 
 def closing_line(report: FolderReport, done: str, output: Path) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imfuse.cli._terminal import count, few, progress_bar
+from imfuse.cli._terminal import count, few, progress_bar, warn, warn_of_failure
 
 if TYPE_CHECKING:
     from imfuse.benchmark.results import Results
@@ -135,23 +134,19 @@ def _write(results: Results, out: Path, report: bool) -> None:
 
 def _print_what_is_wrong(results: Results) -> None:
     """One line on the standard error output for each kind of thing that has no scores."""
-
-    def say(text: str) -> None:
-        print(" ".join(f"imfuse: {text}".split()), file=sys.stderr)
-
     for name, data in results.data.items():
         for side, left in (("infrared", data.unmatched_infrared), ("visible", data.unmatched_visible)):
             if left:
-                say(f"{name}: {count(len(left), f'{side} picture')} without a partner: {few(tuple(left))}")
+                warn(f"{name}: {count(len(left), f'{side} picture')} without a partner: {few(tuple(left))}")
         for method, pairs in data.missing.items():
             if pairs:
-                say(f"{name}: {method}: {count(len(pairs), 'pair')} without a fused picture: {few(tuple(pairs))}")
+                warn(f"{name}: {method}: {count(len(pairs), 'pair')} without a fused picture: {few(tuple(pairs))}")
         for method, files in data.unmatched.items():
             if files:
-                say(f"{name}: {method}: {count(len(files), 'picture')} without a pair: {few(tuple(files))}")
+                warn(f"{name}: {method}: {count(len(files), 'picture')} without a pair: {few(tuple(files))}")
         for method, reasons in data.failed.items():
             for pair, reason in reasons.items():
-                say(f"failed: {' '.join(filter(None, (name, method, pair)))}: {reason}")
+                warn_of_failure(reason, name, method, pair)
 
 
 @benchmark.command()

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from imfuse.cli import _flags
 from imfuse.core.errors import ImfuseError
 from imfuse.core.version import VERSION
 
@@ -54,14 +55,16 @@ def build_app() -> typer.Typer:
         if importlib.util.find_spec(module) is not None:
             command = getattr(importlib.import_module(module), name)
             if isinstance(command, typer.Typer):
-                app.add_typer(command, name=name)
+                for part in command.registered_commands:
+                    part.cls = _flags.Command
+                app.add_typer(command, name=name, cls=_flags.Group)
             else:
-                app.command(name)(command)
+                app.command(name, cls=_flags.Command)(command)
     return app
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command line (default: that of the process); gives the exit code.
+    """Run a command line (default: that of the process); returns the exit code.
 
     0: done, 1: some pairs failed, 2: nothing could be done as asked, 130: interrupted.
     """
@@ -72,6 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # File names may hold what the terminal's encoding lacks, or bytes that are no text at all.
         sys.stdout.reconfigure(errors="backslashreplace")
+    _flags.forget()
     try:
         code = build_app()(rest, prog_name="imfuse", standalone_mode=False)
         sys.stdout.flush()
@@ -93,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _one_line(error: Exception) -> str | None:
     """Message of an error that the user can act on; ``None`` for a defect, whose traceback must be seen."""
     if isinstance(error, ImfuseError):
-        return " ".join(str(error).split())
+        return _flags.in_flags(error)
     # Click's usage errors, known by their method: some Typers carry a Click of their own, others import it.
     format_message = getattr(error, "format_message", None)
     return f"{' '.join(format_message().split())} (see imfuse --help)" if callable(format_message) else None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imfuse.cli._terminal import are_folders, count, few, progress_bar
+from imfuse.cli._terminal import are_folders, count, few, progress_bar, warn, warn_of_failure
 from imfuse.core.errors import ImageError, MetricError
 
 if TYPE_CHECKING:
@@ -109,17 +108,13 @@ def _name_of(path: Path, folder: bool) -> str:
 
 def _print_what_is_wrong(scores: Scores) -> None:
     """One line on the standard error output for each kind of thing that could not be scored."""
-
-    def say(text: str) -> None:
-        print(" ".join(f"imfuse: {text}".split()), file=sys.stderr)
-
     for side, names in (("infrared", scores.unmatched_infrared), ("visible", scores.unmatched_visible)):
         if names:
-            say(f"{count(len(names), f'{side} picture')} without a partner: {few(names)}")
+            warn(f"{count(len(names), f'{side} picture')} without a partner: {few(names)}")
     for method in scores.methods:
         if missing := scores.missing.get(method, ()):
-            say(f"{method}: {count(len(missing), 'pair')} without a fused picture: {few(missing)}")
+            warn(f"{method}: {count(len(missing), 'pair')} without a fused picture: {few(missing)}")
         if unmatched := scores.unmatched.get(method, ()):
-            say(f"{method}: {count(len(unmatched), 'picture')} without a pair: {few(unmatched)}")
+            warn(f"{method}: {count(len(unmatched), 'picture')} without a pair: {few(unmatched)}")
     for failure in scores.failed:
-        say(f"failed: {' '.join(filter(None, (failure.method, failure.image)))}: {failure.message}")
+        warn_of_failure(failure.message, failure.method, failure.image)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imfuse.cli._terminal import are_folders, closing_line, count, few, progress_bar, warn_of_problems
+from imfuse.cli._terminal import are_folders, closing_line, count, few, progress_bar, warn, warn_of_problems
 from imfuse.core.errors import PairError
 
 if TYPE_CHECKING:
@@ -56,8 +55,7 @@ def segment(
         )
     warn_of_problems(report)
     if report.unlabelled:
-        names = few(report.unlabelled)
-        print(f"imfuse: {count(len(report.unlabelled), 'pair')} without labels: {names}", file=sys.stderr)
+        warn(f"{count(len(report.unlabelled), 'pair')} without labels: {few(report.unlabelled)}")
     print(closing_line(report, "segmented", output))
     if report.counts is not None:
         _print_scores(report.counts)
