@@ -15,7 +15,7 @@ from imfuse.benchmark.efficiency import markdown, measure_models, parse_sizes
 from imfuse.benchmark.latency import Latency, measure
 from imfuse.benchmark.plan import ModelEntry, parse_models
 from imfuse.cli.main import main
-from imfuse.core.errors import ModelError, WeightsError
+from imfuse.core.errors import BenchmarkError, ModelError, WeightsError
 from imfuse.core.registry import get_spec
 
 
@@ -71,7 +71,7 @@ def test_didfuse_by_the_layers_of_its_page() -> None:
 def test_sizes() -> None:
     assert parse_sizes("256x256, 640x480") == [(256, 256), (640, 480)]
     for text in ("256", "0x10", "axb", "", "1x2x3"):
-        with pytest.raises(ModelError, match="--sizes"):
+        with pytest.raises(BenchmarkError, match="sizes="):
             parse_sizes(text)
 
 
@@ -116,7 +116,9 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = json.loads((tmp_path / "efficiency.json").read_text())
     assert content["costs"][0]["counted"]["parameters"] == 11631
     assert main(["benchmark", "efficiency", "--models", "none-such"]) == 2
+    capsys.readouterr()
     assert main(["benchmark", "efficiency", "--sizes", "big"]) == 2
+    assert "--sizes big: WIDTHxHEIGHT is expected" in capsys.readouterr().err
 
 
 def test_default_models_are_those_that_are_ready() -> None:

@@ -11,7 +11,7 @@ from imfuse.benchmark.plan import make_plan
 from imfuse.benchmark.results import Results
 from imfuse.benchmark.runner import run_benchmark
 from imfuse.cli.main import main
-from imfuse.core.errors import MetricError
+from imfuse.core.errors import BenchmarkError
 from imfuse.imaging import read_image, write_image
 
 
@@ -30,7 +30,7 @@ def test_rows(results: Results) -> None:
         "mine", "10", (Detail(0.5, 0.25, 0.2), Detail(1.0, 0.0))
     )
     for text in ("3", "other/1", "1@", "1@2,0", "1@a,b", "1@0,0,0,0", "1" + "@0,0" * 4, ""):
-        with pytest.raises(MetricError, match="--pair"):
+        with pytest.raises(BenchmarkError, match=r"^pair="):
             parse_row(text, results)
 
 
@@ -81,7 +81,12 @@ def test_command(results: Results, pairs: Path, capsys: pytest.CaptureFixture[st
     assert (pairs / "a.png").is_file()
     assert main(["benchmark", "figure", str(pairs / "out"), "--methods", "x"]) == 2
     assert "no method 'x'" in capsys.readouterr().err
+    assert main(["benchmark", "figure", str(pairs / "out"), "--pair", "1@2,0"]) == 2
+    assert "--pair 1@2,0: X, Y and SIZE" in capsys.readouterr().err
     assert main(["benchmark", "figure", str(pairs)]) == 2
     assert "results.json" in capsys.readouterr().err
     assert main(["benchmark", "report", str(pairs / "out")]) == 0
     assert (pairs / "out" / "report.html").is_file()
+    assert main(["benchmark", "report", str(pairs / "out" / "results.json"), "-o", str(pairs / "copy")]) == 0
+    for name in ("report.html", "tables.md"):
+        assert (pairs / "copy" / name).read_bytes() == (pairs / "out" / name).read_bytes()

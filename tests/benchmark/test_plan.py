@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from imfuse import list_models
-from imfuse.benchmark.plan import ModelEntry, make_plan, named, read_settings
-from imfuse.core.errors import MetricError, PairError
+from imfuse.benchmark.plan import ModelEntry, make_plan, read_settings
+from imfuse.core.errors import BenchmarkError
 from imfuse.core.registry import get_spec
 
 
@@ -37,7 +37,7 @@ def test_all_models_are_those_that_need_no_weights_or_have_them() -> None:
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(MetricError, match=message):
+    with pytest.raises(BenchmarkError, match=message):
         make_plan({"data": {"x": "."}, **settings})
 
 
@@ -60,12 +60,5 @@ def test_yaml_paths_are_from_its_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["data: [", "- a", "\x00", "!!python/object:os.system {}"])
 def test_yaml_that_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.yaml").write_text(text)
-    with pytest.raises(MetricError, match=r"x\.yaml"):
+    with pytest.raises(BenchmarkError, match=r"x\.yaml"):
         read_settings(tmp_path / "x.yaml")
-
-
-def test_named() -> None:
-    assert named(["a=b=c"], "--data") == {"a": "b=c"}
-    for words in (["a"], ["=b"], ["a="], ["a=b", "a=c"]):
-        with pytest.raises(PairError, match="--data"):
-            named(words, "--data")

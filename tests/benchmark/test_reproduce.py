@@ -11,7 +11,7 @@ from imfuse.benchmark.published import get_published, list_published
 from imfuse.benchmark.reproduce import lines_of, markdown, notes_of
 from imfuse.benchmark.runner import run_benchmark
 from imfuse.cli.main import main
-from imfuse.core.errors import MetricError
+from imfuse.core.errors import BenchmarkError
 from imfuse.data.layouts import KNOWN
 from imfuse.metrics import get_definition
 
@@ -96,5 +96,5 @@ def test_command(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_unknown() -> None:
-    with pytest.raises(MetricError, match="no published table"):
+    with pytest.raises(BenchmarkError, match="no published table"):
         get_published("x")

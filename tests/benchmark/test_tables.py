@@ -13,7 +13,7 @@ from imfuse.benchmark.results import Results, read_results
 from imfuse.benchmark.runner import run_benchmark
 from imfuse.benchmark.tables import tables_of, write_tables
 from imfuse.cli.main import main
-from imfuse.core.errors import MetricError
+from imfuse.core.errors import BenchmarkError
 
 
 @pytest.fixture
@@ -90,11 +90,15 @@ def test_settings_of_a_file_and_of_the_command_line(pairs: Path, monkeypatch: py
     ("words", "message"),
     [
         ([], "give a data set"),
-        (["--data", "set"], "NAME=DIR"),
+        (["--data", "set"], "--data 'set': NAME=PATH"),
         (["--data", "mine=nowhere"], "nowhere"),
         (["--data", "mine=set", "--models", "auof"], "auif"),
         (["--data", "mine=set", "--metrics", "XX"], "XX"),
         (["--config", "none.yaml"], "none.yaml"),
+        (["--data", "mine=set", "--models", "none"], "nothing to compare; use --models all; use --fused NAME=DIR"),
+        (["--data", "mine=set", "--models", "auif,auif"], "name one of them, as in --models NAME=auif"),
+        (["--data", "mine=set", "--against", "x", "--models", "auif"], "--against x: one of auif is expected"),
+        (["--data", "mine=set", "--models", "auif", "-o", "set/ir/1.png"], "choose another --output"),
     ],
 )
 def test_misuse_is_one_line(
@@ -110,5 +114,5 @@ def test_misuse_is_one_line(
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": 9}'])
 def test_results_that_are_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "results.json").write_text(text)
-    with pytest.raises(MetricError, match=r"results\.json"):
+    with pytest.raises(BenchmarkError, match=r"results\.json"):
         read_results(tmp_path)

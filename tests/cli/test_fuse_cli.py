@@ -127,7 +127,7 @@ def test_sizes(folders: Path, weights: str, capsys: pytest.CaptureFixture[str]) 
     assert main(["fuse", "small.png", "vi/1.png", "--weights", weights]) == 2
     one_error(capsys, "16x12", "32x24", "--resize")
     assert main(["fuse", "ir/1.png", "vi/1.png", "--weights", weights, "--fit", "stretch"]) == 2
-    one_error(capsys, "fit='stretch'", "mirror, zero, resize")
+    one_error(capsys, "--fit stretch", "mirror, zero, resize")
     assert main(["fuse", "ir/1.png", "vi/1.png", "--weights", weights, "--fit", "zero", "-o", "zero.png"]) == 0
     assert main(["fuse", "small.png", "vi/1.png", "--weights", weights, "--resize"]) == 0
     assert image_size("1_fused.png") == (24, 32)

@@ -158,7 +158,7 @@ def test_nothing_can_be_scored(folders: Path, capsys: pytest.CaptureFixture[str]
         (["a", "ir", "ir"], ["same folder"]),
         (["out", "ir", "vi"], ["out", "no pictures"]),
         (["a/1.png", "ir/1.png", "small.png"], ["32x24", "8x8"]),
-        (["float.tif", "ir/1.png", "vi/1.png"], ["float.tif", "0..2", "0..1"]),
+        (["float.tif", "ir/1.png", "vi/1.png"], ["float.tif", "0..2", "0..1", "--range LOW,HIGH"]),
         (["a/1.png", "ir/1.png", "vi/1.png", "--max-megapixels", "0.0001"], ["32x24"]),
     ],
 )

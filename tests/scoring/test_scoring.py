@@ -131,7 +131,7 @@ def test_range_of_the_infrared_picture(triple: Images) -> None:
 @pytest.mark.parametrize(
     ("pixels", "words"),
     [
-        (np.full((4, 4), 1.5), ["values 1.5..1.5 found", "0..1", "--range"]),
+        (np.full((4, 4), 1.5), ["values 1.5..1.5 found", "0..1", "range='LOW,HIGH'"]),
         (np.full((4, 4), -0.1), ["values -0.1..-0.1 found"]),
         (np.array([[0.5, np.nan]]), ["nan"]),
         (np.zeros((4, 4), np.int64), ["int64"]),

@@ -15,7 +15,7 @@ from imfuse.benchmark.complexity import COUNTED, Complexity, count
 from imfuse.benchmark.latency import Latency, load, measure
 from imfuse.benchmark.plan import ModelEntry
 from imfuse.benchmark.published import get_published, read_rows
-from imfuse.core.errors import ModelError
+from imfuse.core.errors import BenchmarkError, ModelError
 from imfuse.core.registry import get_spec
 from imfuse.core.version import VERSION
 
@@ -48,7 +48,7 @@ class Efficiency:
 
 
 def parse_sizes(text: str) -> list[tuple[int, int]]:
-    """``WIDTHxHEIGHT,...`` as (width, height); raises ``ModelError``.
+    """``WIDTHxHEIGHT,...`` as (width, height); raises ``BenchmarkError``.
 
     >>> parse_sizes("640x480")
     [(640, 480)]
@@ -57,7 +57,7 @@ def parse_sizes(text: str) -> list[tuple[int, int]]:
     for word in text.split(","):
         match = _SIZE.fullmatch(word.strip())
         if match is None or "0" in match.groups():
-            raise ModelError(f"--sizes {word!r}: WIDTHxHEIGHT is expected, such as 640x480")
+            raise BenchmarkError(f"sizes={word!r}: WIDTHxHEIGHT is expected, such as 640x480")
         sizes.append((int(match[1]), int(match[2])))
     return sizes
 

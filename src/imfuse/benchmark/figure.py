@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imfuse.benchmark.results import Results
-from imfuse.core.errors import ImageError, ImfuseError, MetricError
+from imfuse.core.errors import BenchmarkError, ImageError, ImfuseError
 from imfuse.imaging import parse_range
 from imfuse.imaging.inputs import MAX_PIXELS, read
 from imfuse.scoring.levels import FULL, to_levels
@@ -53,48 +53,50 @@ class Row:
     details: tuple[Detail, ...] = ()
 
 
-def parse_row(text: str, results: Results) -> Row:
-    """``[DATA/]NAME[@X,Y[,SIZE]]...``; raises ``MetricError`` for what the results do not have."""
-    match = _PAIR.fullmatch(text)
-    words: dict[str, str | None] = match.groupdict() if match else {"name": text}
+def parse_row(pair: str, results: Results) -> Row:
+    """``[DATA/]NAME[@X,Y[,SIZE]]...``; raises ``BenchmarkError`` for what the results do not have."""
+    match = _PAIR.fullmatch(pair)
+    words: dict[str, str | None] = match.groupdict() if match else {"name": pair}
     data, name = words.get("data") or next(iter(results.data)), words["name"] or ""
     if data not in results.data:
-        raise MetricError(f"--pair {text!r}: no data set {data!r}; there are {', '.join(results.data)}")
+        raise BenchmarkError(f"pair={pair!r}: no data set {data!r}; there are {', '.join(results.data)}")
     if name not in results.data[data].pairs:
         some = ", ".join(list(results.data[data].pairs)[:5])
-        raise MetricError(f"--pair {text!r}: no pair {name!r} in {data}; there are {some} ...")
+        raise BenchmarkError(f"pair={pair!r}: no pair {name!r} in {data}; there are {some} ...")
     try:
         details = tuple(Detail(*map(float, one.split(","))) for one in (words.get("details") or "").split("@")[1:])
     except (TypeError, ValueError):
-        raise MetricError(f"--pair {text!r}: [DATA/]NAME@X,Y,SIZE is expected, such as tno/05@0.4,0.6,0.15") from None
+        raise BenchmarkError(f"pair={pair!r}: [DATA/]NAME@X,Y,SIZE is expected, such as tno/05@0.4,0.6,0.15") from None
     for one in details:
         if not (0 <= one.x <= 1 and 0 <= one.y <= 1 and 0 < one.size <= 1):
-            raise MetricError(f"--pair {text!r}: X, Y and SIZE are parts of the picture, from 0 to 1")
+            raise BenchmarkError(f"pair={pair!r}: X, Y and SIZE are parts of the picture, from 0 to 1")
     if len(details) > len(_COLOURS):
-        raise MetricError(f"--pair {text!r}: at most {len(_COLOURS)} details are magnified")
+        raise BenchmarkError(f"pair={pair!r}: at most {len(_COLOURS)} details are magnified")
     return Row(data, name, details)
 
 
-def write_figure(results: Results, folder: Path, rows: Sequence[Row], methods: Sequence[str], out: Path) -> list[Path]:
-    """Write ``out`` with the extensions .png and .pdf; ``folder`` is that of the results.
+def write_figure(
+    results: Results, folder: Path, rows: Sequence[Row], methods: Sequence[str], output: Path
+) -> list[Path]:
+    """Write ``output`` with the extensions .png and .pdf; ``folder`` is that of the results.
 
-    Raises ``MetricError`` for an unknown method, ``ImageError`` for pictures that cannot be read, ``ImfuseError``
+    Raises ``BenchmarkError`` for an unknown method, ``ImageError`` for pictures that cannot be read, ``ImfuseError``
     where matplotlib is not installed.
     """
     unknown = [method for method in methods if method not in results.methods]
     if unknown:
-        raise MetricError(f"no method {unknown[0]!r} in the results; there are {', '.join(results.methods)}")
+        raise BenchmarkError(f"no method {unknown[0]!r} in the results; there are {', '.join(results.methods)}")
     try:
         figure = _draw(results, folder, rows, methods or list(results.methods))
     except ModuleNotFoundError:
         raise ImfuseError("a figure needs another package: pip install 'imfuse[report]'") from None
-    targets = [out.with_name(out.name + extension) for extension in (".png", ".pdf")]
+    targets = [output.with_name(output.name + extension) for extension in (".png", ".pdf")]
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+        output.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(targets[0], dpi=_DPI, metadata={"Software": None})
         figure.savefig(targets[1], dpi=_DPI, metadata={"CreationDate": None, "Producer": None})
     except OSError as error:
-        raise ImageError(f"{out}: cannot write ({error.strerror or error})") from None
+        raise ImageError(f"{output}: cannot write ({error.strerror or error})") from None
     return targets
 
 

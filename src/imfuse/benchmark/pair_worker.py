@@ -58,13 +58,13 @@ class PairWorker:
     Attributes:
         models: what to fuse with.
         scorer: what to compute.
-        out: folder of the benchmark: pictures go to ``fused``, scores are remembered in ``cache``.
+        output: folder of the benchmark: pictures go to ``fused``, scores are remembered in ``cache``.
         fuser_settings: device, dtype and range of every ``Fuser``.
     """
 
     models: tuple[ModelEntry, ...]
     scorer: Scorer
-    out: Path
+    output: Path
     fuser_settings: Mapping[str, str]
 
     @cached_property
@@ -124,7 +124,7 @@ class _Work:
 
     def _fuse(self, method: str) -> tuple[Path, inputs.Array | None]:
         """The file of the result, and its pixels where they were made just now."""
-        file = self.worker.out / "fused" / self.job.data / method / f"{self.job.pair.name}.png"
+        file = self.worker.output / "fused" / self.job.data / method / f"{self.job.pair.name}.png"
         fuser = self.worker.fusers[method]
         return file, fuse_pair(fuser, self.job.pair, file, self.digests, self._stored)
 
@@ -139,7 +139,7 @@ class _Record:
         scorer = worker.scorer
         depends = [VERSION, scorer.convention, str(scorer.range), *digests]
         name = hashlib.sha256(json.dumps(depends).encode()).hexdigest()
-        self.file = worker.out / "cache" / f"{name}.json"
+        self.file = worker.output / "cache" / f"{name}.json"
         self.content = self._read()
 
     def scores(self, digest: str) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from imfuse.core.errors import MetricError, PairError
+from imfuse.core.errors import BenchmarkError
 from imfuse.core.registry import get_spec, list_models
 
 # Names become folders.
@@ -101,17 +101,19 @@ class Plan(_Models):
     @model_validator(mode="after")
     def _check(self) -> Plan:
         if not self.data:
-            raise ValueError("no data set is given; give one as --data NAME=DIR")
+            raise BenchmarkError("no data set is given", "use data={'NAME': 'DIR'}")
         if not self.methods:
-            raise ValueError("nothing to compare: give --models, or --fused NAME=DIR")
+            raise BenchmarkError("nothing to compare", "use models='all'", "use fused={'NAME': 'DIR'}")
         for name in (*self.data, *self.methods):
             if not _NAME.fullmatch(name):
-                raise ValueError(f"the name {name!r} cannot be used: it becomes the name of a folder")
+                raise BenchmarkError(f"the name {name!r} cannot be used: it becomes the name of a folder")
         for name in self.methods:
             if self.methods.count(name) > 1:
-                raise ValueError(f"two methods are called {name!r}; name one of them, as in --models NAME={name}")
+                raise BenchmarkError(
+                    f"two methods are called {name!r}", f"name one of them, as in models={f'NAME={name}'!r}"
+                )
         if self.against and self.against not in self.methods:
-            raise ValueError(f"against {self.against!r}: one of {', '.join(self.methods)} is expected")
+            raise BenchmarkError(f"against={self.against!r}: one of {', '.join(self.methods)} is expected")
         return self
 
     @property
@@ -130,12 +132,12 @@ class Plan(_Models):
 
 
 def make_plan(settings: Mapping[str, Any]) -> Plan:
-    """Validate; raises ``MetricError`` in one line that says which setting is wrong."""
+    """Validate; raises ``BenchmarkError`` in one line that says which setting is wrong."""
     return _validated(Plan, settings)
 
 
 def parse_models(text: str) -> tuple[ModelEntry, ...]:
-    """``[NAME=]MODEL[:WEIGHTS],...``, "all" that can be used at once, or "none". Raises ``MetricError``.
+    """``[NAME=]MODEL[:WEIGHTS],...``, "all" that can be used at once, or "none". Raises ``BenchmarkError``.
 
     >>> [entry.label for entry in parse_models("auif,theirs=auif:file.safetensors")]
     ['auif', 'theirs']
@@ -150,19 +152,19 @@ def _validated(kind: type[_Kind], settings: Mapping[str, Any]) -> _Kind:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("function", "constrained")))
         message = first["msg"].removeprefix("Value error, ")
-        raise MetricError(f"benchmark: {where + ': ' if where else ''}{message}") from None
+        raise BenchmarkError(f"benchmark: {where + ': ' if where else ''}{message}") from None
 
 
 def read_settings(path: Path) -> dict[str, Any]:
     """Settings of a YAML file, whose relative folders and files are taken from its own folder."""
     try:
         if path.stat().st_size > _MAX_BYTES:
-            raise MetricError(f"{path}: too large for the settings of a benchmark (1 MiB at most)")
+            raise BenchmarkError(f"{path}: too large for the settings of a benchmark (1 MiB at most)")
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise MetricError(f"{path}: not a readable YAML file ({str(error).splitlines()[0]})") from None
+        raise BenchmarkError(f"{path}: not a readable YAML file ({str(error).splitlines()[0]})") from None
     if not isinstance(content, dict):
-        raise MetricError(f"{path}: settings such as 'data:' and 'models:' are expected")
+        raise BenchmarkError(f"{path}: settings such as 'data:' and 'models:' are expected")
     base = path.parent
     for key in ("data", "fused"):
         if isinstance(content.get(key), dict):
@@ -170,19 +172,6 @@ def read_settings(path: Path) -> dict[str, Any]:
     if isinstance(content.get("models"), list):
         content["models"] = [_with_weights(entry, base) for entry in content["models"]]
     return content
-
-
-def named(words: list[str], option: str) -> dict[str, str]:
-    """``NAME=DIR`` words as a dictionary; raises ``PairError``."""
-    found: dict[str, str] = {}
-    for word in words:
-        name, _, place = word.partition("=")
-        if not (name and place):
-            raise PairError(f"{option} {word!r}: NAME=DIR is expected, such as {option} tno=data/tno")
-        if name in found:
-            raise PairError(f"{option} {word!r}: the name {name!r} is given twice")
-        found[name] = place
-    return found
 
 
 def _rebased(place: Any, base: Path) -> Any:

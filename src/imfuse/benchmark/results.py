@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from imfuse.core.errors import MetricError
+from imfuse.core.errors import BenchmarkError
 from imfuse.imaging import write_file
 from imfuse.scoring.scores import Failure, ImageScores, Scores
 
@@ -99,19 +99,19 @@ class Results:
 
 
 def read_results(path: Path) -> Results:
-    """Read ``results.json`` (or the folder that holds it); raises ``MetricError``."""
+    """Read ``results.json`` (or the folder that holds it); raises ``BenchmarkError``."""
     file = path / "results.json" if path.is_dir() else path
     try:
         if file.stat().st_size > _MAX_BYTES:
-            raise MetricError(f"{file}: too large for the results of a benchmark (1 GiB at most)")
+            raise BenchmarkError(f"{file}: too large for the results of a benchmark (1 GiB at most)")
         content = json.loads(file.read_text(encoding="ascii"))
         if content.pop("format") != FORMAT:
-            raise MetricError(f"{file}: of another format than this version reads; run the benchmark again")
+            raise BenchmarkError(f"{file}: of another format than this version reads", "run the benchmark again")
         content["data"] = {name: DataResults(**one) for name, one in content["data"].items()}
         return Results(**content)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         reason = getattr(error, "strerror", None) or "not what imfuse benchmark writes"
-        raise MetricError(f"{file}: {reason}; give the folder (-o) of a benchmark that ran") from None
+        raise BenchmarkError(f"{file}: {reason}", "give the folder of a benchmark that ran") from None
 
 
 def value_of(picture: Mapping[str, Any], symbol: str) -> float:

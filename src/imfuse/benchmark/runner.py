@@ -36,7 +36,7 @@ from imfuse.metrics import METRICS, get_convention, get_definition
 from imfuse.scoring.files import Scorer
 
 _MOST_WORKERS = 8
-_DIED = "the process that worked on this pair was killed, perhaps for lack of memory; use fewer --workers"
+_DIED = "the process that worked on this pair was killed, perhaps for lack of memory; use fewer processes (workers=...)"
 
 
 @dataclass(frozen=True)
@@ -52,19 +52,19 @@ class _Data:
 
 def run_benchmark(
     plan: Plan,
-    out: Path,
+    output: Path,
     *,
     workers: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Results:
-    """Run a plan; pictures and remembered scores go below ``out``, the caller writes the results.
+    """Run a plan; pictures and remembered scores go below ``output``, the caller writes the results.
 
-    What an earlier run with the same inputs, weights, convention and version left in ``out`` is not done again, so a
+    What an earlier run with the same inputs, weights, convention and version left in ``output`` is not done again, so a
     run that was killed goes on where it was. A pair that fails is named in the results, and the others go on.
 
     Args:
         plan: what to run.
-        out: folder of the benchmark.
+        output: folder of the benchmark.
         workers: processes; by default one for each thread of torch, at most 8, and one on a GPU. 1 works in this one.
         progress: called before the first pair and after each.
 
@@ -74,10 +74,10 @@ def run_benchmark(
     scorer = Scorer.of(plan.metrics, plan.convention, plan.range, MAX_PIXELS)
     sets = [_load(plan, name) for name in plan.data]
     settings = {"device": plan.device, "dtype": plan.dtype, "range": plan.range}
-    worker = PairWorker(plan.models, scorer, out, settings)
+    worker = PairWorker(plan.models, scorer, output, settings)
     # Loaded here once, so that what is wrong with a model is said before anything is done.
     device = {fuser.device.type for fuser in worker.fusers.values()} or {"cpu"}
-    _make_folder(out)
+    _make_folder(output)
     jobs = [
         Job(data.name, pair, {method: files[pair.name] for method, files in data.fused.items() if pair.name in files})
         for data in sets
@@ -99,7 +99,7 @@ def run_benchmark(
         range=str(scorer.range),
         against=plan.against or plan.methods[0],
         methods=_methods(plan, worker),
-        data={data.name: _data_results(data, plan, out, outcomes) for data in sets},
+        data={data.name: _data_results(data, plan, output, outcomes) for data in sets},
     )
 
 
@@ -128,14 +128,13 @@ def _load(plan: Plan, name: str) -> _Data:
     )
 
 
-def _make_folder(out: Path) -> None:
+def _make_folder(output: Path) -> None:
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ImageError(
-            f"{out}: cannot make the output folder ({error.strerror or error}); choose another -o"
-        ) from None
-    for folder in (out, out / "cache", *(out / "fused").glob("*/*")):
+        reason = error.strerror or error
+        raise ImageError(f"{output}: cannot make the output folder ({reason})", "choose another output=...") from None
+    for folder in (output, output / "cache", *(output / "fused").glob("*/*")):
         remove_leftovers(folder)
 
 
@@ -230,7 +229,7 @@ def _methods(plan: Plan, worker: PairWorker) -> dict[str, dict[str, Any]]:
     return found | {method: {"kind": "pictures", "title": method} for method in plan.fused}
 
 
-def _data_results(data: _Data, plan: Plan, out: Path, outcomes: dict[tuple[str, str], Outcome]) -> DataResults:
+def _data_results(data: _Data, plan: Plan, output: Path, outcomes: dict[tuple[str, str], Outcome]) -> DataResults:
     """Everything of a data set in the order of its pairs, whichever process was done first."""
     names = [pair.name for pair in data.pairing.pairs]
     result = DataResults(
@@ -251,16 +250,16 @@ def _data_results(data: _Data, plan: Plan, out: Path, outcomes: dict[tuple[str, 
             **dict(zip(("infrared_sha256", "visible_sha256"), outcome.sha256, strict=True)),
         }
         for method, picture in outcome.pictures.items():
-            result.pictures[method][pair.name] = _picture(picture, out)
+            result.pictures[method][pair.name] = _picture(picture, output)
         for method, message in outcome.failed.items():
             result.failed.setdefault(method, {})[pair.name] = message
     return result
 
 
-def _picture(picture: FusedPicture, out: Path) -> dict[str, Any]:
-    inside = picture.file.is_relative_to(out)
+def _picture(picture: FusedPicture, output: Path) -> dict[str, Any]:
+    inside = picture.file.is_relative_to(output)
     return {
-        "file": picture.file.relative_to(out).as_posix() if inside else str(picture.file.resolve()),
+        "file": picture.file.relative_to(output).as_posix() if inside else str(picture.file.resolve()),
         "sha256": picture.sha256,
         "scores": {symbol: None if math.isnan(value) else value for symbol, value in picture.scores.items()},
     }

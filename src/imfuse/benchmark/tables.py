@@ -89,7 +89,7 @@ def tables_of(results: Results) -> list[Table]:
     return [Table.of(results, data) for data in results.data if results.methods_on(data)]
 
 
-def write_tables(results: Results, out: Path) -> list[Path]:
+def write_tables(results: Results, output: Path) -> list[Path]:
     """Write ``tables.md``, ``tables.tex``, ``summary.csv`` and ``values.csv`` into a folder."""
     tables = tables_of(results)
     texts = {
@@ -100,8 +100,8 @@ def write_tables(results: Results, out: Path) -> list[Path]:
     }
     for name, text in texts.items():
         # Names of files may be no text.
-        write_file(out / name, text.encode("utf-8", "backslashreplace"))
-    return [out / name for name in texts]
+        write_file(output / name, text.encode("utf-8", "backslashreplace"))
+    return [output / name for name in texts]
 
 
 def markdown(table: Table, level: int = 2) -> str:

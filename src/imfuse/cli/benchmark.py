@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imfuse.cli._terminal import count, few, progress_bar, warn, warn_of_failure
+from imfuse.cli._words import named_paths
+from imfuse.core.errors import ImfuseError
 
 if TYPE_CHECKING:
     from imfuse.benchmark.results import Results
@@ -16,7 +18,10 @@ benchmark = typer.Typer(
     invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}, rich_markup_mode=None
 )
 
-Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the benchmark; run again to go on after a stop.")]
+_FUSED = "densefuse=results/densefuse"
+Output = Annotated[
+    Path, typer.Option("--output", "-o", help="Folder of the benchmark; run again to go on after a stop.")
+]
 
 
 @benchmark.callback()
@@ -56,7 +61,7 @@ def run(
     config: Annotated[
         Path | None, typer.Option(metavar="YAML", help="These settings from a file; options given here win.")
     ] = None,
-    out: Out = Path("runs/benchmark"),
+    output: Output = Path("runs/benchmark"),
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes. Default: one per core, at most 8; one on a GPU.")
     ] = None,
@@ -71,12 +76,12 @@ def run(
     """
     if context.invoked_subcommand is not None:
         return
-    from imfuse.benchmark.plan import make_plan, named, read_settings
+    from imfuse.benchmark.plan import make_plan, read_settings
 
     settings: dict[str, Any] = read_settings(config) if config else {}
     given = {
-        "data": named(data, "--data") if data else None,
-        "fused": named(fused, "--fused") if fused else None,
+        "data": named_paths(data, "--data", "tno=data/tno") if data else None,
+        "fused": named_paths(fused, "--fused", _FUSED) if fused else None,
         "models": models,
         "metrics": metrics,
         "convention": convention,
@@ -90,20 +95,28 @@ def run(
         raise typer.BadParameter("give a data set, such as --data tno=data/tno, or --config FILE")
     plan = make_plan(settings)
     if report:
-        from imfuse.benchmark.report import check_report
-
-        check_report()
+        _check_report()
     # Torch takes seconds to import: what is wrong with the command line comes first.
     from imfuse.benchmark.runner import run_benchmark
 
     with progress_bar() as progress:
-        results = run_benchmark(plan, out, workers=workers, progress=progress)
-    results.write(out / "results.json")
+        results = run_benchmark(plan, output, workers=workers, progress=progress)
+    results.write(output / "results.json")
     _print_what_is_wrong(results)
     _print_tables(results)
-    _write(results, out, report)
+    for file in (output / "results.json", *_write(results, output, output, report=report)):
+        print(file)
     if not results.complete:
         raise typer.Exit(1)
+
+
+def _check_report() -> None:
+    from imfuse.benchmark.report import check_report
+
+    try:
+        check_report()
+    except ImfuseError as error:
+        raise ImfuseError(error.message, *error.advice, "or leave the report out (--no-report)") from None
 
 
 def _print_tables(results: Results) -> None:
@@ -121,15 +134,15 @@ def _print_tables(results: Results) -> None:
             console.print(rank_table(table))
 
 
-def _write(results: Results, out: Path, report: bool) -> None:
+def _write(results: Results, folder: Path, output: Path, *, report: bool) -> list[Path]:
+    """Write tables, and the report with pictures from the folder of the results; returns the files."""
     from imfuse.benchmark.report import write_report
     from imfuse.benchmark.tables import write_tables
 
-    files = [out / "results.json", *write_tables(results, out)]
+    files = write_tables(results, output)
     if report and any(map(results.methods_on, results.data)):
-        files.append(write_report(results, out))
-    for file in files:
-        print(file)
+        files.append(write_report(results, folder, output))
+    return files
 
 
 def _print_what_is_wrong(results: Results) -> None:
@@ -160,8 +173,8 @@ def figure(
         ),
     ] = None,
     methods: Annotated[str | None, typer.Option(help="Columns, with commas. Default: all methods.")] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Where to, without extension. Default: FOLDER/figure.")
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The files without extension. Default: FOLDER/figure.")
     ] = None,
 ) -> None:
     """Write the grid that papers print as PNG and PDF: rows are pairs, columns methods, with magnified details."""
@@ -173,20 +186,29 @@ def figure(
     rows = [parse_row(text, results) for text in pair or ()]
     rows = rows or [Row(data, name) for name in list(results.data[data].pairs)[:3]]
     columns = [word.strip() for word in methods.split(",")] if methods else []
-    for file in write_figure(
-        results, folder if folder.is_dir() else folder.parent, rows, columns, out or folder / "figure"
-    ):
+    place = _place(folder)
+    for file in write_figure(results, place, rows, columns, output or place / "figure"):
         print(file)
 
 
 @benchmark.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of a benchmark that ran.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the tables and the report. Default: FOLDER.")
+    ] = None,
 ) -> None:
     """Write tables and report.html of a benchmark again, from its results.json."""
     from imfuse.benchmark.results import read_results
 
-    _write(read_results(folder), folder, report=True)
+    place = _place(folder)
+    for file in _write(read_results(folder), place, output or place, report=True):
+        print(file)
+
+
+def _place(folder: Path) -> Path:
+    """The folder of a benchmark, which may be given by its results.json."""
+    return folder if folder.is_dir() else folder.parent
 
 
 @benchmark.command()
@@ -202,7 +224,8 @@ def reproduce(
     fused: Annotated[
         list[str] | None, typer.Option(metavar="NAME=DIR", help="Pictures made elsewhere (repeatable).")
     ] = None,
-    out: Out = Path("runs/reproduce"),
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    output: Output = Path("runs/reproduce"),
     workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
 ) -> None:
     """Score a published table's data set under its convention and print printed, ours and difference.
@@ -221,22 +244,26 @@ def reproduce(
     if data is None:
         print_reproduction(table, None)
         return
-    from imfuse.benchmark.plan import make_plan, named
+    from imfuse.benchmark.plan import make_plan
     from imfuse.benchmark.reproduce import markdown
 
     settings: dict[str, Any] = {"data": {table.data: data}, "models": models or "all"}
-    settings |= {"fused": named(fused or [], "--fused"), "convention": table.convention, "metrics": table.compared}
+    settings |= {
+        "fused": named_paths(fused or [], "--fused", _FUSED),
+        "convention": table.convention,
+        "metrics": table.compared,
+    }
     plan = make_plan(settings)
     from imfuse.benchmark.runner import run_benchmark
     from imfuse.imaging import write_file
 
     with progress_bar() as progress:
-        results = run_benchmark(plan, out, workers=workers, progress=progress)
-    results.write(out / "results.json")
+        results = run_benchmark(plan, output, workers=workers, progress=progress)
+    results.write(output / "results.json")
     _print_what_is_wrong(results)
     print_reproduction(table, results)
-    write_file(out / "reproduce.md", markdown(table, results).encode())
-    print(out / "reproduce.md")
+    write_file(output / "reproduce.md", markdown(table, results).encode())
+    print(output / "reproduce.md")
     if not results.complete:
         raise typer.Exit(1)
 
@@ -254,8 +281,8 @@ def efficiency(
     dtype: Annotated[str, typer.Option(help="Number format of the networks.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0 takes all.")] = 0,
     seconds: Annotated[float, typer.Option(min=0, help="Time to measure for each model and size.")] = 3.0,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder to write efficiency.md and efficiency.json into.")
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder to write efficiency.md and efficiency.json into.")
     ] = None,
 ) -> None:
     """Parameters, operations, time and peak memory of models, each measured in a process of its own."""
@@ -280,7 +307,7 @@ def efficiency(
             progress=lambda done, total, name: status.update(f"{done} of {total}: {name}"),
         )
     print_efficiency(measured)
-    if out is not None:
+    if output is not None:
         for name, text in (("efficiency.md", markdown(measured)), ("efficiency.json", as_json(measured))):
-            write_file(out / name, text.encode())
-            print(out / name)
+            write_file(output / name, text.encode())
+            print(output / name)

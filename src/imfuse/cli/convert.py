@@ -10,11 +10,11 @@ import typer
 
 def convert(
     checkpoint: Annotated[list[Path], typer.Argument(help="The checkpoint's files, or the folder that holds them.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The .safetensors file to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The .safetensors file to write.")],
     model: Annotated[str | None, typer.Option(help="The method, where it shall not be recognised by its keys.")] = None,
 ) -> None:
     """Turn a published checkpoint into safetensors. Every name and shape is checked; nothing in it is executed."""
     from imfuse.models._convert import convert as run
 
-    name = run(checkpoint, out, model)
-    typer.echo(f"{out}: {name}\nuse: imfuse fuse INFRARED VISIBLE --model {name} --weights {out}")
+    name = run(checkpoint, output, model)
+    typer.echo(f"{output}: {name}\nuse: imfuse fuse INFRARED VISIBLE --model {name} --weights {output}")

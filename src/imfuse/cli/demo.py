@@ -11,8 +11,9 @@ SHOWN = ("EN", "SF", "SCD", "VIF", "Qabf")
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the pictures.")] = Path("demo"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pictures.")] = Path("demo"),
     model: Annotated[str | None, typer.Option(help="The method; without it the default one.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Another seed renders another scene.")] = 0,
 ) -> None:
     """Render a night road scene, fuse its infrared and visible image, print scores, write pictures."""
@@ -24,7 +25,7 @@ def demo(
     from imfuse.scenes import render_scene
 
     scene = render_scene(seed=seed)
-    fuser = Fuser(model)
+    fuser = Fuser(model, device=device)
     fused = fuser(scene.infrared, scene.visible)
     infrared = np.repeat(scene.infrared[..., None], 3, axis=2)
     gap = np.full((len(infrared), 8, 3), 255, np.uint8)
@@ -35,10 +36,10 @@ def demo(
         "side_by_side": np.concatenate([infrared, gap, scene.visible, gap, fused], axis=1),
     }
     for name, pixels in pictures.items():
-        write_image(out / f"{name}.png", pixels)
+        write_image(output / f"{name}.png", pixels)
     console = Console()
     console.print(_scores(scene.infrared, scene.visible, fused, fuser.spec.title))
-    console.print(f"look at {out / 'side_by_side.png'}: infrared | visible | fused", soft_wrap=True)
+    console.print(f"look at {output / 'side_by_side.png'}: infrared | visible | fused", soft_wrap=True)
 
 
 def _scores(infrared: object, visible: object, fused: object, title: str) -> object:

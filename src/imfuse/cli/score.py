@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imfuse.cli._terminal import are_folders, count, few, progress_bar, warn, warn_of_failure
+from imfuse.cli._words import named_paths
 from imfuse.core.errors import ImageError, MetricError
 
 if TYPE_CHECKING:
@@ -91,14 +92,7 @@ def _sort_out(words: list[Path], named: list[str]) -> tuple[dict[str, Path], Pat
             f"INFRARED VISIBLE are expected beside --fused NAME=PATH, found {count(len(words), 'path')}: "
             f"{' '.join(map(str, words))}"
         )
-    methods: dict[str, Path] = {}
-    for word in (*named, *map(str, more)):
-        name, equals, path = word.partition("=")
-        if not (name and equals and path):
-            raise MetricError(f"--fused {word!r}: NAME=PATH is expected, such as densefuse=results/densefuse")
-        if name in methods:
-            raise MetricError(f"--fused {word!r}: the name {name!r} is given twice")
-        methods[name] = Path(path)
+    methods = named_paths([*named, *map(str, more)], "--fused", "densefuse=results/densefuse")
     return methods, words[-2], words[-1]
 
 

@@ -17,7 +17,7 @@ def train(
     ] = None,
     infrared: Annotated[Path | None, typer.Option(help="Instead of --data: the folder of infrared images ...")] = None,
     visible: Annotated[Path | None, typer.Option(help="... and the folder of visible images.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the run.")] = Path("runs/train"),
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")] = Path("runs/train"),
     changes: Annotated[
         list[str] | None,
         typer.Option(
@@ -27,7 +27,9 @@ def train(
     start: Annotated[
         str | None, typer.Option(help="Weights to begin with: a shipped entry such as default, or a file.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out where it was stopped.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --output where it was stopped.")
+    ] = False,
     show: Annotated[bool, typer.Option("--show", help="Print the recipe with all defaults and stop.")] = False,
     name: Annotated[str, typer.Option(help="What the data is called in the header of the weights.")] = "",
     accelerator: Annotated[str, typer.Option(help="cpu, gpu, mps ... as Lightning names them.")] = "auto",
@@ -57,7 +59,7 @@ def train(
     files = find_pairs(*folders)
     console = Console(stderr=True, soft_wrap=True)
     for stage, settings in stages.items():
-        folder = out if len(stages) == 1 else out / stage
+        folder = output if len(stages) == 1 else output / stage
         weights = folder / "weights.safetensors"
         if resume and len(stages) > 1 and weights.is_file():
             console.print(f"{stage}: done")

@@ -74,8 +74,9 @@ def to_levels(stored: Stored, range_: Range = FULL) -> Levels:
     low, high = pixels.min(), pixels.max()
     if not (low >= 0 and high <= 1):
         raise ImageError(
-            f"{name}: values {low:g}..{high:g} found, 0..1 is expected of floating pixels; "
-            "for an infrared picture give its range (--range LOW,HIGH), save others in 8 or 16 bits"
+            f"{name}: values {low:g}..{high:g} found, 0..1 is expected of floating pixels",
+            "for an infrared picture use range='LOW,HIGH'",
+            "save others in 8 or 16 bits",
         )
     return cast(Levels, np.rint(255 * pixels.astype(np.float64)).astype(np.uint8))
 

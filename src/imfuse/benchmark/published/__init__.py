@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from imfuse.core.errors import MetricError
+from imfuse.core.errors import BenchmarkError
 from imfuse.metrics import METRICS
 
 _HERE = Path(__file__).parent
@@ -67,7 +67,7 @@ def list_published() -> list[str]:
 
 
 def get_published(name: str) -> PublishedTable:
-    """A table by its name; ``MetricError`` names the nearest one.
+    """A table by its name; ``BenchmarkError`` names the nearest one.
 
     >>> get_published("refinefuse-tno").rows["DenseFuse"]["EN"]
     6.8193
@@ -76,7 +76,7 @@ def get_published(name: str) -> PublishedTable:
     if name not in sources["tables"]:
         near = difflib.get_close_matches(name, sources["tables"], n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise MetricError(f"no published table {name!r}; {hint}there are {', '.join(sources['tables'])}")
+        raise BenchmarkError(f"no published table {name!r}; {hint}there are {', '.join(sources['tables'])}")
     entry = sources["tables"][name]
     article = sources["articles"][entry["article"]]
     printed = read_rows(name)

@@ -25,11 +25,11 @@ def check_report() -> None:
     try:
         import jinja2  # noqa: F401
     except ModuleNotFoundError:
-        raise ImfuseError("a report needs another package: pip install 'imfuse[report]' (or --no-report)") from None
+        raise ImfuseError("a report needs another package: pip install 'imfuse[report]'") from None
 
 
-def write_report(results: Results, folder: Path) -> Path:
-    """Write ``report.html`` into the folder of the results. Equal results give equal bytes.
+def write_report(results: Results, folder: Path, output: Path | None = None) -> Path:
+    """Write ``report.html`` into a folder, by default that of the results. Equal results give equal bytes.
 
     Raises ``ImfuseError`` where Jinja2 is not installed or a file cannot be written.
     """
@@ -55,8 +55,9 @@ def write_report(results: Results, folder: Path) -> Path:
         problems=list(_problems(results)),
     )
     # Names of files may be no text.
-    write_file(folder / "report.html", page.encode("utf-8", "backslashreplace"))
-    return folder / "report.html"
+    file = (output or folder) / "report.html"
+    write_file(file, page.encode("utf-8", "backslashreplace"))
+    return file
 
 
 def _source(*names: str) -> Any:

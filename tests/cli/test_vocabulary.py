@@ -1,0 +1,46 @@
+"""Commands call the same thing by the same word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+
+from imfuse.cli.main import build_app
+
+
+def commands(command: Any, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every command with its parameters by name."""
+    if name:
+        yield name, {parameter.name: parameter for parameter in command.params}
+    for part, below in getattr(command, "commands", {}).items():
+        yield from commands(below, f"{name} {part}".strip())
+
+
+ALL = dict(commands(typer.main.get_command(build_app())))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_results_go_to_output(name: str) -> None:
+    parameters = ALL[name]
+    assert not {"out", "out_dir", "folder_out", "destination"} & parameters.keys()
+    if name not in ("models", "score"):  # these print
+        assert sorted(parameters["output"].opts) == ["--output", "-o"]
+
+
+@pytest.mark.parametrize(
+    "name", ["fuse", "segment", "demo", "benchmark", "benchmark reproduce", "benchmark efficiency"]
+)
+def test_networks_run_on_a_device(name: str) -> None:
+    assert ALL[name]["device"].opts == ["--device"]
+
+
+def test_what_several_commands_have_is_one_option() -> None:
+    flags: dict[str, set[tuple[str, ...]]] = {}
+    for parameters in ALL.values():
+        for parameter in parameters.values():
+            if parameter.param_type_name == "option":
+                flags.setdefault(parameter.name, set()).add(tuple(sorted(parameter.opts)))
+    assert [name for name, words in flags.items() if len(words) > 1] == []
