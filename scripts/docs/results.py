@@ -81,7 +81,7 @@ def draw(
 
 def page_of(results: Results, choices: str) -> str:
     """The page as Markdown; ``choices`` are the arguments of the command that name what is in it."""
-    convention, environment = results.convention["name"], results.environment
+    convention, environment = results.convention.name, results.environment
     made = f"imfuse {results.imfuse}, torch {environment['torch']}, {environment['device']}, {results.date[:10]}"
     return "\n".join([
         "# Results",

@@ -23,7 +23,15 @@ import torch
 
 from imfuse.benchmark.plan import Plan, make_plan
 from imfuse.benchmark.report import write_report
-from imfuse.benchmark.results import DataResults, Results
+from imfuse.benchmark.results import (
+    ConventionUsed,
+    DataResults,
+    ExternalResults,
+    MetricUsed,
+    PairFiles,
+    Results,
+    ScoredPicture,
+)
 from imfuse.benchmark.runner import environment, run_benchmark
 from imfuse.data.layouts import find_folders
 from imfuse.fusing.fuser import Fuser
@@ -78,7 +86,7 @@ def made_up(folder: Path, methods: int, pairs: int) -> Results:
     scenes = [render_scene(480, 640, seed=seed) for seed in range(12)]
     symbols = ("EN", "SD", "SF", "AG", "SCD", "VIF", "Qabf", "SSIM")
     names = [f"{i:05d}" for i in range(pairs)]
-    data = DataResults("made up", str(folder / "ir"), str(folder / "vi"))
+    data = DataResults(title="made up", infrared=str(folder / "ir"), visible=str(folder / "vi"))
     data.pictures = {f"method {m + 1}": {} for m in range(methods)}
     for i, name in enumerate(names):
         scene = scenes[i % len(scenes)]
@@ -86,18 +94,25 @@ def made_up(folder: Path, methods: int, pairs: int) -> Results:
         infrared, visible = np.roll(scene.infrared, shift, 1), np.roll(scene.visible, shift, 1)
         write_image(folder / "ir" / f"{name}.png", infrared)
         write_image(folder / "vi" / f"{name}.png", visible)
-        data.pairs[name] = {"infrared": f"{name}.png", "visible": f"{name}.png"}
+        data.pairs[name] = PairFiles(infrared=f"{name}.png", visible=f"{name}.png")
         for m, entries in enumerate(data.pictures.values()):
             part = (m + 1) / (methods + 2)
             file = f"fused/{m}/{name}.png"
             write_image(folder / file, (part * infrared[..., None] + (1 - part) * visible).astype(np.uint8))
             values = random.normal(5 + 0.1 * m, 1, len(symbols))
-            entries[name] = {"file": file, "sha256": "", "scores": dict(zip(symbols, values.tolist(), strict=True))}
-    about = {name: {"kind": "pictures", "title": name} for name in data.pictures}
-    convention = {"name": "plain", "origin": "made up", "gray": "matlab"}
-    metrics = {symbol: {"name": symbol, "unit": "", "better": "higher", "accident": ""} for symbol in symbols}
-    place = environment("cpu")
-    return Results("0", "2000-01-01", place, convention, metrics, "full", "method 1", about, {"made_up": data})
+            scores = dict(zip(symbols, values.tolist(), strict=True))
+            entries[name] = ScoredPicture(file=file, sha256="", scores=scores)
+    return Results(
+        imfuse="0",
+        date="2000-01-01",
+        environment=environment("cpu"),
+        convention=ConventionUsed(name="plain", origin="made up", gray="matlab"),
+        metrics={symbol: MetricUsed(name=symbol, unit="", better="higher", accident="") for symbol in symbols},
+        range="full",
+        against="method 1",
+        methods={name: ExternalResults(title=name) for name in data.pictures},
+        data={"made_up": data},
+    )
 
 
 def report(methods: int, pairs: int, keep: Path | None) -> None:

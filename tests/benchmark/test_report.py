@@ -171,7 +171,7 @@ def test_order_by_a_score(page: Any, results: Results) -> None:
     script = "const o = document.querySelector('#order'); o.value = 'EN/0'; o.dispatchEvent(new Event('change'))"
     page.execute_script(script)
     entries = results.data["mine"].pictures["auif"]
-    assert texts(page, "#pair option") == sorted(entries, key=lambda name: entries[name]["scores"]["EN"])
+    assert texts(page, "#pair option") == sorted(entries, key=lambda name: entries[name].scores["EN"])
 
 
 def test_zoom_by_keyboard(page: Any) -> None:

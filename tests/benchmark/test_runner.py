@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 from imfuse import Fuser, score
 from imfuse.benchmark import pair_worker
 from imfuse.benchmark.plan import Plan, make_plan
-from imfuse.benchmark.results import Results, read_results
+from imfuse.benchmark.results import ModelUsed, Results, read_results
 from imfuse.benchmark.runner import run_benchmark
 from imfuse.core.errors import MetricError, PairError, WeightsError
 from imfuse.core.registry import get_spec
@@ -35,7 +34,7 @@ def plan(folder: Path, **settings: Any) -> Plan:
 
 
 def content(results: Results) -> dict[str, Any]:
-    return {**asdict(results), "date": ""}
+    return {**results.model_dump(), "date": ""}
 
 
 def test_every_value_is_that_of_fuse_and_score(pairs: Path) -> None:
@@ -45,19 +44,21 @@ def test_every_value_is_that_of_fuse_and_score(pairs: Path) -> None:
     assert results.complete
     for name in data.pairs:
         sources = pairs / "set" / "ir" / f"{name}.png", pairs / "set" / "vi" / f"{name}.png"
-        picture = pairs / "out" / data.pictures["auif"][name]["file"]
+        picture = pairs / "out" / data.pictures["auif"][name].file
         assert np.array_equal(read_image(picture), Fuser("auif")(*sources))
-        assert data.pictures["auif"][name]["scores"] == score(picture, *sources, metrics=METRICS)
-        foreign = pairs / "dark" / f"{name}.png"
-        assert data.pictures["dark"][name]["scores"] == score(foreign, *sources, metrics=METRICS)
+        assert data.pictures["auif"][name].scores == score(picture, *sources, metrics=METRICS)
+        external = pairs / "dark" / f"{name}.png"
+        assert data.pictures["dark"][name].scores == score(external, *sources, metrics=METRICS)
 
 
 def test_results_say_what_they_depend_on(pairs: Path) -> None:
     results = run_benchmark(plan(pairs), pairs / "out", workers=1)
     method = results.methods["auif"]
-    assert method["weights"]["sha256"] == get_spec("auif").find_weights("default").sha256
+    assert isinstance(method, ModelUsed)
+    assert method.weights is not None
+    assert method.weights.sha256 == get_spec("auif").find_weights("default").sha256
     assert {"python", "torch", "numpy", "device"} <= results.environment.keys()
-    assert len(results.data["mine"].pairs["10"]["infrared_sha256"]) == 64
+    assert len(results.data["mine"].pairs["10"].infrared_sha256) == 64
     results.write(pairs / "out" / "results.json")
     assert content(read_results(pairs / "out")) == content(results)
     assert results.scores("mine").summary("EN", "auif").count == 3
@@ -85,17 +86,17 @@ def test_nothing_is_done_again(pairs: Path, monkeypatch: pytest.MonkeyPatch) -> 
     )
     one, other = first.data["mine"].pictures, again.data["mine"].pictures
     assert one["auif"] == other["auif"]
-    assert [x["scores"] for x in one["dark"].values()] == [x["scores"] for x in other["renamed"].values()]
+    assert [x.scores for x in one["dark"].values()] == [x.scores for x in other["renamed"].values()]
 
 
 def test_another_input_convention_or_metric_is_computed(pairs: Path) -> None:
     before = run_benchmark(plan(pairs), pairs / "out", workers=1).data["mine"].pictures
     write_image(pairs / "set" / "ir" / "2.png", np.zeros((48, 64), np.uint8))
     after = run_benchmark(plan(pairs, metrics="EN,SD,SCD,SF"), pairs / "out", workers=1).data["mine"].pictures
-    assert before["auif"]["1"]["scores"].items() < after["auif"]["1"]["scores"].items()
-    assert before["auif"]["2"]["scores"]["EN"] != after["auif"]["2"]["scores"]["EN"]
+    assert before["auif"]["1"].scores.items() < after["auif"]["1"].scores.items()
+    assert before["auif"]["2"].scores["EN"] != after["auif"]["2"].scores["EN"]
     other = run_benchmark(plan(pairs, convention="vifb", metrics="SF"), pairs / "out", workers=1).data["mine"].pictures
-    assert other["dark"]["1"]["scores"]["SF"] != after["dark"]["1"]["scores"]["SF"]
+    assert other["dark"]["1"].scores["SF"] != after["dark"]["1"].scores["SF"]
 
 
 def test_damaged_leftovers_are_computed_again(pairs: Path) -> None:
@@ -129,7 +130,7 @@ def test_undefined_values_stay_undefined(pairs: Path) -> None:
         write_image(pairs / side / "2.png", np.full((48, 64), 7, np.uint8))
     for _ in range(2):
         results = run_benchmark(plan(pairs), pairs / "out", workers=1)
-        assert results.data["mine"].pictures["dark"]["2"]["scores"]["SCD"] is None
+        assert results.data["mine"].pictures["dark"]["2"].scores["SCD"] is None
         assert math.isnan(results.scores("mine").rows[4].values["SCD"])
         results.write(pairs / "out" / "results.json")
 
@@ -220,11 +221,14 @@ def test_weights_files_stand_beside_shipped_ones(pairs: Path) -> None:
     copy.write_bytes((SHIPPED / "auif.safetensors").read_bytes())
     results = run_benchmark(plan(pairs, models=f"auif,theirs=auif:{copy}", fused={}), pairs / "out", workers=1)
     pictures = results.data["mine"].pictures
-    assert [x["scores"] for x in pictures["auif"].values()] == [x["scores"] for x in pictures["theirs"].values()]
-    assert results.methods["theirs"]["weights"]["name"] == str(copy)
+    assert [x.scores for x in pictures["auif"].values()] == [x.scores for x in pictures["theirs"].values()]
+    method = results.methods["theirs"]
+    assert isinstance(method, ModelUsed)
+    assert method.weights is not None
+    assert method.weights.name == str(copy)
 
 
-def test_foreign_pictures_of_several_sets(pairs: Path) -> None:
+def test_external_results_of_several_sets(pairs: Path) -> None:
     for name in ("mine", "other"):
         for file in (pairs / "dark").iterdir():
             write_image(pairs / "both" / name / file.name, read_image(file))

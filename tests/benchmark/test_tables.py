@@ -13,7 +13,6 @@ from imfuse.benchmark.results import Results, read_results
 from imfuse.benchmark.runner import run_benchmark
 from imfuse.benchmark.tables import tables_of, write_tables
 from imfuse.cli.main import main
-from imfuse.core.errors import BenchmarkError
 
 
 @pytest.fixture
@@ -51,7 +50,7 @@ def test_files(results: Results, pairs: Path) -> None:
         assert (float(line["mean"]), float(line["low"]), int(line["count"])) == (one.mean, one.low, 3)
         assert line["significant"] == ("" if line["method"] == "dark" else "=")
     values = list(csv.DictReader((pairs / "out" / "values.csv").open(encoding="utf-8")))
-    assert float(values[0]["SD"]) == results.data["mine"].pictures["auif"]["1"]["scores"]["SD"]
+    assert float(values[0]["SD"]) == results.data["mine"].pictures["auif"]["1"].scores["SD"]
 
 
 def test_latex_compiles(results: Results, pairs: Path) -> None:
@@ -109,10 +108,3 @@ def test_misuse_is_one_line(
     err = capsys.readouterr().err
     assert message in err
     assert err.count("\n") == 1
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": 9}'])
-def test_results_that_are_none(tmp_path: Path, text: str) -> None:
-    (tmp_path / "results.json").write_text(text)
-    with pytest.raises(BenchmarkError, match=r"results\.json"):
-        read_results(tmp_path)

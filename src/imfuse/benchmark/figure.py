@@ -147,13 +147,13 @@ def _draw(results: Results, folder: Path, rows: Sequence[Row], methods: Sequence
 def _pictures(results: Results, folder: Path, row: Row, methods: Sequence[str]) -> dict[str, Levels]:
     data = results.data[row.data]
     pair = data.pairs[row.name]
-    infrared = read(Path(data.infrared) / pair["infrared"], MAX_PIXELS)
+    infrared = read(Path(data.infrared) / pair.infrared, MAX_PIXELS)
     found = {"infrared": to_levels(infrared, parse_range(results.range))}
-    found["visible"] = to_levels(read(Path(data.visible) / pair["visible"], MAX_PIXELS))
+    found["visible"] = to_levels(read(Path(data.visible) / pair.visible, MAX_PIXELS))
     for method in methods:
         # A method without this picture leaves its place empty.
-        if entry := data.pictures.get(method, {}).get(row.name):
-            found[method] = to_levels(read(folder / entry["file"], MAX_PIXELS), FULL)
+        if picture := data.pictures.get(method, {}).get(row.name):
+            found[method] = to_levels(read(folder / picture.file, MAX_PIXELS), FULL)
     return found
 
 

@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import torch
@@ -59,10 +60,10 @@ def measure(
             raise ModelError(f"{entry.label}: {width}x{height} pixels need more memory than there is") from None
 
 
-def load(entry: ModelEntry, **settings: str) -> Fuser:
+def load(entry: ModelEntry, **settings: Any) -> Fuser:
     """What is measured. A method without shipped weights gets random ones: they cost the same."""
     weights = None if entry.weights == "default" and not get_spec(entry.model).weights else entry.weights
-    return Fuser(entry.model, weights, **settings)  # type: ignore[arg-type]
+    return Fuser(entry.model, weights, **settings)
 
 
 def _measure(

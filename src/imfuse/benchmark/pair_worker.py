@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+from pydantic import TypeAdapter
 
 from imfuse.benchmark.plan import ModelEntry
 from imfuse.core.errors import describe_failure
@@ -70,10 +72,11 @@ class PairWorker:
     @cached_property
     def fusers(self) -> dict[str, Fuser]:
         """Every model, loaded; raises ``ModelError`` or ``WeightsError``."""
-        return {
-            entry.label: Fuser(entry.model, entry.weights, **self.fuser_settings, **entry.options)  # type: ignore[arg-type]
-            for entry in self.models
-        }
+        loaded = {}
+        for entry in self.models:
+            settings: dict[str, Any] = {**self.fuser_settings, **entry.options}
+            loaded[entry.label] = Fuser(entry.model, entry.weights, **settings)
+        return loaded
 
     def run(self, job: Job) -> Outcome:
         """Fuse and score a pair. Whatever goes wrong is the failure of one method or of the pair."""
@@ -114,13 +117,13 @@ class _Work:
         if file is None:
             file, pixels = self._fuse(method)
         digest = image_hash(file)
-        known = self.record.scores(digest)
-        missing = tuple(symbol for symbol in scorer.metrics if symbol not in known)
+        scores = self.record.scores(digest)
+        missing = tuple(symbol for symbol in scorer.metrics if symbol not in scores)
         if missing:
-            read = inputs.read(file, scorer.max_pixels) if pixels is None else inputs.as_stored(pixels, str(file))
-            known |= _defined(replace(scorer, metrics=missing).values(read, *self.sources))
-            self.record.remember(digest, known)
-        return FusedPicture(file, digest, {symbol: known[symbol] for symbol in scorer.metrics})
+            fused = inputs.read(file, scorer.max_pixels) if pixels is None else inputs.as_stored(pixels, str(file))
+            scores |= _defined(replace(scorer, metrics=missing).values(fused, *self.sources))
+            self.record.remember(digest, scores)
+        return FusedPicture(file, digest, {symbol: scores[symbol] for symbol in scorer.metrics})
 
     def _fuse(self, method: str) -> tuple[Path, inputs.Array | None]:
         """The file of the result, and its pixels where they were made just now."""
@@ -132,8 +135,15 @@ class _Work:
         return self.sources[0].stored, self.sources[1].stored
 
 
+_Remembered: TypeAlias = dict[str, dict[str, float | None]]
+_REMEMBERED: TypeAdapter[_Remembered] = TypeAdapter(_Remembered)
+
+
 class _Record:
-    """Scores that were computed before, of any fused picture of a pair: a file named by all they depend on."""
+    """Scores that were computed before, of any fused picture of a pair: a file named by all they depend on.
+
+    It holds them by the SHA-256 of the fused picture and by symbol; undefined ones are null.
+    """
 
     def __init__(self, worker: PairWorker, digests: tuple[str, ...]) -> None:
         scorer = worker.scorer
@@ -143,20 +153,18 @@ class _Record:
         self.content = self._read()
 
     def scores(self, digest: str) -> dict[str, float]:
-        found = self.content.get(digest, {})
-        return {symbol: math.nan if value is None else float(value) for symbol, value in found.items()}
+        remembered = self.content.get(digest, {})
+        return {symbol: math.nan if value is None else value for symbol, value in remembered.items()}
 
     def remember(self, digest: str, scores: Mapping[str, float]) -> None:
         self.content[digest] = {symbol: None if math.isnan(value) else value for symbol, value in scores.items()}
         write_file(self.file, json.dumps(self.content, allow_nan=False).encode("ascii"))
 
-    def _read(self) -> dict[str, dict[str, Any]]:
+    def _read(self) -> _Remembered:
         """Nothing where there is no file, or one that a system which went down left behind."""
         try:
-            content = json.loads(self.file.read_text(encoding="ascii"))
-            numbers = (value for scores in content.values() for value in scores.values())
-            return content if all(value is None or isinstance(value, (int, float)) for value in numbers) else {}
-        except (OSError, ValueError, AttributeError):
+            return _REMEMBERED.validate_python(json.loads(self.file.read_bytes()), strict=True)
+        except (OSError, ValueError):
             return {}
 
 

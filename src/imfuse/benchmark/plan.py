@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from imfuse.benchmark.problems import first_problem
 from imfuse.core.errors import BenchmarkError
 from imfuse.core.registry import get_spec, list_models
 
@@ -149,10 +150,7 @@ def _validated(kind: type[_Kind], settings: Mapping[str, Any]) -> _Kind:
     try:
         return kind.model_validate(settings)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("function", "constrained")))
-        message = first["msg"].removeprefix("Value error, ")
-        raise BenchmarkError(f"benchmark: {where + ': ' if where else ''}{message}") from None
+        raise BenchmarkError(f"benchmark: {first_problem(error)}") from None
 
 
 def read_settings(path: Path) -> dict[str, Any]:

@@ -88,8 +88,7 @@ def _ours(published: PublishedTable, results: Results) -> dict[str, tuple[set[st
     scores = results.scores(published.data)
     found = {}
     for method in scores.methods:
-        about = results.methods[method]
-        names = {_bare(word) for word in (method, about["title"], about.get("model", method))}
+        names = {_bare(word) for word in (method, *results.methods[method].names)}
         found[method] = names, {symbol: scores.summary(symbol, method).mean for symbol in scores.metrics}
     return found
 

@@ -4,29 +4,118 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from imfuse.core.errors import BenchmarkError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+
+from imfuse.benchmark.problems import first_problem
+from imfuse.core.errors import BenchmarkError, MetricError
 from imfuse.imaging import write_file
+from imfuse.metrics import get_definition
+from imfuse.metrics.conventions import Gray
 from imfuse.scoring.scores import Failure, ImageScores, Scores
 
 FORMAT = 1
 _MAX_BYTES = 1 << 30
 
+Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$", description="64 digits; empty where it is not known")]
 
-@dataclass
-class DataResults:
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+
+class ConventionUsed(_Record):
+    """Whose definitions the scores follow, and by which rule colour becomes gray."""
+
+    name: str
+    origin: str
+    gray: Gray
+
+
+class MetricUsed(_Record):
+    """What a symbol stands for; ``accident`` is a known error of the programs behind the convention."""
+
+    name: str
+    unit: str
+    better: Literal["higher", "lower", "none"]
+    accident: str
+
+
+class WeightsUsed(_Record):
+    """A shipped name or a file with its SHA-256, and what else the header of the file says: recipe, data, date ..."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, str]
+
+    name: str
+    sha256: Sha256
+
+
+class ModelUsed(_Record):
+    """A model of this library; ``weights`` are None for a training-free one."""
+
+    kind: Literal["model"] = "model"
+    model: str
+    title: str
+    paper: str
+    options: dict[str, bool | int | float | str]
+    dtype: str
+    weights: WeightsUsed | None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a table may call it."""
+        return self.title, self.model
+
+
+class ExternalResults(_Record):
+    """Pictures that were made elsewhere."""
+
+    kind: Literal["pictures"] = "pictures"
+    title: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a table may call it."""
+        return (self.title,)
+
+
+MethodUsed = Annotated[ModelUsed | ExternalResults, Field(discriminator="kind")]
+
+
+class PairFiles(_Record):
+    """The names of the two files of a pair, in the folders of its data set, and their SHA-256."""
+
+    infrared: str
+    visible: str
+    infrared_sha256: Sha256 = ""
+    visible_sha256: Sha256 = ""
+
+
+class ScoredPicture(_Record):
+    """A fused picture: its file, from the folder of the results, and its scores, None where one is undefined."""
+
+    file: str
+    sha256: Sha256
+    scores: dict[str, FiniteFloat | None]
+
+    def value(self, symbol: str) -> float:
+        """A score; nan where it is undefined."""
+        value = self.scores.get(symbol)
+        return math.nan if value is None else value
+
+
+class DataResults(_Record):
     """One data set: its pairs, and what the methods made of them.
 
     Attributes:
         title: its name in words.
         infrared: folder of the infrared pictures.
         visible: folder of the visible ones.
-        pairs: by name: the two file names and their SHA-256.
-        pictures: by method and pair: file (from the folder of the results), SHA-256 and scores of the fused picture.
+        pairs: by name.
+        pictures: by method and pair.
         failed: by method ("" for all) and pair: why there are no scores.
         missing: by method: pairs without a fused picture.
         unmatched: by method: files that belong to no pair.
@@ -37,13 +126,20 @@ class DataResults:
     title: str
     infrared: str
     visible: str
-    pairs: dict[str, dict[str, str]] = field(default_factory=dict)
-    pictures: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    failed: dict[str, dict[str, str]] = field(default_factory=dict)
-    missing: dict[str, list[str]] = field(default_factory=dict)
-    unmatched: dict[str, list[str]] = field(default_factory=dict)
-    unmatched_infrared: list[str] = field(default_factory=list)
-    unmatched_visible: list[str] = field(default_factory=list)
+    pairs: dict[str, PairFiles] = Field(default_factory=dict)
+    pictures: dict[str, dict[str, ScoredPicture]] = Field(default_factory=dict)
+    failed: dict[str, dict[str, str]] = Field(default_factory=dict)
+    missing: dict[str, list[str]] = Field(default_factory=dict)
+    unmatched: dict[str, list[str]] = Field(default_factory=dict)
+    unmatched_infrared: list[str] = Field(default_factory=list)
+    unmatched_visible: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> DataResults:
+        for method, pictures in self.pictures.items():
+            if unknown := pictures.keys() - self.pairs.keys():
+                raise ValueError(f"pictures of {method!r}: no pair {min(unknown)!r}")
+        return self
 
     @property
     def complete(self) -> bool:
@@ -51,32 +147,51 @@ class DataResults:
         return not (any(self.failed.values()) or any(self.missing.values()) or any(self.unmatched.values()))
 
 
-@dataclass
-class Results:
-    """What ``results.json`` holds.
+class Results(_Record):
+    """What ``results.json`` holds; ``Results.model_json_schema()`` returns its JSON schema.
 
     Attributes:
+        format: of the file; this is the first.
         imfuse: version of this library.
         date: when the run ended (UTC, ISO 8601); the only value that differs between equal runs.
         environment: versions of Python and of the libraries, platform, device.
-        convention: its name, origin and gray rule.
-        metrics: by symbol: name, unit, better direction, known accident.
+        convention: whose definitions.
+        metrics: by symbol.
         range: what of the infrared picture became black and white.
         against: the method that the others are compared with.
-        methods: by name: kind ("model" or "pictures"), title, and for models weights with their hash
-            (None for a training-free one), options, paper.
+        methods: by name, in the order of the tables.
         data: by name.
+
+    Example:
+        >>> sorted(Results.model_json_schema()["properties"])[:4]
+        ['against', 'convention', 'data', 'date']
     """
 
+    format: Literal[1] = 1
     imfuse: str
     date: str
     environment: dict[str, str]
-    convention: dict[str, str]
-    metrics: dict[str, dict[str, str]]
+    convention: ConventionUsed
+    metrics: dict[str, MetricUsed]
     range: str
     against: str
-    methods: dict[str, dict[str, Any]]
+    methods: dict[str, MethodUsed]
     data: dict[str, DataResults]
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Results:
+        try:
+            for symbol in self.metrics:
+                get_definition(symbol, self.convention.name)
+        except MetricError as error:
+            raise ValueError(str(error)) from None
+        if self.against not in self.methods:
+            raise ValueError(f"against: {self.against!r} is none of the methods")
+        for name, data in self.data.items():
+            listed = {*data.pictures, *data.missing, *data.unmatched, *data.failed} - {""}
+            if unknown := listed - self.methods.keys():
+                raise ValueError(f"data.{name}: {min(unknown)!r} is none of the methods")
+        return self
 
     @property
     def complete(self) -> bool:
@@ -89,56 +204,68 @@ class Results:
 
     def scores(self, data: str) -> Scores:
         """The values of one data set, with their statistics."""
-        return _scores(self, data)
+        one, methods, metrics = self.data[data], self.methods_on(data), tuple(self.metrics)
+        rows = tuple(
+            ImageScores(method, name, {symbol: one.pictures[method][name].value(symbol) for symbol in metrics})
+            for method in methods
+            for name in one.pairs
+            if name in one.pictures[method]
+        )
+        return Scores(
+            self.convention.name,
+            metrics,
+            tuple(methods),
+            pairs=len(one.pairs),
+            rows=rows,
+            failed=tuple(
+                Failure(method, name, text) for method, pairs in one.failed.items() for name, text in pairs.items()
+            ),
+            missing={method: tuple(names) for method, names in one.missing.items()},
+            unmatched={method: tuple(names) for method, names in one.unmatched.items()},
+            unmatched_infrared=tuple(one.unmatched_infrared),
+            unmatched_visible=tuple(one.unmatched_visible),
+        )
 
     def write(self, path: Path) -> None:
         """Write as JSON. The old file stays whole until the new one is."""
-        content = {"format": FORMAT, **vars(self), "data": {name: vars(one) for name, one in self.data.items()}}
-        # Not indented by pair: a line for each value would make the file three times as long.
-        write_file(path, (json.dumps(content, allow_nan=False, indent=1) + "\n").encode("ascii"))
+        # Not by pydantic: names of files may be no text, and floats are written as Python writes them.
+        write_file(path, (json.dumps(self.model_dump(), allow_nan=False, indent=1) + "\n").encode("ascii"))
 
 
 def read_results(path: Path) -> Results:
-    """Read ``results.json`` (or the folder that holds it); raises ``BenchmarkError``."""
+    """Read the results of a benchmark, whoever wrote them.
+
+    Args:
+        path: ``results.json``, or the folder that holds it.
+
+    Returns:
+        The results; what they say of files is not looked up.
+
+    Raises:
+        BenchmarkError: the file cannot be read, or is not what :class:`Results` describes; the message says where.
+    """
     file = path / "results.json" if path.is_dir() else path
+    content = _read_json(file)
+    if not isinstance(content, dict) or "format" not in content:
+        raise BenchmarkError(f"{file}: not what imfuse benchmark writes", _WHICH)
+    if content["format"] != FORMAT:
+        found = f"{content['format']!r:.20}"
+        raise BenchmarkError(f"{file}: of format {found}, this version reads {FORMAT}", "run the benchmark again")
+    try:
+        return Results.model_validate(content, strict=True)
+    except ValidationError as error:
+        raise BenchmarkError(f"{file}: {first_problem(error)}") from None
+
+
+_WHICH = "give the folder of a benchmark that ran"
+
+
+def _read_json(file: Path) -> Any:
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise BenchmarkError(f"{file}: too large for the results of a benchmark (1 GiB at most)")
-        content = json.loads(file.read_text(encoding="ascii"))
-        if content.pop("format") != FORMAT:
-            raise BenchmarkError(f"{file}: of another format than this version reads", "run the benchmark again")
-        content["data"] = {name: DataResults(**one) for name, one in content["data"].items()}
-        return Results(**content)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = getattr(error, "strerror", None) or "not what imfuse benchmark writes"
-        raise BenchmarkError(f"{file}: {reason}", "give the folder of a benchmark that ran") from None
-
-
-def value_of(picture: Mapping[str, Any], symbol: str) -> float:
-    """A score of an entry of ``DataResults.pictures``; nan where it is undefined."""
-    value = picture["scores"].get(symbol)
-    return math.nan if value is None else float(value)
-
-
-def _scores(results: Results, data: str) -> Scores:
-    one, methods, metrics = results.data[data], results.methods_on(data), tuple(results.metrics)
-    rows = tuple(
-        ImageScores(method, name, {symbol: value_of(one.pictures[method][name], symbol) for symbol in metrics})
-        for method in methods
-        for name in one.pairs
-        if name in one.pictures[method]
-    )
-    return Scores(
-        results.convention["name"],
-        metrics,
-        tuple(methods),
-        pairs=len(one.pairs),
-        rows=rows,
-        failed=tuple(
-            Failure(method, name, text) for method, pairs in one.failed.items() for name, text in pairs.items()
-        ),
-        missing={method: tuple(names) for method, names in one.missing.items()},
-        unmatched={method: tuple(names) for method, names in one.unmatched.items()},
-        unmatched_infrared=tuple(one.unmatched_infrared),
-        unmatched_visible=tuple(one.unmatched_visible),
-    )
+        return json.loads(file.read_bytes())
+    except OSError as error:
+        raise BenchmarkError(f"{file}: {error.strerror or error}", _WHICH) from None
+    except (ValueError, RecursionError):
+        raise BenchmarkError(f"{file}: not a JSON file", _WHICH) from None

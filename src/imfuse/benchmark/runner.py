@@ -17,19 +17,30 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
 
 import cv2
 import torch
 
-from imfuse.benchmark.pair_worker import FusedPicture, Job, Outcome, PairWorker
-from imfuse.benchmark.plan import Plan
-from imfuse.benchmark.results import DataResults, Results
+from imfuse.benchmark.pair_worker import Job, Outcome, PairWorker
+from imfuse.benchmark.plan import ModelEntry, Plan
+from imfuse.benchmark.results import (
+    ConventionUsed,
+    DataResults,
+    ExternalResults,
+    MethodUsed,
+    MetricUsed,
+    ModelUsed,
+    PairFiles,
+    Results,
+    ScoredPicture,
+    WeightsUsed,
+)
 from imfuse.core.errors import ImageError
 from imfuse.core.version import VERSION
 from imfuse.core.weights import read_header, resolve_weights
 from imfuse.data.layouts import DataFolders, find_folders
 from imfuse.fusing.folder import Progress
+from imfuse.fusing.fuser import Fuser
 from imfuse.imaging import Pairing, match_folders, match_fused, remove_leftovers
 from imfuse.imaging.inputs import MAX_PIXELS
 from imfuse.metrics import METRICS, get_convention, get_definition
@@ -94,7 +105,7 @@ def run_benchmark(
         imfuse=VERSION,
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         environment=environment(device.pop()),
-        convention={key: getattr(get_convention(plan.convention), key) for key in ("name", "origin", "gray")},
+        convention=_convention(plan.convention),
         metrics={symbol: _metric(symbol, plan.convention) for symbol in scorer.metrics},
         range=str(scorer.range),
         against=plan.against or plan.methods[0],
@@ -204,38 +215,44 @@ def _run(job: Job) -> Outcome:
     return _worker.run(job)
 
 
-def _metric(symbol: str, convention: str) -> dict[str, str]:
+def _convention(name: str) -> ConventionUsed:
+    convention = get_convention(name)
+    return ConventionUsed(name=convention.name, origin=convention.origin, gray=convention.gray)
+
+
+def _metric(symbol: str, convention: str) -> MetricUsed:
     spec, accident = METRICS[symbol], get_definition(symbol, convention).accident
-    return {"name": spec.name, "unit": spec.unit, "better": spec.better, "accident": accident}
+    return MetricUsed(name=spec.name, unit=spec.unit, better=spec.better, accident=accident)
 
 
-def _methods(plan: Plan, worker: PairWorker) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
-    for entry in plan.models:
-        fuser = worker.fusers[entry.label]
-        free = fuser.spec.training_free
-        header = {} if free else read_header(resolve_weights(fuser.spec, entry.weights))
-        found[entry.label] = {
-            "kind": "model",
-            "model": entry.model,
-            "title": fuser.spec.title,
-            "paper": fuser.spec.paper.link,
-            "options": fuser.options,
-            "dtype": str(fuser.dtype).removeprefix("torch."),
-            "weights": None
-            if free
-            else {"name": entry.weights, "sha256": fuser.weights_hash, **dict(sorted(header.items()))},
-        }
-    return found | {method: {"kind": "pictures", "title": method} for method in plan.fused}
+def _methods(plan: Plan, worker: PairWorker) -> dict[str, MethodUsed]:
+    models = {entry.label: _model(entry, worker.fusers[entry.label]) for entry in plan.models}
+    return {**models, **{method: ExternalResults(title=method) for method in plan.fused}}
+
+
+def _model(entry: ModelEntry, fuser: Fuser) -> ModelUsed:
+    weights = None
+    if not fuser.spec.training_free:
+        header = read_header(resolve_weights(fuser.spec, entry.weights))
+        content = {"name": entry.weights, "sha256": fuser.weights_hash, **dict(sorted(header.items()))}
+        weights = WeightsUsed.model_validate(content)
+    return ModelUsed(
+        model=entry.model,
+        title=fuser.spec.title,
+        paper=fuser.spec.paper.link,
+        options=dict(fuser.options),
+        dtype=str(fuser.dtype).removeprefix("torch."),
+        weights=weights,
+    )
 
 
 def _data_results(data: _Data, plan: Plan, output: Path, outcomes: dict[tuple[str, str], Outcome]) -> DataResults:
     """Everything of a data set in the order of its pairs, whichever process was done first."""
     names = [pair.name for pair in data.pairing.pairs]
     result = DataResults(
-        data.folders.title,
-        str(data.folders.infrared.resolve()),
-        str(data.folders.visible.resolve()),
+        title=data.folders.title,
+        infrared=str(data.folders.infrared.resolve()),
+        visible=str(data.folders.visible.resolve()),
         pictures={method: {} for method in (*(entry.label for entry in plan.models), *data.fused)},
         missing={method: [name for name in names if name not in files] for method, files in data.fused.items()},
         unmatched={method: list(left) for method, left in data.unmatched.items()},
@@ -244,22 +261,24 @@ def _data_results(data: _Data, plan: Plan, output: Path, outcomes: dict[tuple[st
     )
     for pair in data.pairing.pairs:
         outcome = outcomes[data.name, pair.name]
-        result.pairs[pair.name] = {
-            "infrared": pair.infrared.name,
-            "visible": pair.visible.name,
-            **dict(zip(("infrared_sha256", "visible_sha256"), outcome.sha256, strict=True)),
-        }
+        infrared_sha256, visible_sha256 = outcome.sha256
+        result.pairs[pair.name] = PairFiles(
+            infrared=pair.infrared.name,
+            visible=pair.visible.name,
+            infrared_sha256=infrared_sha256,
+            visible_sha256=visible_sha256,
+        )
         for method, picture in outcome.pictures.items():
-            result.pictures[method][pair.name] = _picture(picture, output)
+            result.pictures[method][pair.name] = ScoredPicture(
+                file=_from_folder(picture.file, output),
+                sha256=picture.sha256,
+                scores={symbol: None if math.isnan(value) else value for symbol, value in picture.scores.items()},
+            )
         for method, message in outcome.failed.items():
             result.failed.setdefault(method, {})[pair.name] = message
     return result
 
 
-def _picture(picture: FusedPicture, output: Path) -> dict[str, Any]:
-    inside = picture.file.is_relative_to(output)
-    return {
-        "file": picture.file.relative_to(output).as_posix() if inside else str(picture.file.resolve()),
-        "sha256": picture.sha256,
-        "scores": {symbol: None if math.isnan(value) else value for symbol, value in picture.scores.items()},
-    }
+def _from_folder(file: Path, folder: Path) -> str:
+    """A path from a folder where it is below it, so that the folder can be moved; else an absolute one."""
+    return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else str(file.resolve())

@@ -129,7 +129,7 @@ def latex(tables: Sequence[Table], results: Results) -> str:
     """Tables for ``booktabs``: best bold, second underlined, intervals as a comment that a reader can bring in."""
     lines = [
         "% \\usepackage{booktabs}",
-        f"% imfuse {results.imfuse}, convention {results.convention['name']}, {results.date}",
+        f"% imfuse {results.imfuse}, convention {results.convention.name}, {results.date}",
     ]
     for table in tables:
         lines += ["", *_latex_table(table)]

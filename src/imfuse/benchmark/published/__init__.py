@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import difflib
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import yaml
+from pydantic import BaseModel, ConfigDict, Field
 
 from imfuse.core.errors import BenchmarkError
 from imfuse.metrics import METRICS
@@ -63,7 +64,7 @@ def list_published() -> list[str]:
     >>> "refinefuse-tno" in list_published()
     True
     """
-    return list(_sources()["tables"])
+    return list(_sources().tables)
 
 
 def get_published(name: str) -> PublishedTable:
@@ -73,22 +74,22 @@ def get_published(name: str) -> PublishedTable:
     6.8193
     """
     sources = _sources()
-    if name not in sources["tables"]:
-        near = difflib.get_close_matches(name, sources["tables"], n=1)
+    if name not in sources.tables:
+        near = difflib.get_close_matches(name, sources.tables, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise BenchmarkError(f"no published table {name!r}; {hint}there are {', '.join(sources['tables'])}")
-    entry = sources["tables"][name]
-    article = sources["articles"][entry["article"]]
+        raise BenchmarkError(f"no published table {name!r}; {hint}there are {', '.join(sources.tables)}")
+    entry = sources.tables[name]
+    article = sources.articles[entry.article]
     printed = read_rows(name)
     symbols = [symbol for symbol in next(iter(printed.values())) if symbol in METRICS]
     return PublishedTable(
         name,
-        article["cite"],
-        entry["table"],
-        entry["data"],
-        entry.get("pairs", 0),
-        article["convention"],
-        {symbol: Column(symbol, **article.get("columns", {}).get(symbol, {})) for symbol in symbols},
+        article.cite,
+        entry.table,
+        entry.data,
+        entry.pairs,
+        article.convention,
+        {symbol: article.column(symbol) for symbol in symbols},
         {method: {symbol: float(row[symbol]) for symbol in symbols} for method, row in printed.items()},
         max(len(row[symbol].partition(".")[2]) for row in printed.values() for symbol in symbols),
     )
@@ -100,6 +101,38 @@ def read_rows(name: str) -> dict[str, dict[str, str]]:
         return {row.pop("Method"): row for row in csv.DictReader(file)}
 
 
-def _sources() -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load((_HERE / "sources.yaml").read_text(encoding="utf-8"))
-    return content
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Column(_Entry):
+    compare: bool
+    note: str
+
+
+class _Article(_Entry):
+    cite: str
+    convention: str
+    columns: dict[str, _Column] = Field(default_factory=dict)
+
+    def column(self, symbol: str) -> Column:
+        """What is known of a printed column."""
+        known = self.columns.get(symbol)
+        return Column(symbol) if known is None else Column(symbol, known.compare, known.note)
+
+
+class _Table(_Entry):
+    article: str
+    table: str
+    data: str
+    pairs: int = 0
+
+
+class _Sources(_Entry):
+    articles: dict[str, _Article]
+    tables: dict[str, _Table]
+
+
+@cache
+def _sources() -> _Sources:
+    return _Sources.model_validate(yaml.safe_load((_HERE / "sources.yaml").read_text(encoding="utf-8")))

@@ -51,13 +51,13 @@ def _pairs(results: Results, name: str) -> list[str]:
 def _files(results: Results, name: str, pair: str, folder: Path) -> dict[str, Path]:
     data = results.data[name]
     files = {
-        "ir": Path(data.infrared) / data.pairs[pair]["infrared"],
-        "vi": Path(data.visible) / data.pairs[pair]["visible"],
+        "ir": Path(data.infrared) / data.pairs[pair].infrared,
+        "vi": Path(data.visible) / data.pairs[pair].visible,
     }
     for i, method in enumerate(results.methods):
         if pair in data.pictures.get(method, {}):
             # An absolute path stays itself.
-            files[str(i)] = folder / data.pictures[method][pair]["file"]
+            files[str(i)] = folder / data.pictures[method][pair].file
     return files
 
 
