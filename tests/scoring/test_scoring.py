@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import csv
 import json
-import math
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +10,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import scipy.stats
 import torch
 from PIL import Image
 from torch import Tensor
@@ -27,7 +23,7 @@ from imfuse.metrics import CONVENTIONS, Picture, score_images
 from imfuse.metrics.conventions import Convention, Definition, Gray
 from imfuse.scoring.files import HEADLINE, choose_metrics, score, score_files, score_folders
 from imfuse.scoring.levels import to_gray, to_levels
-from imfuse.scoring.scores import ImageScores, Scores, bootstrap_intervals
+from imfuse.scoring.scores import Scores
 
 QUICK = ("EN", "SD", "SF", "AG", "SCD")
 Images = tuple[np.ndarray, ...]
@@ -408,82 +404,7 @@ def test_known_means_of_published_pictures(shared: Path) -> None:
         assert [round(scores.summary(symbol, method).mean, 4) for symbol in scores.metrics] == list(printed)
 
 
-# Statistics
-
-
-def made(values: np.ndarray, method: str = "a", metrics: tuple[str, ...] = ("EN", "SD")) -> Scores:
-    rows = tuple(
-        ImageScores(method, str(i), dict(zip(metrics, map(float, row), strict=True))) for i, row in enumerate(values)
-    )
-    return Scores("plain", metrics, (method,), len(values), rows)
-
-
-def test_statistics() -> None:
-    values = np.random.default_rng(0).normal(5, 2, (42, 2))
-    values[[3, 8], 1] = math.nan, math.inf
-    scores = made(values)
-    for i, symbol in enumerate(("EN", "SD")):
-        column = values[np.isfinite(values[:, i]), i]
-        found = scores.summary(symbol)
-        assert found.mean == pytest.approx(column.mean(), rel=1e-14)
-        assert found.std == pytest.approx(column.std(ddof=1), rel=1e-14)
-        assert (found.count, found.undefined) == (len(column), 42 - len(column))
-        assert found.low < found.mean < found.high
-    assert scores.summaries == {"a": {"EN": scores.summary("EN"), "SD": scores.summary("SD", "a")}}
-    with pytest.raises(MetricError, match=r"'b'.*a is expected"):
-        scores.summary("EN", "b")
-    with pytest.raises(MetricError, match="'AG' was not scored"):
-        scores.summary("AG")
-
-
-@pytest.mark.parametrize("count", [2, 5, 42, 1000])
-def test_interval_is_that_of_scipy(count: int) -> None:
-    """The ends wander by chance; with 10,000 resamples by about two percent of the width."""
-    values = np.random.default_rng(count).gamma(2, 1, (count, 3))
-    low, high = bootstrap_intervals(values)
-    for i, column in enumerate(values.T):
-        many = {"n_resamples": 10_000, "method": "percentile", "random_state": 1}
-        theirs = scipy.stats.bootstrap((column,), np.mean, **many).confidence_interval
-        width = theirs.high - theirs.low
-        assert (low[i], high[i]) == pytest.approx((theirs.low, theirs.high), abs=0.06 * width)
-
-
-def test_interval_holds_the_truth_as_often_as_it_says() -> None:
-    samples = np.random.default_rng(0).normal(0, 1, (60, 400))
-    low, high = bootstrap_intervals(samples)
-    assert 0.91 <= np.mean((low <= 0) & (high >= 0)) <= 0.98
-
-
-def test_interval_of_little() -> None:
-    nan = math.nan
-    values = np.array([[1.0, 7.0, nan, nan], [2.0, 7.0, nan, 4.0], [4.0, 7.0, nan, nan]])
-    low, high = bootstrap_intervals(values)
-    assert (low[0], high[0]) == (1, 4)
-    assert (low[1], high[1]) == pytest.approx((7, 7), rel=1e-14)
-    assert np.isnan([*low[2:], *high[2:]]).all()
-    assert all(np.isnan(ends).all() for ends in bootstrap_intervals(np.empty((0, 2))))
-    again = bootstrap_intervals(values)
-    assert np.array_equal(low, again[0], equal_nan=True)
-    assert np.array_equal(high, again[1], equal_nan=True)
-    one = made(np.array([[3.0, nan]]))
-    assert (one.summary("EN").mean, one.summary("EN").count) == (3, 1)
-    assert math.isnan(one.summary("EN").std)
-    assert math.isnan(one.summary("SD").mean)
-
-
 # Files
-
-
-def test_csv(tmp_path: Path) -> None:
-    values = np.random.default_rng(0).normal(5, 2, (4, 2))
-    values[1, 1] = math.nan
-    path = tmp_path / "new" / "scores.csv"
-    made(values).to_csv(path)
-    with path.open(encoding="utf-8", newline="") as file:
-        header, *rows = csv.reader(file)
-    assert header == ["convention", "method", "image", "EN", "SD"]
-    assert [row[:3] for row in rows] == [["plain", "a", str(i)] for i in range(4)]
-    assert np.array_equal(np.array([row[3:] for row in rows], float), values, equal_nan=True)
 
 
 def test_json(tmp_path: Path, folders: Path) -> None:
@@ -502,37 +423,3 @@ def test_json(tmp_path: Path, folders: Path) -> None:
     assert found["methods"]["a"]["summary"]["EN"]["mean"] == scores.summary("EN", "a").mean
     assert found["methods"]["a"]["images"]["vi_1"] == scores.rows[0].values
     assert [failure["image"] for failure in found["failed"]] == ["vi_10"]
-
-
-def test_undefined_is_null(tmp_path: Path) -> None:
-    made(np.array([[1.0, math.nan]])).to_json(tmp_path / "scores.json")
-    text = (tmp_path / "scores.json").read_text()
-    assert "NaN" not in text
-    found = json.loads(text)["methods"]["a"]
-    assert found["images"]["0"] == {"EN": 1.0, "SD": None}
-    assert found["summary"]["SD"] == dict.fromkeys(("mean", "std", "low", "high")) | {"count": 0, "undefined": 1}
-
-
-@pytest.mark.parametrize("kind", ["csv", "json"])
-def test_an_old_file_stays_whole(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / f"scores.{kind}"
-    path.write_text("old")
-
-    def full_disk(self: Path, target: Path) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "replace", full_disk)
-    with pytest.raises(ImageError, match="the disk is full"):
-        getattr(made(np.ones((2, 2))), f"to_{kind}")(path)
-    assert path.read_text() == "old"
-    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
-
-
-def test_names_that_are_no_text(tmp_path: Path) -> None:
-    name = os.fsdecode(b"\xff\xfe")
-    row = ImageScores(name, name, {"EN": 1.0})
-    scores = Scores("plain", ("EN",), (name,), 1, (row,))
-    scores.to_csv(tmp_path / "a.csv")
-    assert "\\udcff\\udcfe" in (tmp_path / "a.csv").read_text(encoding="utf-8")
-    scores.to_json(tmp_path / "a.json")
-    assert json.loads((tmp_path / "a.json").read_text())["methods"][name]["images"][name] == {"EN": 1.0}

@@ -18,7 +18,7 @@ from imfuse.core.version import VERSION
 from imfuse.metrics import METRICS, get_convention, get_definition
 
 if TYPE_CHECKING:
-    from imfuse.scoring.scores import Scores, Summary
+    from imfuse.scoring import Scores, Summary
 
 GRAYS = {
     "matlab": "colour becomes gray as by MATLAB's rgb2gray",

@@ -1,1 +1,21 @@
 """Scores of fused pictures: of one, of files, and of the folders of several methods beside each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imfuse.core.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from imfuse.scoring.files import HEADLINE, score, score_files, score_folders
+    from imfuse.scoring.scores import Failure, ImageScores, Scores
+    from imfuse.scoring.summary import Summary
+
+__all__ = ["HEADLINE", "Failure", "ImageScores", "Scores", "Summary", "score", "score_files", "score_folders"]
+
+_HOMES = {
+    **dict.fromkeys(("HEADLINE", "score", "score_files", "score_folders"), "imfuse.scoring.files"),
+    **dict.fromkeys(("Failure", "ImageScores", "Scores"), "imfuse.scoring.scores"),
+    "Summary": "imfuse.scoring.summary",
+}
+__getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -31,7 +31,7 @@ from imfuse.scoring.scores import Failure, ImageScores, Scores
 Chosen: TypeAlias = "str | Sequence[str] | None"
 
 HEADLINE = ("EN", "SD", "SF", "AG", "MI", "SCD", "VIF", "Qabf", "SSIM")
-"""What is scored where nothing is asked for: what most papers print, as far as the convention defines it."""
+"""What is scored by default: what most papers print, as far as the convention defines it."""
 
 _SIDES = ("fused", "infrared", "visible")
 _MOST_WORKERS = 8
@@ -75,39 +75,42 @@ def score(
     levels 0..255 first: uint16 by its full range, floating ones from [0, 1], colour by the rule of the convention.
 
     Args:
-        fused: the picture to score, or a folder of them.
-        infrared: one source, or the folder.
+        fused: the picture to score, or a folder of them. Arrays are (H, W), (H, W, 1) or (H, W, 3), tensors (H, W),
+            (C, H, W) or (1, C, H, W).
+        infrared: one source, of the same height and width, or the folder.
         visible: the other.
         metrics: symbols, as a sequence or with commas between them, or "all" that the convention defines. Left out:
             those of ``HEADLINE`` that it defines.
         convention: one of ``imfuse.metrics.CONVENTIONS``.
         range: what of the infrared picture becomes black and white: give the one that it was fused by.
-        max_pixels: the largest file that is read.
+        max_pixels: the largest file that is read, in pixels.
 
     Returns:
-        The value under each symbol, nan where it is undefined. For folders a ``Scores``; see ``score_folders``.
+        The value under each symbol, in the unit of the metric, nan where it is undefined. For folders a ``Scores``;
+        see ``score_folders``.
 
     Raises:
         MetricError: a metric or convention is unknown or not defined, or a picture is too small for it.
         ImageError: a picture cannot be read or used.
         PairError: the sizes differ, or the folders do not belong together.
 
-    >>> import numpy as np
-    >>> infrared, visible = np.eye(8, dtype=np.uint8) * 255, np.zeros((8, 8), np.uint8)
-    >>> round(score(infrared, infrared, visible, metrics="SD")["SD"], 3)
-    84.333
+    Example:
+        >>> import numpy as np
+        >>> infrared, visible = np.eye(8, dtype=np.uint8) * 255, np.zeros((8, 8), np.uint8)
+        >>> round(score(infrared, infrared, visible, metrics="SD")["SD"], 3)
+        84.333
     """
-    given = dict(zip(_SIDES, (fused, infrared, visible), strict=True))
+    pictures = dict(zip(_SIDES, (fused, infrared, visible), strict=True))
     folders = [
-        side for side, picture in given.items() if isinstance(picture, (str, os.PathLike)) and is_folder(picture)
+        side for side, picture in pictures.items() if isinstance(picture, (str, os.PathLike)) and is_folder(picture)
     ]
-    if len(folders) == len(given):
-        paths = [cast(PathLike, picture) for picture in given.values()]
+    if len(folders) == len(pictures):
+        paths = [cast(PathLike, picture) for picture in pictures.values()]
         return score_folders(*paths, metrics=metrics, convention=convention, range=range, max_pixels=max_pixels)
     if folders:
         raise PairError(f"three pictures or three folders are expected; folders are: {', '.join(folders)}")
     scorer = Scorer.of(metrics, convention, range, max_pixels)
-    stored = {side: _load(picture, side, max_pixels) for side, picture in given.items()}
+    stored = {side: _load(picture, side, max_pixels) for side, picture in pictures.items()}
     return scorer.values(stored["fused"], *scorer.sources(stored["infrared"], stored["visible"]))
 
 
@@ -121,9 +124,29 @@ def score_files(
     range: str | Range = "full",
     max_pixels: int = MAX_PIXELS,
 ) -> Scores:
-    """Score what several methods made of one pair; ``fused`` maps their names to files.
+    """Score what several methods made of one pair.
 
-    The other arguments, and the errors, are those of ``score``.
+    Args:
+        fused: the file of each method by its name.
+        infrared: the infrared file.
+        visible: the visible file.
+        metrics: as for ``score``; so are ``convention``, ``range`` and ``max_pixels``.
+        convention: see ``score``.
+        range: see ``score``.
+        max_pixels: see ``score``.
+
+    Returns:
+        One row for each method.
+
+    Raises:
+        MetricError: a metric or convention is unknown or not defined, or a picture is too small for it.
+        ImageError: a picture cannot be read or used.
+        PairError: the sizes differ.
+
+    Example:
+        ```python
+        scores = imfuse.scoring.score_files({"a": "a/1.png", "b": "b/1.png"}, "ir/1.png", "vi/1.png")
+        ```
     """
     started = time.perf_counter()
     scorer = Scorer.of(metrics, convention, range, max_pixels)
@@ -131,7 +154,7 @@ def score_files(
     sources = scorer.read_sources(pair)
     rows = [
         ImageScores(method, pair.name, scorer.values(inputs.read(path, max_pixels), *sources))
-        for method, path in _named(fused).items()
+        for method, path in _by_name(fused).items()
     ]
     seconds = time.perf_counter() - started
     return Scores(convention, scorer.metrics, tuple(fused), pairs=1, rows=tuple(rows), seconds=seconds)
@@ -160,32 +183,37 @@ def score_folders(
         infrared: the folder of infrared pictures.
         visible: the folder of visible pictures.
         metrics: as for ``score``; so are ``convention``, ``range`` and ``max_pixels``.
+        convention: see ``score``.
+        range: see ``score``.
+        max_pixels: see ``score``.
         workers: pairs that are scored at a time, each in a thread of its own; by default as many as torch has threads,
             but at most 8.
         progress: called before the first pair and after each.
+
+    Returns:
+        One row for each fused picture, and what is missing, unmatched or failed.
 
     Raises:
         MetricError: a metric or convention is unknown or not defined.
         ImageError: a range is invalid.
         PairError: the folders do not belong together.
+
+    Example:
+        ```python
+        scores = imfuse.score_folders({"a": "results/a", "b": "results/b"}, "infrared", "visible", metrics="EN,VIF")
+        scores.summary("EN", "a").mean
+        ```
     """
     started = time.perf_counter()
     scorer = Scorer.of(metrics, convention, range, max_pixels)
-    folders = _named(fused)
+    folders = _by_name(fused)
     pairing = match_folders(infrared, visible)
     matches = {method: match_fused(folder, pairing.pairs) for method, folder in folders.items()}
     jobs = [
-        _Job(pair, {method: found[pair.name] for method, (found, _) in matches.items() if pair.name in found})
+        _Job(pair, {method: files[pair.name] for method, (files, _) in matches.items() if pair.name in files})
         for pair in pairing.pairs
     ]
-    results: list[ImageScores | Failure] = []
-    tell = progress or (lambda _: None)
-    given = [job for job in jobs if job.fused]
-    tell(Progress(0, len(given)))
-    with _pool(workers) as pool:
-        for done, outcome in enumerate(pool.map(partial(_score_pair, scorer), given)):
-            results += outcome
-            tell(Progress(done + 1, len(given), given[done].pair.name))
+    results = _score_pairs(scorer, [job for job in jobs if job.fused], workers, progress or (lambda _: None))
     rows = [result for result in results if isinstance(result, ImageScores)]
     return Scores(
         convention,
@@ -203,7 +231,7 @@ def score_folders(
 
 
 def choose_metrics(metrics: Chosen, convention: str) -> tuple[str, ...]:
-    """Symbols that ``metrics`` asks for, each once. Raises ``MetricError`` for what is unknown or not defined."""
+    """Symbols of ``metrics``, each once. Raises ``MetricError`` for what is unknown or not defined."""
     defined = tuple(symbol for symbol in METRICS if symbol in get_convention(convention).definitions)
     if metrics is None:
         return tuple(symbol for symbol in HEADLINE if symbol in defined) or defined
@@ -211,7 +239,7 @@ def choose_metrics(metrics: Chosen, convention: str) -> tuple[str, ...]:
         return defined
     wanted = [word.strip() for word in metrics.split(",")] if isinstance(metrics, str) else metrics
     if not wanted:
-        raise MetricError(f"no metric is asked for; convention {convention} defines {', '.join(defined)}")
+        raise MetricError(f"no metric is chosen; convention {convention} defines {', '.join(defined)}")
     for symbol in wanted:
         get_definition(symbol, convention)
     return tuple(dict.fromkeys(wanted))
@@ -280,6 +308,18 @@ def _pool(workers: int | None) -> Iterator[ThreadPoolExecutor]:
         cv2.setNumThreads(opencv_threads)
 
 
+def _score_pairs(
+    scorer: Scorer, jobs: Sequence[_Job], workers: int | None, progress: Callable[[Progress], None]
+) -> list[ImageScores | Failure]:
+    results: list[ImageScores | Failure] = []
+    progress(Progress(0, len(jobs)))
+    with _pool(workers) as pool:
+        for done, outcome in enumerate(pool.map(partial(_score_pair, scorer), jobs)):
+            results += outcome
+            progress(Progress(done + 1, len(jobs), jobs[done].pair.name))
+    return results
+
+
 def _score_pair(scorer: Scorer, job: _Job) -> list[ImageScores | Failure]:
     """Score what all methods made of a pair; whatever goes wrong is the failure of one picture or of the pair."""
     try:
@@ -313,7 +353,7 @@ def _load(picture: AnyPicture, side: str, max_pixels: int) -> Stored:
     return pictures[0]
 
 
-def _named(fused: PathLike | Mapping[str, PathLike]) -> dict[str, Path]:
+def _by_name(fused: PathLike | Mapping[str, PathLike]) -> dict[str, Path]:
     if not isinstance(fused, Mapping):
         return {Path(fused).resolve().name or "fused": Path(fused)}
     if not fused:

@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import json
 import math
 import os
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from imfuse.core.errors import MetricError
+from imfuse.core.errors import ImfuseError, MetricError
 from imfuse.core.version import VERSION
 from imfuse.imaging import write_file
 from imfuse.metrics import METRICS, get_convention, get_definition
+from imfuse.scoring.html import html_table
+from imfuse.scoring.summary import Summary, summarise
 
-Float = npt.NDArray[np.float64]
-
-RESAMPLES = 10_000
-CONFIDENCE = 95
-_BLOCK = 1 << 22
+_SHORT = reprlib.Repr()
 
 
 @dataclass(frozen=True)
 class ImageScores:
-    """What one fused picture scores; ``image`` is the name of its pair, and nan says that a metric is undefined."""
+    """What one fused picture scores.
+
+    Args:
+        method: the method that made it.
+        image: the name of its pair.
+        values: the value under each symbol; nan where a metric is undefined.
+
+    Example:
+        >>> ImageScores("ours", "01", {"EN": 6.5}).values["EN"]
+        6.5
+    """
 
     method: str
     image: str
@@ -38,40 +47,26 @@ class ImageScores:
 
 @dataclass(frozen=True)
 class Failure:
-    """A picture that could not be scored; ``method`` is empty where a source is the reason."""
+    """A picture that could not be scored.
+
+    Args:
+        method: the method that made it; empty where a source is the reason.
+        image: the name of its pair.
+        message: why.
+    """
 
     method: str
     image: str
     message: str
 
 
-@dataclass(frozen=True)
-class Summary:
-    """One metric of one method over its pictures. Undefined values (nan, or infinite) are left out and counted.
-
-    Attributes:
-        mean: of the defined values; nan where there is none.
-        std: their standard deviation, with n - 1; nan for fewer than two.
-        low: lower end of the 95 % percentile bootstrap interval of the mean: 10,000 resamplings of the pictures, with
-            a fixed seed; nan for fewer than two.
-        high: its upper end.
-        count: how many values are defined.
-        undefined: how many are not.
-    """
-
-    mean: float
-    std: float
-    low: float
-    high: float
-    count: int
-    undefined: int
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scores:
-    """Scores of one or several methods on the same pairs.
+    """Scores of one or several methods on the same pairs; a notebook shows them as a table.
 
-    Attributes:
+    :func:`imfuse.score_folders` makes them.
+
+    Args:
         convention: under which they were computed.
         metrics: symbols, in the order of tables.
         methods: names, in the order of tables.
@@ -83,6 +78,14 @@ class Scores:
         unmatched_infrared: infrared files without a partner.
         unmatched_visible: visible files without a partner.
         seconds: wall time.
+
+    Example:
+        >>> rows = tuple(ImageScores("ours", name, {"EN": value}) for name, value in (("01", 6.5), ("02", 7.0)))
+        >>> scores = Scores("plain", ("EN",), ("ours",), pairs=2, rows=rows)
+        >>> scores
+        Scores(convention='plain', methods=('ours',), metrics=('EN',), pairs=2, scored=2, failed=0)
+        >>> scores.summary("EN").mean
+        6.75
     """
 
     convention: str
@@ -97,6 +100,22 @@ class Scores:
     unmatched_visible: tuple[str, ...] = ()
     seconds: float = 0.0
 
+    def __repr__(self) -> str:
+        """One line, however many methods, metrics and rows there are."""
+        short = _SHORT.repr
+        return (
+            f"Scores(convention={self.convention!r}, methods={short(self.methods)}, metrics={short(self.metrics)}, "
+            f"pairs={self.pairs}, scored={len(self.rows)}, failed={len(self.failed)})"
+        )
+
+    def _repr_html_(self) -> str:
+        """A small table, for notebooks."""
+        pairs = f"{self.pairs} pair{'' if self.pairs == 1 else 's'}"
+        caption = f"{pairs}, convention {self.convention}: mean ± standard deviation"
+        if not self.complete:
+            caption += "; some pictures have no scores"
+        return html_table(self.summaries, self.metrics, caption)
+
     @property
     def complete(self) -> bool:
         """Whether every method has a scored picture of every pair, and no picture besides."""
@@ -108,7 +127,23 @@ class Scores:
         return {method: self._summarise(method) for method in self.methods}
 
     def summary(self, symbol: str, method: str | None = None) -> Summary:
-        """Statistics of a metric; ``method`` may be left out where there is one. Raises ``MetricError``."""
+        """Statistics of a metric over the pictures of a method.
+
+        Args:
+            symbol: one of ``metrics``.
+            method: one of ``methods``; may be left out where there is only one.
+
+        Returns:
+            The statistics.
+
+        Raises:
+            MetricError: the metric was not scored, or there is no such method.
+
+        Example:
+            >>> scores = Scores("plain", ("EN",), ("ours",), pairs=1, rows=(ImageScores("ours", "01", {"EN": 6.5}),))
+            >>> scores.summary("EN").count
+            1
+        """
         chosen = self.methods[0] if method is None and len(self.methods) == 1 else method
         if chosen not in self.methods:
             raise MetricError(f"method {method!r}: one of {', '.join(self.methods)} is expected")
@@ -119,7 +154,16 @@ class Scores:
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write one line per picture: convention, method, image, then the metrics in full precision.
 
-        The old file stays whole until the new one is. Raises ``ImageError`` where the disk refuses.
+        Args:
+            path: the file; an old one stays whole until the new one is. Its folder is made.
+
+        Raises:
+            ImageError: the disk refuses.
+
+        Example:
+            ```python
+            imfuse.score("fused/", "infrared/", "visible/").to_csv("scores.csv")
+            ```
         """
         text = io.StringIO(newline="")
         table = csv.writer(text, lineterminator="\n")
@@ -132,9 +176,46 @@ class Scores:
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write all there is to know: definitions, statistics, values by image, failures. Undefined is null.
 
-        The old file stays whole until the new one is. Raises ``ImageError`` where the disk refuses.
+        Args:
+            path: the file; an old one stays whole until the new one is. Its folder is made.
+
+        Raises:
+            ImageError: the disk refuses.
+
+        Example:
+            ```python
+            imfuse.score("fused/", "infrared/", "visible/").to_json("scores.json")
+            ```
         """
         write_file(path, (json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n").encode("ascii"))
+
+    def to_dataframe(self) -> Any:
+        """The scores as a data frame of pandas, which has to be installed: ``pip install pandas``.
+
+        Returns:
+            A ``pandas.DataFrame`` with one row per picture: ``convention``, ``method``, ``image``, then the metrics,
+            nan where one is undefined; what :meth:`to_csv` writes.
+
+        Raises:
+            ImfuseError: pandas is not installed.
+
+        Example:
+            ```python
+            scores = imfuse.score_folders({"a": "a/", "b": "b/"}, "infrared/", "visible/")
+            scores.to_dataframe().groupby("method").median(numeric_only=True)
+            ```
+        """
+        try:
+            pandas = importlib.import_module("pandas")
+        except ModuleNotFoundError:
+            raise ImfuseError("a data frame needs another package: pip install pandas") from None
+        columns: dict[str, Any] = {
+            "convention": [self.convention] * len(self.rows),
+            "method": [row.method for row in self.rows],
+            "image": [row.image for row in self.rows],
+        }
+        columns |= {symbol: np.array([row.values[symbol] for row in self.rows], float) for symbol in self.metrics}
+        return pandas.DataFrame(columns)
 
     def as_dict(self) -> dict[str, Any]:
         """What ``to_json`` writes."""
@@ -165,41 +246,7 @@ class Scores:
     def _summarise(self, method: str) -> dict[str, Summary]:
         rows = [[row.values[symbol] for symbol in self.metrics] for row in self.rows if row.method == method]
         values = np.array(rows, np.float64).reshape(len(rows), len(self.metrics))
-        low, high = bootstrap_intervals(values)
-        return {symbol: _summary(values[:, i], float(low[i]), float(high[i])) for i, symbol in enumerate(self.metrics)}
-
-
-def bootstrap_intervals(values: Float) -> tuple[Float, Float]:
-    """Ends of the 95 % percentile bootstrap interval of the mean of each column of (images, metrics).
-
-    Images are drawn with replacement, all metrics of an image together; a mean leaves out nan. nan for columns with
-    fewer than two defined values.
-    """
-    images, metrics = values.shape
-    defined = np.isfinite(values)
-    random = np.random.default_rng(0)
-    filled = np.where(defined, values, 0)
-    means = np.empty((RESAMPLES, metrics))
-    step = max(1, _BLOCK // max(1, images))
-    for start in range(0, RESAMPLES if images else 0, step):
-        part = means[start : start + step]
-        drawn = random.integers(images, size=(len(part), images)) + images * np.arange(len(part))[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=len(part) * images).reshape(len(part), images).astype(np.float64)
-        with np.errstate(invalid="ignore"):
-            # A draw of nothing but undefined values has no mean: 0/0, which the percentiles then leave out.
-            np.divide(counts @ filled, counts @ defined, out=part)
-    ends = np.full((2, metrics), np.nan)
-    enough = defined.sum(0) > 1
-    tail = (100 - CONFIDENCE) / 2
-    ends[:, enough] = np.nanpercentile(means[:, enough], (tail, 100 - tail), axis=0)
-    return ends[0], ends[1]
-
-
-def _summary(values: Float, low: float, high: float) -> Summary:
-    defined = values[np.isfinite(values)]
-    mean = float(defined.mean()) if len(defined) else math.nan
-    std = float(defined.std(ddof=1)) if len(defined) > 1 else math.nan
-    return Summary(mean, std, low, high, len(defined), len(values) - len(defined))
+        return summarise(values, self.metrics)
 
 
 def _without_nan(values: Mapping[str, float]) -> dict[str, float | None]:
