@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,3 +46,14 @@ def test_what_several_commands_have_is_one_option() -> None:
             if parameter.param_type_name == "option":
                 flags.setdefault(parameter.name, set()).add(tuple(sorted(parameter.opts)))
     assert [name for name, words in flags.items() if len(words) > 1] == []
+
+
+PAGES = sorted((Path(__file__).parents[2] / "docs" / "guide").glob("*.md"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_flag_of_the_guides_is_one_of_a_command(page: Path) -> None:
+    flags = {word for name in ALL for parameter in ALL[name].values() for word in parameter.opts}
+    flags |= {word for name in ALL for parameter in ALL[name].values() for word in parameter.secondary_opts}
+    text = re.sub(r"^.*(?:\bpip|\btensorboard|scripts\.|\.py)\b.*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", text)) - flags <= {"--debug", "--version", "--help"}

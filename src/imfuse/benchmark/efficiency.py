@@ -72,14 +72,27 @@ def measure_models(
     seconds: float = 3.0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Efficiency:
-    """Count and measure every model at every size; ``threads`` 0 takes those of torch.
+    """Count and measure every model at every size, each measurement in a process of its own.
 
-    ``progress`` is called with what is done, how much there is, and what comes next. Raises ``ModelError``.
+    Args:
+        entries: the models.
+        sizes: width and height in pixels.
+        device: "auto", "cpu", "cuda", "cuda:1", ...
+        dtype: "auto" or one that every model computes in.
+        threads: of the processor; 0 takes as many as torch does.
+        seconds: how long one model is measured at one size.
+        progress: called with how many are done, how many there are, and what comes next.
+
+    Returns:
+        The costs, model by model.
+
+    Raises:
+        ModelError: a model, the device or the dtype cannot be used; nothing was measured then.
     """
     number = threads or torch.get_num_threads()
     place = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device
     for entry in entries:
-        # What is wrong with a model is said before anything is measured.
+        # What is wrong with a model is reported before anything is measured.
         load(entry, device=place, dtype=dtype, **entry.options)
     jobs = [(entry, size) for entry in entries for size in sizes]
     costs = []

@@ -46,7 +46,7 @@ class Detail:
 
 @dataclass(frozen=True)
 class Row:
-    """A pair of a data set, and what to magnify of it; nothing given: where the infrared picture stands out most."""
+    """A pair of a data set, and what to magnify of it; without details, where the infrared picture stands out most."""
 
     data: str
     name: str
@@ -78,10 +78,22 @@ def parse_row(pair: str, results: Results) -> Row:
 def write_figure(
     results: Results, folder: Path, rows: Sequence[Row], methods: Sequence[str], output: Path
 ) -> list[Path]:
-    """Write ``output`` with the extensions .png and .pdf; ``folder`` is that of the results.
+    """Write the figure as PNG and as PDF.
 
-    Raises ``BenchmarkError`` for an unknown method, ``ImageError`` for pictures that cannot be read, ``ImfuseError``
-    where matplotlib is not installed.
+    Args:
+        results: of a benchmark.
+        folder: that of the results.
+        rows: the pairs, and what to magnify of them.
+        methods: the columns behind infrared and visible; none are all.
+        output: the two files without their extensions.
+
+    Returns:
+        The two files.
+
+    Raises:
+        BenchmarkError: the results do not have one of the methods.
+        ImageError: a picture cannot be read, or a file cannot be written.
+        ImfuseError: matplotlib is not installed.
     """
     unknown = [method for method in methods if method not in results.methods]
     if unknown:
@@ -129,8 +141,8 @@ def _draw(results: Results, folder: Path, rows: Sequence[Row], methods: Sequence
     total = head + sum(heights) + _GAP * (len(rows) - 1)
     figure = Figure(figsize=(_WIDTH, total))
     top = total - head
-    for row, found, height in zip(rows, pictures, heights, strict=True):
-        details = row.details or (standing_out(found["infrared"]),)
+    for row, levels, height in zip(rows, pictures, heights, strict=True):
+        details = row.details or (standing_out(levels["infrared"]),)
         for column, (title, shown) in enumerate(zip(titles, titles_shown, strict=True)):
             left = column * (cell + _GAP)
             place = (left / _WIDTH, (top - height) / total, cell / _WIDTH, height / total)
@@ -138,8 +150,8 @@ def _draw(results: Results, folder: Path, rows: Sequence[Row], methods: Sequence
             axes.set_axis_off()
             if row is rows[0]:
                 axes.set_title(shown, fontsize=font, pad=3)
-            if title in found:
-                _panel(axes, found[title], details)
+            if title in levels:
+                _panel(axes, levels[title], details)
         top -= height + _GAP
     return figure
 
@@ -148,13 +160,13 @@ def _pictures(results: Results, folder: Path, row: Row, methods: Sequence[str]) 
     data = results.data[row.data]
     pair = data.pairs[row.name]
     infrared = read(Path(data.infrared) / pair.infrared, MAX_PIXELS)
-    found = {"infrared": to_levels(infrared, parse_range(results.range))}
-    found["visible"] = to_levels(read(Path(data.visible) / pair.visible, MAX_PIXELS))
+    levels = {"infrared": to_levels(infrared, parse_range(results.range))}
+    levels["visible"] = to_levels(read(Path(data.visible) / pair.visible, MAX_PIXELS))
     for method in methods:
         # A method without this picture leaves its place empty.
         if picture := data.pictures.get(method, {}).get(row.name):
-            found[method] = to_levels(read(folder / picture.file, MAX_PIXELS), FULL)
-    return found
+            levels[method] = to_levels(read(folder / picture.file, MAX_PIXELS), FULL)
+    return levels
 
 
 def _panel(axes: Axes, picture: Levels, details: Sequence[Detail]) -> None:

@@ -111,7 +111,7 @@ def _peak(fuser: Fuser, pair: list[Tensor]) -> int | None:
 
 
 def _status(field: str) -> int | None:
-    """A field of this process in bytes; only Linux tells."""
+    """A field of this process in bytes; Linux alone shows it."""
     with suppress(OSError, ValueError, StopIteration):
         lines = _STATUS.read_text(encoding="ascii").splitlines()
         return 1024 * int(next(line for line in lines if line.startswith(field)).split()[1])

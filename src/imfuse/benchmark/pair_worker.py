@@ -161,7 +161,7 @@ class _Record:
         write_file(self.file, json.dumps(self.content, allow_nan=False).encode("ascii"))
 
     def _read(self) -> _Remembered:
-        """Nothing where there is no file, or one that a system which went down left behind."""
+        """Nothing where there is no file, or a broken one that was left when the machine stopped."""
         try:
             return _REMEMBERED.validate_python(json.loads(self.file.read_bytes()), strict=True)
         except (OSError, ValueError):

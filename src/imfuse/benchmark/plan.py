@@ -1,4 +1,4 @@
-"""What a benchmark runs: models, data sets, foreign pictures, metrics; from a command line or a YAML file."""
+"""What a benchmark runs: models, data sets, external results, metrics; from a command line or a YAML file."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ class Plan(_Models):
     Attributes:
         data: the folder of each data set by its name, or its two folders.
         models: models of this library; "all" are the training-free ones and those that ship weights, "none" is none.
-        fused: pictures made elsewhere: a name, and their folder (of the only data set, or with a folder for each data
-            set by name), or a folder for each data set.
+        fused: external results, which are pictures made elsewhere: a name, and their folder (of the only data set, or
+            with a folder for each data set by name), or a folder for each data set.
         metrics: as for ``imfuse score``.
         convention: whose definitions.
         against: the method that the others are compared with; by default the first.
@@ -123,7 +123,7 @@ class Plan(_Models):
         return [entry.label for entry in self.models] + list(self.fused)
 
     def fused_folder(self, method: str, data: str) -> Path | None:
-        """Where the pictures of a foreign method on a data set are; ``None`` where it has none."""
+        """Where the external results of a method on a data set are; ``None`` where there are none."""
         place = self.fused[method]
         if isinstance(place, dict):
             return place.get(data)
@@ -133,7 +133,21 @@ class Plan(_Models):
 
 
 def make_plan(settings: Mapping[str, Any]) -> Plan:
-    """Validate; raises ``BenchmarkError`` in one line that says which setting is wrong."""
+    """Check the settings of a benchmark.
+
+    Args:
+        settings: the attributes of :class:`Plan` by name; models may be texts, ``[NAME=]MODEL[:WEIGHTS]``.
+
+    Returns:
+        The plan.
+
+    Raises:
+        BenchmarkError: a setting is unknown or wrong; the message is one line that begins with its name.
+
+    Example:
+        >>> make_plan({"data": {"tno": "data/tno"}, "models": "auif,didfuse"}).methods
+        ['auif', 'didfuse']
+    """
     return _validated(Plan, settings)
 
 

@@ -73,24 +73,24 @@ def words_of(line: Line, published: PublishedTable) -> list[list[str]]:
         rounded = [round(value, digits) + 0.0 for value in values]
         return [name, *("-" if math.isnan(value) else f"{value:{sign}.{digits}f}" for value in rounded)]
 
-    found = []
+    rows = []
     if line.printed:
-        found.append(row("printed", [line.printed.get(symbol, math.nan) for symbol in symbols]))
+        rows.append(row("printed", [line.printed.get(symbol, math.nan) for symbol in symbols]))
     if line.ours:
-        found.append(row("ours", [line.ours.get(symbol, math.nan) for symbol in symbols]))
+        rows.append(row("ours", [line.ours.get(symbol, math.nan) for symbol in symbols]))
     if line.printed and line.ours:
-        found.append(row("difference", [line.difference(symbol) for symbol in symbols], "+"))
-    return found
+        rows.append(row("difference", [line.difference(symbol) for symbol in symbols], "+"))
+    return rows
 
 
 def _ours(published: PublishedTable, results: Results) -> dict[str, tuple[set[str], dict[str, float]]]:
     """Names and means of each of our methods."""
     scores = results.scores(published.data)
-    found = {}
+    ours = {}
     for method in scores.methods:
         names = {_bare(word) for word in (method, *results.methods[method].names)}
-        found[method] = names, {symbol: scores.summary(symbol, method).mean for symbol in scores.metrics}
-    return found
+        ours[method] = names, {symbol: scores.summary(symbol, method).mean for symbol in scores.metrics}
+    return ours
 
 
 def _bare(name: str) -> str:

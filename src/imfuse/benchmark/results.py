@@ -19,7 +19,7 @@ from imfuse.scoring.scores import Failure, ImageScores, Scores
 FORMAT = 1
 _MAX_BYTES = 1 << 30
 
-Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$", description="64 digits; empty where it is not known")]
+Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$", description="64 digits; empty where there is none")]
 
 
 class _Record(BaseModel):
@@ -44,7 +44,7 @@ class MetricUsed(_Record):
 
 
 class WeightsUsed(_Record):
-    """A shipped name or a file with its SHA-256, and what else the header of the file says: recipe, data, date ..."""
+    """A shipped name or a file with its SHA-256, and the rest of the header of the file: recipe, data, date ..."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, str]
@@ -71,7 +71,7 @@ class ModelUsed(_Record):
 
 
 class ExternalResults(_Record):
-    """Pictures that were made elsewhere."""
+    """Pictures that were made elsewhere, not by this library."""
 
     kind: Literal["pictures"] = "pictures"
     title: str
@@ -239,18 +239,18 @@ def read_results(path: Path) -> Results:
         path: ``results.json``, or the folder that holds it.
 
     Returns:
-        The results; what they say of files is not looked up.
+        The results; the files that they list are not opened.
 
     Raises:
-        BenchmarkError: the file cannot be read, or is not what :class:`Results` describes; the message says where.
+        BenchmarkError: the file cannot be read, or is not what :class:`Results` describes; the message shows where.
     """
     file = path / "results.json" if path.is_dir() else path
     content = _read_json(file)
     if not isinstance(content, dict) or "format" not in content:
         raise BenchmarkError(f"{file}: not what imfuse benchmark writes", _WHICH)
     if content["format"] != FORMAT:
-        found = f"{content['format']!r:.20}"
-        raise BenchmarkError(f"{file}: of format {found}, this version reads {FORMAT}", "run the benchmark again")
+        other = f"{content['format']!r:.20}"
+        raise BenchmarkError(f"{file}: of format {other}, this version reads {FORMAT}", "run the benchmark again")
     try:
         return Results.model_validate(content, strict=True)
     except ValidationError as error:

@@ -52,7 +52,7 @@ _DIED = "the process that worked on this pair was killed, perhaps for lack of me
 
 @dataclass(frozen=True)
 class _Data:
-    """A data set with its pairs, and the foreign pictures of it."""
+    """A data set with its pairs, and the external results on it."""
 
     name: str
     folders: DataFolders
@@ -71,7 +71,7 @@ def run_benchmark(
     """Run a plan; pictures and remembered scores go below ``output``, the caller writes the results.
 
     What an earlier run with the same inputs, weights, convention and version left in ``output`` is not done again, so a
-    run that was killed goes on where it was. A pair that fails is named in the results, and the others go on.
+    run that was killed continues where it stopped. A pair that fails is listed in the results, and the others continue.
 
     Args:
         plan: what to run.
@@ -79,14 +79,23 @@ def run_benchmark(
         workers: processes; by default one for each thread of torch, at most 8, and one on a GPU. 1 works in this one.
         progress: called before the first pair and after each.
 
+    Returns:
+        The results; :meth:`Results.write` writes them.
+
     Raises:
         ImfuseError: something of the plan cannot be used; nothing was done then.
+
+    Example:
+        ```python
+        results = run_benchmark(make_plan({"data": {"tno": "data/tno"}}), Path("runs/tno"))
+        results.write(Path("runs/tno/results.json"))
+        ```
     """
     scorer = Scorer.of(plan.metrics, plan.convention, plan.range, MAX_PIXELS)
     sets = [_load(plan, name) for name in plan.data]
     settings = {"device": plan.device, "dtype": plan.dtype, "range": plan.range}
     worker = PairWorker(plan.models, scorer, output, settings)
-    # Loaded here once, so that what is wrong with a model is said before anything is done.
+    # Loaded here once, so that what is wrong with a model is reported before anything is done.
     device = {fuser.device.type for fuser in worker.fusers.values()} or {"cpu"}
     _make_folder(output)
     jobs = [
@@ -95,12 +104,12 @@ def run_benchmark(
         for pair in data.pairing.pairs
     ]
     number = workers or (min(torch.get_num_threads(), _MOST_WORKERS) if device == {"cpu"} else 1)
-    tell = progress or (lambda _: None)
-    tell(Progress(0, len(jobs)))
+    report = progress or (lambda _: None)
+    report(Progress(0, len(jobs)))
     outcomes: dict[tuple[str, str], Outcome] = {}
     for outcome in _outcomes(worker, jobs, min(number, len(jobs))):
         outcomes[outcome.data, outcome.name] = outcome
-        tell(Progress(len(outcomes), len(jobs), outcome.name))
+        report(Progress(len(outcomes), len(jobs), outcome.name))
     return Results(
         imfuse=VERSION,
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -116,9 +125,14 @@ def run_benchmark(
 
 def environment(device: str) -> dict[str, str]:
     """What numbers may depend on besides the plan."""
-    found = {name: version(name) for name in ("torch", "numpy", "scipy", "opencv-python-headless")}
+    versions = {name: version(name) for name in ("torch", "numpy", "scipy", "opencv-python-headless")}
     name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
-    return {"python": platform.python_version(), **found, "platform": platform.system(), "device": f"{device} ({name})"}
+    return {
+        "python": platform.python_version(),
+        **versions,
+        "platform": platform.system(),
+        "device": f"{device} ({name})",
+    }
 
 
 def _load(plan: Plan, name: str) -> _Data:
@@ -134,8 +148,8 @@ def _load(plan: Plan, name: str) -> _Data:
         name,
         folders,
         pairing,
-        {method: found for method, (found, _) in matches.items()},
-        {method: left for method, (_, left) in matches.items()},
+        {method: files for method, (files, _) in matches.items()},
+        {method: unmatched for method, (_, unmatched) in matches.items()},
     )
 
 
@@ -154,17 +168,17 @@ def _outcomes(worker: PairWorker, jobs: Sequence[Job], workers: int) -> Iterator
     if workers <= 1:
         yield from map(worker.run, jobs)
         return
-    left = {(job.data, job.pair.name): job for job in jobs}
+    remaining = {(job.data, job.pair.name): job for job in jobs}
     for outcome in _in_processes(worker, jobs, workers):
-        del left[outcome.data, outcome.name]
+        del remaining[outcome.data, outcome.name]
         yield outcome
-    while left:
-        for outcome in _in_processes(worker, list(left.values()), 1):
-            del left[outcome.data, outcome.name]
+    while remaining:
+        for outcome in _in_processes(worker, list(remaining.values()), 1):
+            del remaining[outcome.data, outcome.name]
             yield outcome
-        if left:
+        if remaining:
             # One process takes them in order, so the first that is not done is the one that ended it.
-            job = left.pop(next(iter(left)))
+            job = remaining.pop(next(iter(remaining)))
             yield Outcome(job.data, job.pair.name, failed={"": _DIED})
 
 
@@ -255,7 +269,7 @@ def _data_results(data: _Data, plan: Plan, output: Path, outcomes: dict[tuple[st
         visible=str(data.folders.visible.resolve()),
         pictures={method: {} for method in (*(entry.label for entry in plan.models), *data.fused)},
         missing={method: [name for name in names if name not in files] for method, files in data.fused.items()},
-        unmatched={method: list(left) for method, left in data.unmatched.items()},
+        unmatched={method: list(files) for method, files in data.unmatched.items()},
         unmatched_infrared=list(data.pairing.unmatched_infrared),
         unmatched_visible=list(data.pairing.unmatched_visible),
     )

@@ -91,10 +91,10 @@ def compare(scores: Scores, against: str) -> dict[str, dict[str, Comparison]]:
                 gain = (table[:, i] - table[:, place]) * (1 if better == "higher" else -1)
                 raw[method, symbol] = _signed_rank(gain[np.isfinite(gain)])
     corrected = holm({key: one.p for key, one in raw.items()})
-    found: dict[str, dict[str, Comparison]] = {}
+    by_method: dict[str, dict[str, Comparison]] = {}
     for (method, symbol), one in raw.items():
-        found.setdefault(method, {})[symbol] = Comparison(one.better, corrected[method, symbol], one.pairs)
-    return found
+        by_method.setdefault(method, {})[symbol] = Comparison(one.better, corrected[method, symbol], one.pairs)
+    return by_method
 
 
 def holm(p: Mapping[tuple[str, str], float]) -> dict[tuple[str, str], float]:
@@ -116,6 +116,6 @@ def _signed_rank(gain: Float) -> Comparison:
         return Comparison(math.nan, math.nan, 0)
     # Equal pictures have no signs to test.
     p = float(stats.wilcoxon(gain).pvalue) if gain.any() else 1.0
-    # Where most pairs are equal the median says nothing of the rest.
+    # Where most pairs are equal the median does not describe the rest.
     better = float(np.median(gain)) or float(gain.mean())
     return Comparison(better, p, len(gain))

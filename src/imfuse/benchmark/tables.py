@@ -66,7 +66,7 @@ class Table:
     @cached_property
     def cells(self) -> dict[str, dict[str, Cell]]:
         """Cells by method and metric. Places go by the printed digits, so that what looks equal is equal."""
-        found: dict[str, dict[str, Cell]] = {method: {} for method in self.scores.methods}
+        cells: dict[str, dict[str, Cell]] = {method: {} for method in self.scores.methods}
         for symbol in self.scores.metrics:
             summaries = {method: self.scores.summary(symbol, method) for method in self.scores.methods}
             form = _form(max((abs(one.mean) for one in summaries.values() if one.count), default=0.0))
@@ -80,8 +80,8 @@ class Table:
                 place = min(order.index(float(means[method])), 2) if placed else 2
                 place = 2 if place == 1 and len(means) == 2 else place
                 mark = self.comparisons.get(method, {}).get(symbol)
-                found[method][symbol] = Cell(means[method], ends, place, mark.mark if mark else "")
-        return found
+                cells[method][symbol] = Cell(means[method], ends, place, mark.mark if mark else "")
+        return cells
 
 
 def tables_of(results: Results) -> list[Table]:

@@ -1,7 +1,7 @@
 """Messages of the library in the words of the command line: ``tile=256`` becomes ``--tile 256``.
 
 The library names parameters as Python's are, and knows nothing of flags. Which of them the command that runs has, and
-what they are called there, its own declaration says. Advice on a parameter that the command does not have is left out.
+what they are called there, its own declaration shows. Advice on a parameter that the command does not have is left out.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Flag:
     unit: float = 1
 
     def text(self, value: object) -> str | None:
-        """The words that set a value, ``...`` for any; ``None`` where the command line cannot say it."""
+        """The words that set a value, ``...`` for any; ``None`` where the command line has none."""
         if value is ... or (self.switch and value is True):
             return self.word
         if value is False and self.negated:
@@ -129,7 +129,7 @@ class _Running:
         return self._pattern.sub(lambda match: self._flag(match) or match[0], text)
 
     def can_follow(self, advice: str) -> bool:
-        """Whether the command has every parameter that an advice names."""
+        """Whether the command has every parameter in a piece of advice."""
         return all(self._flag(match) for match in self._pattern.finditer(advice) if match["name"])
 
     @property

@@ -9,7 +9,7 @@ from imfuse.core.errors import PairError
 
 
 def named_paths(words: Sequence[str], flag: str, example: str) -> dict[str, Path]:
-    """``NAME=PATH`` words as a dictionary; raises ``PairError`` that names the flag and shows the example.
+    """``NAME=PATH`` words as a dictionary; raises ``PairError`` with the flag and the example.
 
     >>> list(named_paths(["a=b=c"], "--data", "tno=data/tno"))
     ['a']

@@ -1,4 +1,4 @@
-"""``imfuse benchmark``: models and foreign pictures on data sets, to tables, figures and a report."""
+"""``imfuse benchmark``: models and external results on data sets, to tables, figures and a report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ benchmark = typer.Typer(
 
 _FUSED = "densefuse=results/densefuse"
 Output = Annotated[
-    Path, typer.Option("--output", "-o", help="Folder of the benchmark; run again to go on after a stop.")
+    Path, typer.Option("--output", "-o", help="Folder of the benchmark; run again to continue after a stop.")
 ]
 
 
@@ -41,7 +41,8 @@ def run(
     fused: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=DIR", help="Pictures made elsewhere, directly or in a folder for each data set (repeatable)."
+            metavar="NAME=DIR",
+            help="External results: pictures, directly or in a folder for each data set (repeatable).",
         ),
     ] = None,
     metrics: Annotated[
@@ -67,32 +68,29 @@ def run(
     ] = None,
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
 ) -> None:
-    """Fuse and score data sets by models, beside pictures made elsewhere: tables, results.json, report.html.
+    """Fuse and score data sets by models, beside external results: tables, results.json, report.html.
 
     imfuse benchmark --data tno=data/tno --models auif,didfuse --fused densefuse=results/densefuse -o tno
 
-    A stopped run goes on where it was: nothing whose inputs, weights, convention and version are the same is done
+    A stopped run continues where it was: nothing whose inputs, weights, convention and version are the same is done
     again.
     """
     if context.invoked_subcommand is not None:
         return
-    from imfuse.benchmark.plan import make_plan, read_settings
+    from imfuse.benchmark.plan import make_plan
 
-    settings: dict[str, Any] = read_settings(config) if config else {}
-    given = {
-        "data": named_paths(data, "--data", "tno=data/tno") if data else None,
-        "fused": named_paths(fused, "--fused", _FUSED) if fused else None,
-        "models": models,
-        "metrics": metrics,
-        "convention": convention,
-        "against": against,
-        "range": range_,
-        "device": device,
-        "dtype": dtype,
-    }
-    settings |= {name: value for name, value in given.items() if value is not None}
-    if not settings.get("data"):
-        raise typer.BadParameter("give a data set, such as --data tno=data/tno, or --config FILE")
+    settings = _settings(
+        config,
+        data=named_paths(data, "--data", "tno=data/tno") if data else None,
+        fused=named_paths(fused, "--fused", _FUSED) if fused else None,
+        models=models,
+        metrics=metrics,
+        convention=convention,
+        against=against,
+        range=range_,
+        device=device,
+        dtype=dtype,
+    )
     plan = make_plan(settings)
     if report:
         _check_report()
@@ -108,6 +106,17 @@ def run(
         print(file)
     if not results.complete:
         raise typer.Exit(1)
+
+
+def _settings(config: Path | None, **options: Any) -> dict[str, Any]:
+    """Those of a file, replaced by those of the command line."""
+    from imfuse.benchmark.plan import read_settings
+
+    settings = read_settings(config) if config else {}
+    settings |= {name: value for name, value in options.items() if value is not None}
+    if not settings.get("data"):
+        raise typer.BadParameter("give a data set, such as --data tno=data/tno, or --config FILE")
+    return settings
 
 
 def _check_report() -> None:
@@ -148,9 +157,9 @@ def _write(results: Results, folder: Path, output: Path, *, report: bool) -> lis
 def _print_what_is_wrong(results: Results) -> None:
     """One line on the standard error output for each kind of thing that has no scores."""
     for name, data in results.data.items():
-        for side, left in (("infrared", data.unmatched_infrared), ("visible", data.unmatched_visible)):
-            if left:
-                warn(f"{name}: {count(len(left), f'{side} picture')} without a partner: {few(tuple(left))}")
+        for side, files in (("infrared", data.unmatched_infrared), ("visible", data.unmatched_visible)):
+            if files:
+                warn(f"{name}: {count(len(files), f'{side} picture')} without a partner: {few(tuple(files))}")
         for method, pairs in data.missing.items():
             if pairs:
                 warn(f"{name}: {method}: {count(len(pairs), 'pair')} without a fused picture: {few(tuple(pairs))}")
@@ -221,9 +230,7 @@ def reproduce(
         str | None,
         typer.Option(metavar="[NAME=]MODEL[:WEIGHTS],...", help="Models. Default: all that ship weights or need none."),
     ] = None,
-    fused: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=DIR", help="Pictures made elsewhere (repeatable).")
-    ] = None,
+    fused: Annotated[list[str] | None, typer.Option(metavar="NAME=DIR", help="External results (repeatable).")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     output: Output = Path("runs/reproduce"),
     workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,

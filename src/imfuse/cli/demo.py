@@ -62,7 +62,7 @@ def _scores(infrared: object, visible: object, fused: object, title: str) -> obj
     for symbol in SHOWN:
         table.add_column(symbol, justify="right", no_wrap=True)
     for name, image in (("infrared", ir), ("visible", vi), (f"fused by {title}", fu)):
-        # What compares an image with its sources says nothing of a source itself.
+        # What compares an image with its sources does not apply to a source itself.
         scores = score_images(image, ir, vi, metrics=SHOWN)
         alone = image is not fu
         table.add_row(

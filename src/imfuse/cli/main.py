@@ -68,10 +68,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     0: done, 1: some pairs failed, 2: nothing could be done as asked, 130: interrupted.
     """
-    given = sys.argv[1:] if arguments is None else arguments
-    debug = "--debug" in given
+    words = sys.argv[1:] if arguments is None else arguments
+    debug = "--debug" in words
     # Accepted at any place, so that a failed command line needs one more word and nothing else.
-    rest = [word for word in given if word != "--debug"] or ["--help"]
+    rest = [word for word in words if word != "--debug"] or ["--help"]
     if isinstance(sys.stdout, io.TextIOWrapper):
         # File names may hold what the terminal's encoding lacks, or bytes that are no text at all.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -98,7 +98,7 @@ def _one_line(error: Exception) -> str | None:
     """Message of an error that the user can act on; ``None`` for a defect, whose traceback must be seen."""
     if isinstance(error, ImfuseError):
         return _flags.in_flags(error)
-    # Click's usage errors, known by their method: some Typers carry a Click of their own, others import it.
+    # Click's usage errors, recognised by their method: some Typers carry a Click of their own, others import it.
     format_message = getattr(error, "format_message", None)
     return f"{' '.join(format_message().split())} (see imfuse --help)" if callable(format_message) else None
 

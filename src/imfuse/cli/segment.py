@@ -21,7 +21,7 @@ def segment(
         "segmented"
     ),
     labels: Annotated[
-        Path | None, typer.Option(help="Folder of true classes (PNG, 255 unknown): print how well they are found.")
+        Path | None, typer.Option(help="Folder of true classes (PNG, 255 unknown): print how well they are recognised.")
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="Method that segments. Default: psfusion_compact.", show_default=False)

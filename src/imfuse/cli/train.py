@@ -28,7 +28,7 @@ def train(
         str | None, typer.Option(help="Weights to begin with: a shipped entry such as default, or a file.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in --output where it was stopped.")
+        bool, typer.Option("--resume", help="Continue the run in --output where it was stopped.")
     ] = False,
     show: Annotated[bool, typer.Option("--show", help="Print the recipe with all defaults and stop.")] = False,
     name: Annotated[str, typer.Option(help="What the data is called in the header of the weights.")] = "",
@@ -37,7 +37,7 @@ def train(
     nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
     threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0 takes all.")] = 0,
 ) -> None:
-    """Train a method by its recipe, or by its stages. A stopped run goes on with --resume as if it had not been."""
+    """Train a method by its recipe, or by its stages. A stopped run continues with --resume as if it had not been."""
     from imfuse.training.recipe import load_stages
 
     stages = load_stages(recipe, changes)

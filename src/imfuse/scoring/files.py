@@ -223,7 +223,7 @@ def score_folders(
         rows=tuple(row for method in folders for row in rows if row.method == method),
         failed=tuple(result for result in results if isinstance(result, Failure)),
         missing={method: tuple(job.pair.name for job in jobs if method not in job.fused) for method in folders},
-        unmatched={method: left for method, (_, left) in matches.items()},
+        unmatched={method: files for method, (_, files) in matches.items()},
         unmatched_infrared=pairing.unmatched_infrared,
         unmatched_visible=pairing.unmatched_visible,
         seconds=time.perf_counter() - started,

@@ -31,11 +31,11 @@ class PublishedTable:
     """Mean scores that an article prints.
 
     Attributes:
-        name: as users ask for it.
+        name: by which it is chosen.
         cite: the article.
         table: which of its tables.
         data: the data set, by its name in ``docs/datasets.md``.
-        pairs: how many pairs it says; 0 where it does not.
+        pairs: how many it has; 0 where the article does not say.
         convention: under which our numbers are comparable.
         columns: by printed name.
         rows: method, then printed value by column.
@@ -68,7 +68,7 @@ def list_published() -> list[str]:
 
 
 def get_published(name: str) -> PublishedTable:
-    """A table by its name; ``BenchmarkError`` names the nearest one.
+    """A table by its name; ``BenchmarkError`` shows the nearest one.
 
     >>> get_published("refinefuse-tno").rows["DenseFuse"]["EN"]
     6.8193
@@ -116,9 +116,9 @@ class _Article(_Entry):
     columns: dict[str, _Column] = Field(default_factory=dict)
 
     def column(self, symbol: str) -> Column:
-        """What is known of a printed column."""
-        known = self.columns.get(symbol)
-        return Column(symbol) if known is None else Column(symbol, known.compare, known.note)
+        """A printed column, with its note if there is one."""
+        unusual = self.columns.get(symbol)
+        return Column(symbol) if unusual is None else Column(symbol, unusual.compare, unusual.note)
 
 
 class _Table(_Entry):

@@ -68,7 +68,7 @@ def _scale(pairs: Sequence[dict[str, Path]]) -> float:
 
 
 def _pixels(file: Path) -> int:
-    """As the header says; 0 for what is no picture, which is left out later."""
+    """By the header; 0 for what is no picture, which is left out later."""
     try:
         with Image.open(file) as image:
             return image.width * image.height
