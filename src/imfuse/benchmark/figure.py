@@ -94,6 +94,13 @@ def write_figure(
         BenchmarkError: the results do not have one of the methods.
         ImageError: a picture cannot be read, or a file cannot be written.
         ImfuseError: matplotlib is not installed.
+
+    Example:
+        ```python
+        results = read_results(Path("runs/tno"))
+        rows = [parse_row("05@0.4,0.6,0.15", results)]
+        write_figure(results, Path("runs/tno"), rows, ["auif", "didfuse"], Path("figure"))
+        ```
     """
     unknown = [method for method in methods if method not in results.methods]
     if unknown:

@@ -78,8 +78,8 @@ class Plan(_Models):
     """All that decides the numbers of a benchmark.
 
     Attributes:
-        data: the folder of each data set by its name, or its two folders.
         models: models of this library; "all" are the training-free ones and those that ship weights, "none" is none.
+        data: the folder of each data set by its name, or its two folders.
         fused: external results, which are pictures made elsewhere: a name, and their folder (of the only data set, or
             with a folder for each data set by name), or a folder for each data set.
         metrics: as for ``imfuse score``.
@@ -88,6 +88,10 @@ class Plan(_Models):
         range: what of the infrared picture becomes black and white, for fusing and for scoring.
         device: "auto", "cpu", "cuda", ...
         dtype: "auto" or one that every model computes in.
+
+    Example:
+        >>> Plan(data={"tno": "data/tno"}, models="auif", fused={"densefuse": "results/densefuse"}).methods
+        ['auif', 'densefuse']
     """
 
     data: dict[str, Path | Folders]

@@ -121,6 +121,10 @@ class DataResults(_Record):
         unmatched: by method: files that belong to no pair.
         unmatched_infrared: infrared files without a partner.
         unmatched_visible: visible files without a partner.
+
+    Example:
+        >>> DataResults(title="TNO", infrared="data/tno/ir", visible="data/tno/vi", missing={"ours": ["05"]}).complete
+        False
     """
 
     title: str
@@ -199,11 +203,25 @@ class Results(_Record):
         return all(one.complete for one in self.data.values())
 
     def methods_on(self, data: str) -> list[str]:
-        """Methods that have pictures of a data set, in the order of the tables."""
+        """Methods that have pictures of a data set.
+
+        Args:
+            data: name of the data set.
+
+        Returns:
+            Their names, in the order of the tables.
+        """
         return [method for method in self.methods if self.data[data].pictures.get(method)]
 
     def scores(self, data: str) -> Scores:
-        """The values of one data set, with their statistics."""
+        """The values of one data set, with their statistics.
+
+        Args:
+            data: name of the data set.
+
+        Returns:
+            The scores, as :func:`imfuse.score_folders` returns them.
+        """
         one, methods, metrics = self.data[data], self.methods_on(data), tuple(self.metrics)
         rows = tuple(
             ImageScores(method, name, {symbol: one.pictures[method][name].value(symbol) for symbol in metrics})
@@ -227,7 +245,14 @@ class Results(_Record):
         )
 
     def write(self, path: Path) -> None:
-        """Write as JSON. The old file stays whole until the new one is."""
+        """Write as JSON.
+
+        Args:
+            path: the file; an old one stays whole until the new one is. Its folder is made.
+
+        Raises:
+            ImageError: the disk refuses.
+        """
         # Not by pydantic: names of files may be no text, and floats are written as Python writes them.
         write_file(path, (json.dumps(self.model_dump(), allow_nan=False, indent=1) + "\n").encode("ascii"))
 
@@ -243,6 +268,11 @@ def read_results(path: Path) -> Results:
 
     Raises:
         BenchmarkError: the file cannot be read, or is not what :class:`Results` describes; the message shows where.
+
+    Example:
+        ```python
+        read_results(Path("runs/tno")).scores("tno").summary("EN", "auif").mean
+        ```
     """
     file = path / "results.json" if path.is_dir() else path
     content = _read_json(file)

@@ -90,7 +90,23 @@ def tables_of(results: Results) -> list[Table]:
 
 
 def write_tables(results: Results, output: Path) -> list[Path]:
-    """Write ``tables.md``, ``tables.tex``, ``summary.csv`` and ``values.csv`` into a folder."""
+    """Write ``tables.md``, ``tables.tex``, ``summary.csv`` and ``values.csv``.
+
+    Args:
+        results: of a benchmark.
+        output: the folder to write into; it is made.
+
+    Returns:
+        The four files.
+
+    Raises:
+        ImageError: the disk refuses.
+
+    Example:
+        ```python
+        write_tables(read_results(Path("runs/tno")), Path("tables"))
+        ```
+    """
     tables = tables_of(results)
     texts = {
         "tables.md": "\n".join(markdown(table) for table in tables),

@@ -29,9 +29,23 @@ def check_report() -> None:
 
 
 def write_report(results: Results, folder: Path, output: Path | None = None) -> Path:
-    """Write ``report.html`` into a folder, by default that of the results. Equal results give equal bytes.
+    """Write ``report.html``, one page that opens from disk. Equal results make equal bytes.
 
-    Raises ``ImfuseError`` where Jinja2 is not installed or a file cannot be written.
+    Args:
+        results: of a benchmark.
+        folder: that of the results, where their pictures are.
+        output: the folder to write into; by default that of the results.
+
+    Returns:
+        The file.
+
+    Raises:
+        ImfuseError: Jinja2 is not installed, or the disk refuses.
+
+    Example:
+        ```python
+        write_report(read_results(Path("runs/tno")), Path("runs/tno"))
+        ```
     """
     check_report()
     import jinja2
