@@ -97,6 +97,15 @@ def test_what_merely_contains_an_equals_sign_stays(fuse: Said, text: str) -> Non
     assert fuse(text) == text
 
 
+def test_options_of_methods_stay(fuse: Said) -> None:
+    """DenseFuse has an option called output, as the command has."""
+    assert fuse("densefuse: output='x' is not one of clip, stretch") == (
+        "densefuse: output='x' is not one of clip, stretch"
+    )
+    assert fuse("auif: output='x' is a folder") == "auif: --output x is a folder"
+    assert fuse("output='x': no densefuse") == "--output x: no densefuse"
+
+
 def test_words_of_the_user_stay(fuse: Said) -> None:
     words = ("tile=3", "a device='cpu' b")
     message = "tile=3 and a device='cpu' b differ in size"

@@ -108,6 +108,7 @@ def test_some_fail(folders: Path, weights: str, capsys: pytest.CaptureFixture[st
         (["ir/1.png", "vi/1.png", "--model", "auf"], ["did you mean 'auif'"]),
         (["ir/1.png", "vi/1.png", "-O", "rule"], ["KEY=VALUE"]),
         (["ir/1.png", "vi/1.png", "-O", "rule=max"], ["sum, average, l1"]),
+        (["ir/1.png", "vi/1.png", "--model", "densefuse", "-O", "output=x"], ["densefuse: output='x' is not one of"]),
         (["ir/1.png", "vi/1.png", "-O", "device=cpu"], ["device"]),
         (["ir/1.png", "vi/1.png", "--max-megapixels", "0.0001"], ["32x24"]),
         (["ir/1.png", "vi/1.png", "--workers", "0"], ["--workers"]),

@@ -55,5 +55,7 @@ PAGES = sorted((Path(__file__).parents[2] / "docs" / "guide").glob("*.md"))
 def test_every_flag_of_the_guides_is_one_of_a_command(page: Path) -> None:
     flags = {word for name in ALL for parameter in ALL[name].values() for word in parameter.opts}
     flags |= {word for name in ALL for parameter in ALL[name].values() for word in parameter.secondary_opts}
-    text = re.sub(r"^.*(?:\bpip|\btensorboard|scripts\.|\.py)\b.*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text = re.sub(
+        r"^.*(?:\bpip|\btensorboard|scripts\.|\.py)\b.*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
     assert set(re.findall(r"(?<![\w-])--[a-z][\w-]*", text)) - flags <= {"--debug", "--version", "--help"}

@@ -18,6 +18,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from imfuse.core.errors import ImfuseError
+from imfuse.core.registry import get_spec, list_models
 
 _SEPARATOR = "; "
 # What the library counts in other units than the command line: its name here, and how many of theirs are one of ours.
@@ -140,7 +141,7 @@ class _Running:
 
     def _flag(self, match: re.Match[str]) -> str | None:
         flag = self.flags.get(match["name"] or "")
-        if flag is None:
+        if flag is None or _is_option(match):
             return None
         try:
             return flag.text(ast.literal_eval(match["value"]))
@@ -149,6 +150,12 @@ class _Running:
 
 
 _running: ContextVar[_Running | None] = ContextVar("_running", default=None)
+
+
+def _is_option(match: re.Match[str]) -> bool:
+    """Whether it is an option of a method, which may be called as a parameter is: ``densefuse: output='stretch'``."""
+    method, colon, _ = match.string[: match.start()].rpartition(": ")
+    return bool(colon) and method in list_models() and match["name"] in {one.name for one in get_spec(method).options}
 
 
 def _named(parameter: Any) -> Iterator[tuple[str, Flag]]:
