@@ -27,17 +27,13 @@ OTHER_SECTIONS = ("Arguments", "Parameters", "Return", "Yields", "Note", "Notes"
 UNFINISHED = (
     "imfuse.Fuser",
     "imfuse.FusionModel",
-    "imfuse.Scores",
     "imfuse.Segmenter",
     "imfuse.FolderReport",
-    "imfuse.score",
-    "imfuse.score_folders",
     "imfuse.data",
     "imfuse.imaging",
     "imfuse.metrics",
     "imfuse.models",
     "imfuse.scenes",
-    "imfuse.scoring",
     "imfuse.tasks",
     "imfuse.training",
 )

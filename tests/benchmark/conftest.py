@@ -10,7 +10,7 @@ from imfuse.imaging import write_image
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> Path:
-    """A folder with ir/, vi/ (in colour) and external results of two methods, dark/ and bright/; three pairs of 48x64 pixels."""
+    """A folder with ir/, vi/ (in colour) and external results, dark/ and bright/; three pairs of 48x64 pixels."""
     random = np.random.default_rng(0)
     for name in ("1", "2", "10"):
         write_image(tmp_path / "set" / "ir" / f"{name}.png", random.integers(0, 256, (48, 64), np.uint8))

@@ -47,7 +47,7 @@ def results() -> Results:
         failed={"": {NO_TEXT: "no reason"}},
     )
     return Results(
-        imfuse="0.1.0",
+        imfuse="9.9",
         date="2026-01-01T00:00:00+00:00",
         environment={"python": "3.10"},
         convention=ConventionUsed(name="plain", origin="this library", gray="matlab"),
