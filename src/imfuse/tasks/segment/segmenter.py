@@ -102,6 +102,11 @@ class Segmenter:
             ImageError: a picture cannot be read or used.
             PairError: the two differ in size and ``resize`` is off, or a batch of several is given.
             ModelError: the memory does not suffice.
+
+        Example:
+            ```python
+            classes = segmenter("ir.png", "vis.png")
+            ```
         """
         first = inputs.load(infrared, "infrared", self.fuser.max_pixels)
         second = inputs.load(visible, "visible", self.fuser.max_pixels)
