@@ -25,16 +25,10 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "api.md"
 SECTIONS = ("Args", "Attributes", "Returns", "Raises", "Source", "Example")
 OTHER_SECTIONS = ("Arguments", "Parameters", "Return", "Yields", "Note", "Notes", "Examples", "References")
 UNFINISHED = (
-    "imfuse.Fuser",
     "imfuse.FusionModel",
-    "imfuse.Segmenter",
-    "imfuse.FolderReport",
-    "imfuse.data",
-    "imfuse.imaging",
     "imfuse.metrics",
     "imfuse.models",
     "imfuse.scenes",
-    "imfuse.tasks",
     "imfuse.training",
 )
 """Entries of the page, or packages, whose docstrings do not have the form yet."""

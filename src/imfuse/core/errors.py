@@ -11,7 +11,7 @@ class ImfuseError(Exception):
     Args:
         message: what is wrong, and where. Parameters are named as Python's are, ``tile=0``.
         advice: what helps, each of it naming the parameter to set: ``"use tile=256"``. The command line writes flags
-            instead (``--tile 256``) and leaves out advice on parameters that the command does not have.
+            instead and leaves out advice on parameters that the command does not have.
 
     Example:
         >>> error = ImfuseError("auif: not enough memory", "use tile=256", "use device='cpu'")

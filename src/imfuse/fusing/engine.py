@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.errors import ModelError
+from imfuse.core.errors import ModelError, first_line
 from imfuse.core.memory import available_memory
 from imfuse.core.resolve import ResolvedModel
 from imfuse.core.spec import ModelSpec, option_text
@@ -211,7 +211,7 @@ def _checked_device(device: str) -> torch.device:
         place = torch.device(device)
         torch.zeros(1, device=place)
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise ModelError(
             f"device={device!r} cannot be used ({reason})", "use device='auto'", "use device='cpu'"
         ) from error

@@ -1,10 +1,10 @@
 """Files to arrays and back: reading, writing, colour, range, pairing of names."""
 
+from imfuse.imaging._resize import resize
 from imfuse.imaging.colour import is_gray, luminance, recombine, rgb_to_ycbcr, ycbcr_to_rgb
 from imfuse.imaging.pairs import EXTENSIONS, Pair, Pairing, check_same_size, match_folders, match_fused
 from imfuse.imaging.range import Range, parse_range, to_unit
 from imfuse.imaging.read import image_size, read_image
-from imfuse.imaging.resize import resize
 from imfuse.imaging.write import quantise, read_metadata, remove_leftovers, write_file, write_image
 
 __all__ = [
@@ -31,3 +31,7 @@ __all__ = [
     "write_image",
     "ycbcr_to_rgb",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

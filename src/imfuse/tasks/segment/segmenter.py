@@ -36,6 +36,12 @@ class SegmentationReport(FolderReport):
     """What became of the pairs of two folders: a ``FolderReport``, and what true classes say of the result.
 
     Args:
+        written: pairs whose results were made, by name.
+        skipped: pairs whose results an earlier run with the same files and settings had made.
+        failed: pairs that could not be done, or not be compared with their labels, each with a line that says why.
+        unmatched_infrared: names of infrared files without a partner.
+        unmatched_visible: names of visible files without a partner.
+        seconds: wall time.
         unlabelled: pairs that are not in the folder of true classes; empty where none was given.
         counts: confusion matrix over all pairs with true classes, (classes, classes) int64, true classes in rows;
             ``None`` where none were given. ``imfuse.tasks.segment.scores`` computes scores of it.
@@ -102,6 +108,11 @@ class Segmenter:
             ImageError: a picture cannot be read or used.
             PairError: the two differ in size and ``resize`` is off, or a batch of several is given.
             ModelError: the memory does not suffice.
+
+        Example:
+            ```python
+            classes = segmenter("ir.png", "vis.png")
+            ```
         """
         first = inputs.load(infrared, "infrared", self.fuser.max_pixels)
         second = inputs.load(visible, "visible", self.fuser.max_pixels)
