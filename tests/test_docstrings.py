@@ -121,6 +121,13 @@ def parameters(thing: Any) -> list[str] | None:
     return [name for name in names if name not in ("self", "cls")]
 
 
+def own_fields(thing: Any, names: list[str]) -> list[str]:
+    """Of a record that derives from another, which describes the rest, the fields that it adds; else all names."""
+    if not (dataclasses.is_dataclass(thing) and any(map(dataclasses.is_dataclass, thing.__mro__[1:]))):
+        return names
+    return [name for name in names if name in vars(thing).get("__annotations__", ())]
+
+
 def returns(function: Any) -> bool:
     """Whether a function returns something, by its annotation."""
     annotation = inspect.signature(function).return_annotation
@@ -144,7 +151,7 @@ def faults(item: Documented) -> Iterator[str]:
     wanted = parameters(item.thing)
     if wanted is not None:
         told = described(found.get("Args", "") or found.get("Attributes", ""))
-        if told != wanted:
+        if told not in (wanted, own_fields(item.thing, wanted)):
             yield f"Args: describes {told}, the signature has {wanted}"
     if not inspect.isclass(item.thing) and returns(item.thing) and not found.get("Returns", "").strip():
         yield "Returns: is missing"
@@ -271,6 +278,21 @@ class Record:
         return scale * self.height * self.width
 
 
+@dataclasses.dataclass
+class LongerRecord(Record):
+    """A size with a depth.
+
+    Attributes:
+        depth: in pixels.
+
+    Example:
+        >>> LongerRecord(2, 3, 4).depth
+        4
+    """
+
+    depth: int
+
+
 @pytest.mark.parametrize(
     ("thing", "wanted"),
     [
@@ -282,6 +304,7 @@ class Record:
         (long_summary, ["the summary is one"]),
         (with_another_heading, ["Examples: is not", "Example: with"]),
         (Record, []),
+        (LongerRecord, []),
     ],
 )
 def test_faults_are_found(thing: Callable[..., Any], wanted: list[str]) -> None:

@@ -127,10 +127,11 @@ def describe_failure(error: Exception, path: object) -> str:
     Returns:
         The message, with the file.
 
-    >>> describe_failure(PairError("a.png is 4x4 but b.png is 5x5"), "b.png")
-    'a.png is 4x4 but b.png is 5x5'
-    >>> describe_failure(KeyError("weight"), "b.png")
-    "b.png: KeyError: 'weight'; try this one alone to see where"
+    Example:
+        >>> describe_failure(PairError("a.png is 4x4 but b.png is 5x5"), "b.png")
+        'a.png is 4x4 but b.png is 5x5'
+        >>> describe_failure(KeyError("weight"), "b.png")
+        "b.png: KeyError: 'weight'; try this one alone to see where"
     """
     if isinstance(error, MetricError):
         # Metrics know tensors, not files.
@@ -143,7 +144,15 @@ def describe_failure(error: Exception, path: object) -> str:
 def first_line(error: BaseException, otherwise: str = "") -> str:
     """First line of an error's text; ``otherwise``, or else the name of its class, where it has none.
 
-    >>> first_line(ValueError("two\\nlines")), first_line(MemoryError()), first_line(MemoryError(), "no message")
-    ('two', 'MemoryError', 'no message')
+    Args:
+        error: any error.
+        otherwise: what to say of an error without a text.
+
+    Returns:
+        One line.
+
+    Example:
+        >>> first_line(ValueError("two\\nlines")), first_line(MemoryError()), first_line(MemoryError(), "no message")
+        ('two', 'MemoryError', 'no message')
     """
     return next(iter(str(error).splitlines()), "") or otherwise or type(error).__name__
