@@ -7,6 +7,7 @@ import pytest
 
 from imfuse import list_models
 from imfuse.benchmark.plan import ModelEntry, make_plan, read_settings
+from imfuse.core import registry
 from imfuse.core.errors import BenchmarkError
 from imfuse.core.registry import get_spec
 
@@ -62,3 +63,32 @@ def test_yaml_that_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(BenchmarkError, match=r"x\.yaml"):
         read_settings(tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "weights"),
+    [
+        ("nets/mine.py:Net", "nets/mine.py:Net", "default"),
+        ("/a/mine.py:Net:theirs.safetensors", "/a/mine.py:Net", "theirs.safetensors"),
+        ("ours=package.net:Net", "package.net:Net", "default"),
+        ("package.net:Net:w.safetensors", "package.net:Net", "w.safetensors"),
+        ("auif:default", "auif", "default"),
+        ("a=auif:theirs.safetensors", "auif", "theirs.safetensors"),
+    ],
+)
+def test_networks_of_others(text: str, model: str, weights: str) -> None:
+    entry = ModelEntry.model_validate(text)
+    assert (entry.model, entry.weights) == (model, weights)
+    assert entry.name == (text.partition("=")[0] if "=" in text else "")
+
+
+def test_a_network_of_others_has_the_name_of_its_method_and_may_lie_beside_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_registered", {})
+    example = Path(__file__).resolve().parents[2] / "examples" / "own_method" / "net.py"
+    (tmp_path / "net.py").write_bytes(example.read_bytes().replace(b'"tinyfuse"', b'"tinyfuse_of_a_plan"'))
+    (tmp_path / "plan.yaml").write_text("data: {a: a}\nmodels: ['net.py:TinyFuse', auif]\n")
+    plan = make_plan(read_settings(tmp_path / "plan.yaml"))
+    assert plan.methods == ["tinyfuse_of_a_plan", "auif"]
+    assert plan.models[0].model == f"{tmp_path / 'net.py'}:TinyFuse"

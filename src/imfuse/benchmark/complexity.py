@@ -12,6 +12,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from imfuse.core.registry import get_spec
+from imfuse.core.spec import Value
 from imfuse.models._build import create_model
 
 COUNTED = "convolutions, linear layers and attention products; not counted: norms, activations, sums, filters"
@@ -32,7 +33,7 @@ class Complexity:
     convolution_macs: int
 
 
-def count(model: str, height: int, width: int, **options: str) -> Complexity:
+def count(model: str, height: int, width: int, **options: Value) -> Complexity:
     """Count the plain module of a method at a size (padded to what the method needs).
 
     The counter is torch's (``torch.utils.flop_counter``), which counts a multiplication and an addition as two; a

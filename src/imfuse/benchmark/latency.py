@@ -52,7 +52,7 @@ def measure(
 
     Raises ``ModelError`` where the process is killed, as for lack of memory, and what ``Fuser`` raises.
     """
-    settings = {"device": device, "dtype": dtype, **entry.options}
+    settings: dict[str, Any] = {"device": device, "dtype": dtype, **entry.options}
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         try:
             return pool.submit(_measure, entry, settings, (height, width), threads, seconds).result()
@@ -67,7 +67,7 @@ def load(entry: ModelEntry, **settings: Any) -> Fuser:
 
 
 def _measure(
-    entry: ModelEntry, settings: Mapping[str, str], size: tuple[int, int], threads: int, seconds: float
+    entry: ModelEntry, settings: Mapping[str, Any], size: tuple[int, int], threads: int, seconds: float
 ) -> Latency:
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)

@@ -12,11 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from imfuse.benchmark.problems import first_problem
 from imfuse.core.errors import BenchmarkError
+from imfuse.core.plugins import is_reference
 from imfuse.core.registry import get_spec, list_models
 
 # Names become folders.
 _NAME = re.compile(r"[^\W_][\w.+\-() ]*")
-_MODEL = re.compile(r"(?:(?P<name>[^=:]+)=)?(?P<model>[^=:]+)(?::(?P<weights>.+))?")
+_MODEL = re.compile(r"(?:(?P<name>[^=:]+)=)?(?P<model>(?:[^=]+\.py|[\w]+(?:\.\w+)+):\w+|[^=:]+)(?::(?P<weights>.+))?")
+"""A model is a name, or a network of others: ``file.py:Name``, ``package.module:Name``."""
 _MAX_BYTES = 1 << 20
 
 
@@ -28,12 +30,19 @@ _Kind = TypeVar("_Kind", bound=_Strict)
 
 
 class ModelEntry(_Strict):
-    """A model of this library with its weights (a shipped name or a file), under the name it has in the tables."""
+    """A model with its weights (a shipped name or a file), under the name it has in the tables.
+
+    Args:
+        model: name of a method, or where a network of others lies: ``file.py:Name``, ``package.module:Name``.
+        weights: name of shipped weights, or a file.
+        name: in the tables; by default that of the method.
+        options: of the method.
+    """
 
     model: str
     weights: str = "default"
     name: str = ""
-    options: dict[str, str] = Field(default_factory=dict)
+    options: dict[str, bool | int | str] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -51,7 +60,7 @@ class ModelEntry(_Strict):
     @property
     def label(self) -> str:
         """Its name in the tables."""
-        return self.name or self.model
+        return self.name or (get_spec(self.model).name if is_reference(self.model) else self.model)
 
 
 class Folders(_Strict):
@@ -186,7 +195,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         if isinstance(content.get(key), dict):
             content[key] = {name: _rebased(place, base) for name, place in content[key].items()}
     if isinstance(content.get("models"), list):
-        content["models"] = [_with_weights(entry, base) for entry in content["models"]]
+        content["models"] = [_from_folder(entry, base) for entry in content["models"]]
     return content
 
 
@@ -196,12 +205,15 @@ def _rebased(place: Any, base: Path) -> Any:
     return base / place if isinstance(place, str) else place
 
 
-def _with_weights(entry: Any, base: Path) -> Any:
-    """A weights file beside the YAML file; the names of shipped weights stay."""
+def _from_folder(entry: Any, base: Path) -> Any:
+    """An entry whose files lie beside the YAML file; the names of methods and of shipped weights stay."""
     try:
         checked = ModelEntry.model_validate(entry)
     except ValidationError:
         return entry
-    if not checked.weights.endswith(".safetensors"):
-        return entry
-    return checked.model_copy(update={"weights": str(base / checked.weights)})
+    files = {}
+    if checked.weights.endswith(".safetensors"):
+        files["weights"] = str(base / checked.weights)
+    if ".py:" in checked.model:
+        files["model"] = str(base / checked.model)
+    return checked.model_copy(update=files) if files else entry

@@ -37,7 +37,6 @@ from imfuse.benchmark.results import (
 )
 from imfuse.core.errors import ImageError
 from imfuse.core.version import VERSION
-from imfuse.core.weights import read_header, resolve_weights
 from imfuse.data.layouts import DataFolders, find_folders
 from imfuse.fusing.folder import Progress
 from imfuse.fusing.fuser import Fuser
@@ -247,8 +246,8 @@ def _methods(plan: Plan, worker: PairWorker) -> dict[str, MethodUsed]:
 def _model(entry: ModelEntry, fuser: Fuser) -> ModelUsed:
     weights = None
     if not fuser.spec.training_free:
-        header = read_header(resolve_weights(fuser.spec, entry.weights))
-        content = {"name": entry.weights, "sha256": fuser.weights_hash, **dict(sorted(header.items()))}
+        header = sorted(fuser.resolved.provenance.items())
+        content = {"name": entry.weights, "sha256": fuser.weights_hash, **dict(header)}
         weights = WeightsUsed.model_validate(content)
     return ModelUsed(
         model=entry.model,
