@@ -45,7 +45,7 @@ def test_training_from_the_command_line_with_two_folders(
     [
         (["auif"], "--data DIR"),
         (["auif", "--data", "nowhere", "--infrared", "x"], "--data DIR"),
-        (["auif", "--data", "nowhere"], "expected the folders ir and vi"),
+        (["auif", "--data", "nowhere"], "nowhere: no such folder"),
         (["aiuf", "--show"], "no recipe 'aiuf'"),
         (["auif", "--set", "batch=3", "--show"], "unknown key 'batch'"),
     ],
@@ -61,3 +61,11 @@ def test_mistakes_are_one_line_and_exit_2(
     assert message in error
     assert "Traceback" not in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_a_folder_without_pairs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The advice is that of this command: it has --infrared and --visible, but no --config."""
+    assert main(["train", "auif", "--data", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert "expected the folders ir and vi" in error
+    assert error.endswith("give the two folders as --infrared and --visible\n")
