@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,7 +21,7 @@ from imfuse.imaging import check_same_size, luminance, match_folders, parse_rang
 from imfuse.scenes.render import render_scene
 
 Floats = NDArray[np.float32]
-Maps = Callable[[Tensor, Tensor], dict[str, Tensor]]
+Maps = Callable[[Tensor, Tensor], Mapping[str, Tensor]]
 UNLABELLED = 255
 """Class number of pixels of which nothing is known."""
 
@@ -225,7 +225,7 @@ class TrainingPairs(Dataset[dict[str, Tensor]]):
             colours = recombine(visible, np.stack(channels, axis=2)).clip(0, 1)
             crops["colours"] = torch.from_numpy(colours.transpose(2, 0, 1).copy())
         if self.maps is not None:
-            whole = self.maps(_tensor(pair.infrared)[None], _tensor(pair.visible)[None])
+            whole = self.maps(torch.from_numpy(pair.infrared)[None, None], torch.from_numpy(pair.visible)[None, None])
             crops |= {name: _tensor(part.apply_map(value[0, 0].numpy())) for name, value in whole.items()}
         if self.labelled:
             labels = np.full_like(pair.infrared, UNLABELLED, np.uint8) if pair.labels is None else pair.labels

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from imfuse.losses._base import Loss, WeightedObjective
 from imfuse.losses.common import dssim, sobel_gradient, sobel_magnitude
 
 OFFSET = 1.01
@@ -20,7 +21,7 @@ OFFSET = 1.01
 
 
 @dataclass(frozen=True)
-class Reconstruction:
+class Reconstruction(WeightedObjective):
     """Stage 1. Weights are those of the released code. The batch holds ``infrared`` and ``visible`` (N, 1, H, W)."""
 
     visible: float = 1.0
@@ -29,7 +30,7 @@ class Reconstruction:
     gradient: float = 5.0
     decomposition: float = 2.0
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         infrared, visible = batch["infrared"], batch["visible"]
         of_ir, of_vi = model.encoder(infrared), model.encoder(visible)
@@ -40,7 +41,7 @@ class Reconstruction:
             "gradient": F.l1_loss(sobel_gradient(rebuilt_vi), sobel_gradient(visible)),
             "decomposition": decomposition(of_ir, of_vi),
         }
-        return torch.stack([getattr(self, name) * part for name, part in parts.items()]).sum(), parts
+        return self.weighted(parts)
 
     def validate(self, model: Any, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The same of whole pairs."""
@@ -48,30 +49,29 @@ class Reconstruction:
 
 
 @dataclass(frozen=True)
-class Objective:
+class Objective(WeightedObjective):
     """Stage 2: the brighter pixel and the stronger edge of both images, and the decomposition as before."""
 
     intensity: float = 1.0
     gradient: float = 10.0
     decomposition: float = 2.0
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         infrared, visible = batch["infrared"], batch["visible"]
         of_ir, of_vi = model.encoder(infrared), model.encoder(visible)
         fused = model.decoder(model.fuse(of_ir, of_vi), model.skip_image(infrared, visible)).float()
-        loss, parts = self.terms(fused, infrared, visible)
-        parts["decomposition"] = decomposition(of_ir, of_vi)
-        return loss + self.decomposition * parts["decomposition"], parts
+        _, parts = self.terms(fused, infrared, visible)
+        return self.weighted(parts | {"decomposition": decomposition(of_ir, of_vi)})
 
-    def terms(self, fused: Tensor, infrared: Tensor, visible: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def terms(self, fused: Tensor, infrared: Tensor, visible: Tensor) -> Loss:
         """Loss and parts of the images alone."""
         edges = torch.maximum(sobel_magnitude(infrared), sobel_magnitude(visible))
         parts = {
             "intensity": F.l1_loss(fused, torch.maximum(infrared, visible)),
             "gradient": F.l1_loss(sobel_magnitude(fused), edges),
         }
-        return self.intensity * parts["intensity"] + self.gradient * parts["gradient"], parts
+        return self.weighted(parts)
 
 
 def decomposition(infrared: Any, visible: Any) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from imfuse.losses._base import Loss, WeightedObjective
 from imfuse.losses.common import gaussian_mean
 from imfuse.losses.transfusion import released_ms_ssim
 
@@ -17,7 +18,7 @@ WHITE = 255
 
 
 @dataclass(frozen=True)
-class Objective:
+class Objective(WeightedObjective):
     """``mse + ssim (1 - S) + ms_ssim (1 - M)``. The batch holds ``image`` (N, 1, H, W): infrared or visible alike.
 
     S is the contrast and structure of SSIM, without its luminance, as the TensorFlow code has it. Its constant is made
@@ -29,24 +30,19 @@ class Objective:
     ms_ssim: float = 0.0
     peak: float = 1.0
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         return self.terms(batch["image"], model.reconstruct(batch["image"]).float())
 
-    def terms(self, image: Tensor, rebuilt: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def terms(self, image: Tensor, rebuilt: Tensor) -> Loss:
         """Loss and parts for an image and its reconstruction, both in [0, 1]; H, W >= 11."""
         wanted, found = WHITE * image, WHITE * rebuilt
-        parts = {"mse": F.mse_loss(found, wanted)}
+        mse, parts = F.mse_loss(found, wanted), {}
         if self.ssim:
             parts["structure"] = 1 - contrast_structure(found, wanted, self.peak).mean()
         if self.ms_ssim:
             parts["ms_ssim"] = 1 - released_ms_ssim(found, wanted)
-        loss = parts["mse"] + sum(
-            weight * parts[name]
-            for name, weight in (("structure", self.ssim), ("ms_ssim", self.ms_ssim))
-            if name in parts
-        )
-        return loss, parts
+        return self.weighted(parts | {"mse": mse}, structure=self.ssim, mse=1)
 
 
 def contrast_structure(first: Tensor, second: Tensor, peak: float) -> Tensor:

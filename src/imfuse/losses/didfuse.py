@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from imfuse.losses._base import Loss, WeightedObjective
 from imfuse.losses.common import dssim, sobel_gradient
 
 
 @dataclass(frozen=True)
-class Objective:
+class Objective(WeightedObjective):
     """Weights are those of the released code. The batch holds ``infrared`` and ``visible`` (N, 1, H, W), registered."""
 
     visible: float = 2.0
@@ -24,7 +25,7 @@ class Objective:
     detail: float = 0.5
     gradient: float = 10.0
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts. The visible image goes first: each pass has its own batch statistics."""
         maps_vi = model.encoder(batch["visible"])
         rebuilt_vi = model.decoder(maps_vi).float()
@@ -37,24 +38,17 @@ class Objective:
 
     def terms(
         self, infrared: tuple[Tensor, Tensor, Tensor, Tensor], visible: tuple[Tensor, Tensor, Tensor, Tensor]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    ) -> Loss:
         """Loss and parts for (image, reconstruction, background, detail) of each of the two images."""
         (ir, rebuilt_ir, background_ir, detail_ir), (vi, rebuilt_vi, background_vi, detail_vi) = infrared, visible
         parts = {
             "visible": self.ssim * dssim(vi, rebuilt_vi) + F.mse_loss(rebuilt_vi, vi),
-            "infrared": self.ssim * dssim(ir, rebuilt_ir) + F.mse_loss(rebuilt_ir, ir),
             "background": _mean_distance(background_ir, background_vi).tanh(),
             "detail": _mean_distance(detail_ir, detail_vi).tanh(),
             "gradient": F.l1_loss(sobel_gradient(rebuilt_vi), sobel_gradient(vi)),
+            "infrared": self.ssim * dssim(ir, rebuilt_ir) + F.mse_loss(rebuilt_ir, ir),
         }
-        loss = (
-            self.visible * parts["visible"]
-            + self.infrared * parts["infrared"]
-            + self.background * parts["background"]
-            - self.detail * parts["detail"]
-            + self.gradient * parts["gradient"]
-        )
-        return loss, parts
+        return self.weighted(parts, detail=-self.detail)
 
 
 def _mean_distance(first: Tensor, second: Tensor) -> Tensor:

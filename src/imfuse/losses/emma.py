@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from imfuse.core.size_rule import SizeRule
 from imfuse.inference.forms import fast_form
+from imfuse.losses._base import Loss, WeightedObjective
 from imfuse.losses.common import sobel_gradient
 from imfuse.models._build import create_model
 from imfuse.ops.padding import crop_to, pad_to
@@ -30,16 +31,15 @@ FLIPS = ((2,), (3,), (2, 3))
 
 
 @dataclass(frozen=True)
-class Sensing:
+class Sensing(WeightedObjective):
     """Stage 1: mean square distances of sensed to true images. The batch holds ``infrared`` and ``visible``."""
 
     infrared: float = 1.0
     visible: float = 1.0
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
-        parts = self.validate(model, batch)
-        return self.infrared * parts["infrared"] + self.visible * parts["visible"], parts
+        return self.weighted(self.validate(model, batch))
 
     def validate(self, model: Any, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The same of whole pairs."""
@@ -73,7 +73,7 @@ def fused_by_others(infrared: Tensor, visible: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Objective:
+class Objective(WeightedObjective):
     """Stage 2: what is sensed of the result is what was given, also after the result was moved, turned or mirrored.
 
     The batch holds ``infrared`` and ``visible`` (N, 1, H, W), sides multiples of 16.
@@ -83,7 +83,7 @@ class Objective:
     visible: float = 1.0
     equivariance: float = 0.1
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         infrared, visible = batch["infrared"], batch["visible"]
         # They judge as they were trained: with the statistics of then.
@@ -97,7 +97,7 @@ class Objective:
             "visible": distance(found.visible.float(), visible),
             "equivariance": distance(moved.float(), again.float()),
         }
-        return torch.stack([getattr(self, name) * part for name, part in parts.items()]).sum(), parts
+        return self.weighted(parts)
 
 
 def distance(first: Tensor, second: Tensor) -> Tensor:

@@ -18,13 +18,14 @@ from torch.nn import functional as F
 
 from imfuse.layers.output import stretched
 from imfuse.layers.vgg import DEVIATION, MEAN, perceptual_network
+from imfuse.losses._base import Loss, WeightedObjective
 from imfuse.ops.filters import own_precision
 
 WHITE = 255.0
 
 
 @dataclass(frozen=True)
-class Objective:
+class Objective(WeightedObjective):
     """Weights are those of the released code. The batch holds ``infrared`` and ``visible`` (N, 1, H, W), registered.
 
     ``middle`` and ``deep`` weigh the features of levels 2 and 3, which are to be ``infrared_share`` times those of the
@@ -41,7 +42,7 @@ class Objective:
     visible_share: float = 0.5
     vgg: float = 1.0
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         infrared, visible = batch["infrared"], batch["visible"]
         fused = WHITE * stretched(model.raw(infrared, visible).float(), 1e-5)
@@ -50,7 +51,7 @@ class Objective:
             features = [perceptual(image) if self.vgg else edges(image) for image in images]
         return self.terms(images, features)
 
-    def terms(self, images: Sequence[Tensor], features: Sequence[Sequence[Tensor]]) -> tuple[Tensor, dict[str, Tensor]]:
+    def terms(self, images: Sequence[Tensor], features: Sequence[Sequence[Tensor]]) -> Loss:
         """Loss and parts for (fused, infrared, visible) images in gray levels and their features of four levels."""
         (fused, _, visible), (of_fused, of_ir, of_vi) = images, features
 
@@ -64,7 +65,7 @@ class Objective:
             "deep": F.mse_loss(of_fused[2], joined(2)),
             "texture": F.mse_loss(gram(of_fused[3]), gram(of_ir[3])),
         }
-        return torch.stack([getattr(self, name) * part for name, part in parts.items()]).sum(), parts
+        return self.weighted(parts)
 
 
 def perceptual(image: Tensor) -> list[Tensor]:

@@ -16,12 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from imfuse.losses._base import Loss, WeightedObjective
 from imfuse.losses.common import IGNORE, correlation, hard_pixel_loss, salient_mask
 from imfuse.ops.filters import own_precision
 
 
 @dataclass(frozen=True)
-class Objective:
+class Objective(WeightedObjective):
     """Weights of the terms; a term of weight 0 is not computed. The defaults are the authors'.
 
     ``semantic``, ``binary`` and ``boundary`` ask for the segmentation, ``correlation``, ``gradient`` and ``intensity``
@@ -46,7 +47,7 @@ class Objective:
     foreground: float = 19.8962
     legacy: bool = False
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         infrared, visible = batch["infrared"], batch["visible"]
         found = model.predict(infrared, batch.get("colours", visible))
@@ -62,11 +63,11 @@ class Objective:
             # The heads must take part in every step, or several processes could not train together.
             labels = torch.full_like(infrared[:, 0], IGNORE, dtype=torch.int64)
         parts |= self.segmentation(outputs["semantic"], outputs["binary"], outputs["boundary"], labels)
-        loss = torch.stack([getattr(self, name) * part for name, part in parts.items()]).sum()
+        loss = self.weighted(parts)
         # Shows an output that copies one source (1) or inverts it (-1) at once.
-        parts["like_infrared"] = correlation(outputs["fused"], infrared).mean().detach()
-        parts["like_visible"] = correlation(outputs["fused"], visible).mean().detach()
-        return loss, parts
+        loss.parts["like_infrared"] = correlation(outputs["fused"], infrared).mean().detach()
+        loss.parts["like_visible"] = correlation(outputs["fused"], visible).mean().detach()
+        return loss
 
     def fusion(
         self, fused: Tensor, infrared: Tensor, visible: Tensor, labels: Tensor | None = None

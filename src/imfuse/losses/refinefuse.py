@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from imfuse.losses._base import Loss, WeightedObjective
 from imfuse.losses.common import correlation, gaussian_mean, salient_mask, visual_information
 from imfuse.ops.filters import box_mean, own_precision, reflect_pad
 
@@ -21,7 +22,7 @@ Window = Literal["gaussian", "box", "pixel"]
 
 
 @dataclass(frozen=True)
-class Objective:
+class Objective(WeightedObjective):
     """Weights of the terms; a term of weight 0 is not computed. The defaults are the article's two terms.
 
     ``intensity`` (eqs. 6, 7), ``texture`` (eq. 8), and in Table 8 ``mean_intensity`` (setting A) and
@@ -40,7 +41,7 @@ class Objective:
     vif: float = 0.0
     hot: float = 0.0
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         fused = model(batch["infrared"], batch["visible"]).float()
         return self.terms(fused, batch["infrared"], batch["visible"], batch.get("labels"), batch.get("contrast"))
@@ -56,7 +57,7 @@ class Objective:
         visible: Tensor,
         labels: Tensor | None = None,
         contrast: Tensor | None = None,
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    ) -> Loss:
         """Loss and parts for a fused image. ``labels`` are class numbers (N, H, W), ``contrast`` a contrast mask."""
         parts = {}
         if self.intensity:
@@ -78,11 +79,11 @@ class Objective:
             parts["vif"] = 2 - _information(fused, infrared) - _information(fused, visible)
         if self.hot:
             parts["hot"] = hot_loss(fused, infrared)
-        loss = torch.stack([getattr(self, name) * part for name, part in parts.items()]).sum()
+        loss = self.weighted(parts)
         # Shows an output that copies one source (1) or inverts it (-1) at once.
-        parts["like_infrared"] = correlation(fused, infrared).mean().detach()
-        parts["like_visible"] = correlation(fused, visible).mean().detach()
-        return loss, parts
+        loss.parts["like_infrared"] = correlation(fused, infrared).mean().detach()
+        loss.parts["like_visible"] = correlation(fused, visible).mean().detach()
+        return loss
 
 
 def _information(fused: Tensor, source: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.layers.output import stretched
+from imfuse.losses._base import Loss, WeightedObjective
 from imfuse.losses.transfusion import released_ms_ssim
 
 WHITE = 255.0
@@ -22,7 +23,7 @@ LEVELS = (1.0, 10.0, 100.0, 1000.0)
 
 
 @dataclass(frozen=True)
-class Reconstruction:
+class Reconstruction(WeightedObjective):
     """Stage 1: ``mse + structure (1 - MS-SSIM)`` of single images; the batch holds ``image`` (N, 1, H, W).
 
     MS-SSIM is the released one, whose last scale counts four times: :func:`released_ms_ssim`.
@@ -30,7 +31,7 @@ class Reconstruction:
 
     structure: float = 100.0
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         return self.terms(model.reconstruct(batch["image"]).float(), batch["image"])
 
@@ -39,15 +40,15 @@ class Reconstruction:
         images = torch.cat([batch["infrared"], batch["visible"]])
         return self.terms(model.reconstruct(images).float(), images)[1]
 
-    def terms(self, rebuilt: Tensor, image: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def terms(self, rebuilt: Tensor, image: Tensor) -> Loss:
         """Loss and parts for an image and its reconstruction, (N, 1, H, W), 1 for white."""
         rebuilt, image = WHITE * rebuilt, WHITE * image
         parts = {"mse": F.mse_loss(rebuilt, image), "structure": 1 - released_ms_ssim(rebuilt, image)}
-        return parts["mse"] + self.structure * parts["structure"], parts
+        return self.weighted(parts, mse=1)
 
 
 @dataclass(frozen=True)
-class Objective:
+class Objective(WeightedObjective):
     """Stage 2: the structure of the visible image, and features that lie nearer to those of the infrared one.
 
     Features of scale k are to be ``infrared`` times those of the infrared plus ``visible`` times those of the visible
@@ -59,7 +60,7 @@ class Objective:
     infrared: float = 6.0
     visible: float = 3.0
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         of_ir, of_vi = model.encode(batch["infrared"]), model.encode(batch["visible"])
         fused = [model.fuse(level, *pair) for level, pair in enumerate(zip(of_ir, of_vi, strict=True))]
@@ -67,7 +68,7 @@ class Objective:
 
     def terms(
         self, image: Tensor, visible: Tensor, fused: list[Tensor], of_ir: list[Tensor], of_vi: list[Tensor]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    ) -> Loss:
         """Loss and parts for the fused image, whose range is stretched first, and features of four scales."""
         distances = [
             weight * F.mse_loss(f.float(), self.infrared * i.float() + self.visible * v.float())
@@ -79,4 +80,4 @@ class Objective:
             "structure": 1 - released_ms_ssim(white, WHITE * visible),
             "features": torch.stack(distances).sum(),
         }
-        return self.structure * parts["structure"] + self.features * parts["features"], parts
+        return self.weighted(parts)

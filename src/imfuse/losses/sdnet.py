@@ -12,11 +12,12 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
+from imfuse.losses._base import Loss, WeightedObjective
 from imfuse.ops.filters import own_precision
 
 
 @dataclass(frozen=True)
-class Objective:
+class Objective(WeightedObjective):
     """``intensity + gradient * (gradients) + decomposition * (both sources)``; the defaults are infrared and visible.
 
     ``visible`` weighs the visible image within the intensity. Medical pairs: ``gradient=10``; several exposures:
@@ -28,7 +29,7 @@ class Objective:
     visible: float = 0.5
     decomposition: float = 1.0
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         infrared, visible = model.prepare(batch["infrared"], batch["visible"])
         fused = model.fuse(infrared, visible)
@@ -36,7 +37,7 @@ class Objective:
 
     def terms(
         self, fused: Tensor, infrared: Tensor, visible: Tensor, again_infrared: Tensor, again_visible: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    ) -> Loss:
         """Loss and parts for a fused image and the sources found in it (``again_``)."""
         sharper = sharper_visible(infrared, visible)
         edges, edges_ir, edges_vi = (laplacian(image) for image in (fused, infrared, visible))
@@ -46,8 +47,7 @@ class Objective:
             + (sharper * (edges - edges_vi).square()).mean(),
             "decomposition": F.mse_loss(again_infrared, infrared) + F.mse_loss(again_visible, visible),
         }
-        loss = parts["intensity"] + self.gradient * parts["gradient"] + self.decomposition * parts["decomposition"]
-        return loss, parts
+        return self.weighted(parts, intensity=1)
 
 
 def laplacian(image: Tensor) -> Tensor:

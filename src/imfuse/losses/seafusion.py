@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.core.errors import RecipeError
+from imfuse.losses._base import Loss, WeightedObjective
 from imfuse.losses.common import IGNORE, hard_pixel_loss, sobel_magnitude
 
 HARD = 0.7
@@ -25,7 +26,7 @@ HARD_SHARE = 1 / 8
 
 
 @dataclass(frozen=True)
-class Objective:
+class Objective(WeightedObjective):
     """``intensity + gradient * (edges) + semantic * (segmentation)``.
 
     The batch holds ``infrared`` and ``visible`` (N, 1, H, W) in [0, 1]. With ``semantic`` the network is built with
@@ -37,41 +38,45 @@ class Objective:
 
     @property
     def colour(self) -> bool:
-        """Whether the batch must have colours."""
+        """Whether batches must hold colours: the segmentation network looks at them."""
         return self.semantic > 0
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         fused = model(batch["infrared"], batch["visible"]).float()
-        loss, parts = self.terms(fused, batch["infrared"], batch["visible"])
-        if self.semantic:
-            parts["semantic"], _ = judged(model, fused, batch, middle=0.1)
-            loss = loss + self.semantic * parts["semantic"]
-        return loss, parts
+        loss = self.terms(fused, batch["infrared"], batch["visible"])
+        if not self.semantic:
+            return loss
+        semantic, _ = judged(model, fused, batch, middle=0.1)
+        return self.weighted(loss.parts | {"semantic": semantic}, intensity=1)
 
-    def terms(self, fused: Tensor, infrared: Tensor, visible: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def terms(self, fused: Tensor, infrared: Tensor, visible: Tensor) -> Loss:
         """Loss and parts for a fused image, but for the semantic term."""
         edges = torch.maximum(sobel_magnitude(infrared), sobel_magnitude(visible))
         parts = {
             "intensity": F.l1_loss(fused, torch.maximum(infrared, visible)),
             "gradient": F.l1_loss(sobel_magnitude(fused), edges),
         }
-        return parts["intensity"] + self.gradient * parts["gradient"], parts
+        return self.weighted(parts, intensity=1)
 
 
 @dataclass(frozen=True)
-class Segmentation:
+class Segmentation(WeightedObjective):
     """The segmentation network learns on fused images. ``middle`` weighs the scores of its deep path alone."""
 
     middle: float = 0.75
-    colour = True
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    @property
+    def colour(self) -> bool:
+        """Whether batches must hold colours: yes, the segmentation network looks at them."""
+        return True
+
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         with torch.no_grad():
             fused = model(batch["infrared"], batch["visible"]).float()
         loss, _ = judged(model, fused, batch, self.middle)
-        return loss, {"semantic": loss}
+        return Loss(loss, {"semantic": loss})
 
     def validate(self, model: Any, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Loss of whole pairs, and the share of their labelled pixels that are recognised; nothing without labels."""

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from imfuse.losses._base import Loss, WeightedObjective
 from imfuse.losses.common import sobel_magnitude
 from imfuse.ops.filters import own_precision
 from imfuse.ops.windows import gaussian
 
 
 @dataclass(frozen=True)
-class Objective:
+class Objective(WeightedObjective):
     """Weights are those of the released code. The batch holds ``infrared`` and ``visible`` (N, 1, H, W) in [0, 1].
 
     In the structure each image counts by its share of the edges of both, over the whole batch.
@@ -26,12 +27,12 @@ class Objective:
     gradient: float = 20.0
     structure: float = 10.0
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         fused = model.raw(batch["infrared"], batch["visible"]).float()
         return self.terms(fused, batch["infrared"], batch["visible"])
 
-    def terms(self, fused: Tensor, infrared: Tensor, visible: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def terms(self, fused: Tensor, infrared: Tensor, visible: Tensor) -> Loss:
         """Loss and parts for a fused image."""
         edges = [sobel_magnitude(image) for image in (infrared, visible)]
         share = infrared_share(*edges)
@@ -41,7 +42,7 @@ class Objective:
             "gradient": F.l1_loss(sobel_magnitude(fused), torch.maximum(*edges)),
             "structure": 1 - (share * similar[0] + (1 - share) * similar[1]),
         }
-        return torch.stack([getattr(self, name) * part for name, part in parts.items()]).sum(), parts
+        return self.weighted(parts)
 
 
 def infrared_share(infrared: Tensor, visible: Tensor) -> Tensor:

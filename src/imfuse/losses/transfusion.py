@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from imfuse.losses._base import Loss, WeightedObjective
 from imfuse.ops.filters import own_precision
 from imfuse.ops.padding import crop_to, pad_to
 
@@ -26,7 +27,7 @@ POSITIONS, CHANNELS = 1024, 64
 
 
 @dataclass(frozen=True)
-class Reconstruction:
+class Reconstruction(WeightedObjective):
     """Stage 1: ``mse + structure (1 - MS-SSIM)`` of single images. ``released`` 1: MS-SSIM as the released code has it.
 
     The batch holds ``image`` (N, 1, H, W).
@@ -35,7 +36,7 @@ class Reconstruction:
     structure: float = 100.0
     released: float = 0.0
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         return self.terms(model.reconstruct(batch["image"]).float(), batch["image"])
 
@@ -46,14 +47,14 @@ class Reconstruction:
         rebuilt = model.reconstruct(pad_to(images, model.spec.size))
         return self.terms(crop_to(rebuilt, height, width).float(), images)[1]
 
-    def terms(self, rebuilt: Tensor, image: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def terms(self, rebuilt: Tensor, image: Tensor) -> Loss:
         """Loss and parts for an image and its reconstruction, (N, 1, H, W)."""
         parts = {"mse": F.mse_loss(rebuilt, image), "structure": 1 - _structure(rebuilt, image, bool(self.released))}
-        return parts["mse"] + self.structure * parts["structure"], parts
+        return self.weighted(parts, mse=1)
 
 
 @dataclass(frozen=True)
-class Objective:
+class Objective(WeightedObjective):
     """Stage 2: ``intensity mse(F, max(I, V)) + structure / 2 (2 - both MS-SSIM) + information (1 - mean NMI)``.
 
     NMI is the normalised mutual information of the fused features of levels 1 and 5 with those of both images.
@@ -66,20 +67,19 @@ class Objective:
     information: float = 1.0
     released: float = 0.0
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         infrared, visible = batch["infrared"], batch["visible"]
         encoded_ir, encoded_vi = model.encode(infrared), model.encode(visible)
         selected = model.select(encoded_ir, encoded_vi)
         fused = F.relu(model.decoder(selected)).float()
-        loss, parts = self.terms(fused, infrared, visible)
-        if self.information and not self.released:
-            levels = [(selected[level], encoded_ir[level], encoded_vi[level]) for level in (0, 4)]
-            parts["information"] = information_loss(levels, shuffled=True)
-            loss = loss + self.information * parts["information"]
-        return loss, parts
+        loss = self.terms(fused, infrared, visible)
+        if self.released or not self.information:
+            return loss
+        levels = [(selected[level], encoded_ir[level], encoded_vi[level]) for level in (0, 4)]
+        return self.weighted(loss.parts | {"information": information_loss(levels, shuffled=True)})
 
-    def terms(self, fused: Tensor, infrared: Tensor, visible: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def terms(self, fused: Tensor, infrared: Tensor, visible: Tensor) -> Loss:
         """Loss and parts of the images alone."""
         released = bool(self.released)
         similar = [_structure(fused, source, released) for source in (infrared, visible)]
@@ -87,7 +87,7 @@ class Objective:
             "intensity": F.mse_loss(fused, torch.maximum(infrared, visible)),
             "structure": (2 - similar[0] - similar[1]) / 2,
         }
-        return self.intensity * parts["intensity"] + self.structure * parts["structure"], parts
+        return self.weighted(parts)
 
 
 def _structure(first: Tensor, second: Tensor, released: bool) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.layers.vgg import DEVIATION, MEAN, perceptual_network
+from imfuse.losses._base import Loss, WeightedObjective
 from imfuse.losses.common import ssim_map
 from imfuse.ops.filters import own_precision
 
@@ -24,7 +25,7 @@ SIDE = 224
 
 
 @dataclass(frozen=True)
-class Objective:
+class Objective(WeightedObjective):
     """``w1 (1 - SSIM1) + w2 (1 - SSIM2) + mse (w1 MSE1 + w2 MSE2)``, the weights those of each pair.
 
     The two weights are the softmax of both measures divided by ``scale``; 0 takes the mean measure of the batch, so
@@ -37,11 +38,10 @@ class Objective:
     scale: float = 0.0
     features: float = 0.0
 
-    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         infrared, visible = batch["infrared"], batch["visible"]
-        loss, parts = self.terms(model(infrared, visible).float(), infrared, visible, self.weight(infrared, visible))
-        return loss, parts
+        return self.terms(model(infrared, visible).float(), infrared, visible, self.weight(infrared, visible))
 
     @torch.no_grad()
     def weight(self, infrared: Tensor, visible: Tensor) -> Tensor:
@@ -60,15 +60,14 @@ class Objective:
             levels = perceptual_network(image.device)((small - mean) / deviation)
         return torch.stack([gradient_energy(level) for level in levels]).mean(0)
 
-    def terms(
-        self, fused: Tensor, infrared: Tensor, visible: Tensor, weight: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def terms(self, fused: Tensor, infrared: Tensor, visible: Tensor, weight: Tensor) -> Loss:
         """Loss and parts for a fused image; ``weight`` (N,) is that of the infrared image. H, W >= 11."""
         pairs = ((weight, infrared), (1 - weight, visible))
         similar = [(w * (1 - _ssim(source, fused))).mean() for w, source in pairs]
         near = [(w * (source - fused).square().mean((1, 2, 3))).mean() for w, source in pairs]
-        parts = {"ssim": similar[0] + similar[1], "mse": near[0] + near[1], "weight": weight.mean()}
-        return parts["ssim"] + self.mse * parts["mse"], parts
+        loss = self.weighted({"ssim": similar[0] + similar[1], "mse": near[0] + near[1]}, ssim=1)
+        loss.parts["weight"] = weight.mean()
+        return loss
 
 
 def gradient_energy(maps: Tensor) -> Tensor:

@@ -192,7 +192,7 @@ class Loaders(L.LightningDataModule):
             recipe.seed,
             cache,
             augmentation if augmentation != Augmentation() else None,
-            getattr(build_objective(recipe), "maps", None),
+            build_objective(recipe).maps,
             colour,
         )
         self.validation: list[PairFiles | LoadedPair] = [*validation, *scenes[len(scenes) - held_out :]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import lightning as L
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from imfuse.core.errors import MetricError, RecipeError
 from imfuse.core.registry import get_spec
+from imfuse.losses import Objective
 from imfuse.metrics.accumulate import FusionScores
 from imfuse.models._build import model_class
 from imfuse.ops.padding import crop_to, pad_to
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-def build_objective(recipe: Recipe) -> Any:
+def build_objective(recipe: Recipe) -> Objective:
     """The objective of the recipe, a class of ``imfuse.losses.<model>``, with its weights. Raises ``RecipeError``."""
     try:
         losses = importlib.import_module(f"imfuse.losses.{recipe.model}")
@@ -35,12 +36,12 @@ def build_objective(recipe: Recipe) -> Any:
     known = [field.name for field in fields(objective)]
     if unknown := [name for name in recipe.loss if name not in known]:
         raise RecipeError(f"loss: unknown term {unknown[0]!r}; {recipe.model} has {', '.join(known)}")
-    return objective(**recipe.loss)
+    return cast(Objective, objective(**recipe.loss))
 
 
 def wants_colour(recipe: Recipe) -> bool:
     """Whether the network or the objective of a recipe sees the colours of the visible image."""
-    return get_spec(recipe.model).colour or getattr(build_objective(recipe), "colour", False)
+    return get_spec(recipe.model).colour or build_objective(recipe).colour
 
 
 class FusionTraining(L.LightningModule):
@@ -87,29 +88,29 @@ class FusionTraining(L.LightningModule):
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], _index: int) -> None:
-        """Score fused pairs; what an objective does not train to fuse it scores itself."""
-        if validate := getattr(self.objective, "validate", None):
-            self.log_dict({f"val_{name}": value for name, value in validate(self.network, batch).items()})
+        """Score a whole pair: by the objective, if it has scores of its own, else by those of its fused image."""
+        scores = self.objective.validate(self.network, batch)
+        if scores is not None:
+            self.log_dict({f"val_{name}": value for name, value in scores.items()})
             return
         infrared, visible = batch["infrared"], batch["visible"]
         spec, size = self.network.spec, infrared.shape[-2:]
         pair = (infrared, batch["colours"] if spec.colour and "colours" in batch else visible)
-        found = vars(self.network.predict(*(pad_to(image, spec.size) for image in pair)))
-        self.scores.update(crop_to(found["fused"].float(), *size), infrared, visible)
+        prediction = vars(self.network.predict(*(pad_to(image, spec.size) for image in pair)))
+        self.scores.update(crop_to(prediction["fused"].float(), *size), infrared, visible)
         if self.segmentation is not None and "labels" in batch:
-            self.segmentation.update(crop_to(found["semantic"], *size).argmax(1), batch["labels"])
+            self.segmentation.update(crop_to(prediction["semantic"], *size).argmax(1), batch["labels"])
 
     def on_validation_epoch_end(self) -> None:
         """Log the mean scores of all pairs of all processes."""
-        if hasattr(self.objective, "validate"):
-            return
         # The scores are synchronised already; Lightning warns unless it may do so itself.
-        self.log_dict({f"val_{name}": value for name, value in self.scores.compute().items()}, sync_dist=True)
-        self.scores.reset()
-        if self.segmentation is not None:
-            found = {f"val_{name}": value for name, value in self.segmentation.compute().items()}
-            # Without a label there is nothing to say.
-            self.log_dict({name: value for name, value in found.items() if value.isfinite()}, sync_dist=True)
+        if self.scores.update_called:
+            self.log_dict({f"val_{name}": value for name, value in self.scores.compute().items()}, sync_dist=True)
+            self.scores.reset()
+        if self.segmentation is not None and self.segmentation.update_called:
+            overlaps = {f"val_{name}": value for name, value in self.segmentation.compute().items()}
+            # Where no pixel of any pair has a class there is no score.
+            self.log_dict({name: value for name, value in overlaps.items() if value.isfinite()}, sync_dist=True)
             self.segmentation.reset()
 
     def configure_optimizers(self) -> Any:
