@@ -9,7 +9,7 @@ import torch
 
 from imfuse import losses
 from imfuse.losses import Loss, Objective, WeightedObjective
-from imfuse.training.module import build_objective
+from imfuse.training.objective import build_objective
 from imfuse.training.recipe import list_recipes, load_stages
 
 

@@ -11,9 +11,18 @@ from imfuse.scenes import render_scene
 @pytest.fixture(scope="session")
 def pairs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Seven small rendered pairs with labels, laid out as ``ir``, ``vi``, ``labels``."""
-    folder = tmp_path_factory.mktemp("pairs")
+    return write_pairs(tmp_path_factory.mktemp("pairs"), 48, 64)
+
+
+@pytest.fixture(scope="session")
+def larger_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, for networks that take at least 64x64 pixels."""
+    return write_pairs(tmp_path_factory.mktemp("larger"), 64, 80)
+
+
+def write_pairs(folder: Path, height: int, width: int) -> Path:
     for seed in range(7):
-        scene = render_scene(48, 64, seed)
+        scene = render_scene(height, width, seed)
         write_image(folder / "ir" / f"{seed:02}.png", scene.infrared)
         write_image(folder / "vi" / f"{seed:02}.png", scene.visible)
         write_image(folder / "labels" / f"{seed:02}.png", scene.labels.astype(np.uint8))

@@ -29,7 +29,7 @@ from imfuse.training.log import read_log
 from imfuse.training.recipe import Recipe, load_recipe
 from training_runs import StopAfter
 
-SMALL = ["data.crop.size=32", "data.rendered=1", "data.validation=0.15", "epochs=2", "validate_every=2"]
+SMALL = ["data.crop.size=64", "data.rendered=1", "data.validation=0.15", "epochs=2", "validate_every=2"]
 SMALL += ["batch_size=4", "precision=32-true", "scores=[EN, SCD]", "convention=plain"]
 
 
@@ -38,9 +38,9 @@ def run(recipe: Recipe, folder: Path, out: Path, **options: object) -> Path:
 
 
 @pytest.fixture
-def unlabelled(pairs_folder: Path, tmp_path: Path) -> Path:
+def unlabelled(larger_pairs: Path, tmp_path: Path) -> Path:
     for side in ("ir", "vi"):
-        shutil.copytree(pairs_folder / side, tmp_path / "unlabelled" / side)
+        shutil.copytree(larger_pairs / side, tmp_path / "unlabelled" / side)
     return tmp_path / "unlabelled"
 
 
@@ -93,9 +93,9 @@ def test_uncropped_colours_are_those_of_the_picture(pairs_folder: Path) -> None:
 # Runs
 
 
-def test_labels_colours_and_scenes_train_and_resume(pairs_folder: Path, tmp_path: Path) -> None:
+def test_labels_colours_and_scenes_train_and_resume(larger_pairs: Path, tmp_path: Path) -> None:
     recipe = load_recipe("psfusion_compact", SMALL)
-    whole = run(recipe, pairs_folder, tmp_path / "whole")
+    whole = run(recipe, larger_pairs, tmp_path / "whole")
     rows = read_log(tmp_path / "whole" / "log.jsonl")
     steps = [row for row in rows if row["split"] == "train"]
     parts = {"semantic", "binary", "boundary", "correlation", "gradient", "intensity", "fidelity"}
@@ -108,8 +108,8 @@ def test_labels_colours_and_scenes_train_and_resume(pairs_folder: Path, tmp_path
     first = load_file(whole)
     assert all(value.isfinite().all() for value in first.values())
     with pytest.raises(ConnectionError):
-        run(recipe, pairs_folder, tmp_path / "parts", callbacks=(StopAfter(3),))
-    second = load_file(run(recipe, pairs_folder, tmp_path / "parts", resume=True))
+        run(recipe, larger_pairs, tmp_path / "parts", callbacks=(StopAfter(3),))
+    second = load_file(run(recipe, larger_pairs, tmp_path / "parts", resume=True))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
@@ -140,10 +140,10 @@ def test_recipe_is_the_authors_protocol() -> None:
 # The best validation
 
 
-def test_state_of_the_best_validation_is_exported(pairs_folder: Path, tmp_path: Path) -> None:
-    changes = ["epochs=3", "validate_every=1", "optimizer.lr=0.01", "schedule={name: constant}", "best=EN"]
+def test_state_of_the_best_validation_is_exported(larger_pairs: Path, tmp_path: Path) -> None:
+    changes = ["epochs=3", "validate_every=1", "optimizer.lr=0.001", "schedule={name: constant}", "best=EN"]
     recipe = load_recipe("psfusion_compact", [*SMALL, *changes])
-    weights = run(recipe, pairs_folder, tmp_path / "whole")
+    weights = run(recipe, larger_pairs, tmp_path / "whole")
     rows = [row for row in read_log(tmp_path / "whole" / "log.jsonl") if row["split"] == "validation"]
     best = max(rows, key=lambda row: row["EN"])
     assert len({row["EN"] for row in rows}) == 3
@@ -153,8 +153,8 @@ def test_state_of_the_best_validation_is_exported(pairs_folder: Path, tmp_path: 
     exported = load_file(weights)
     assert all(torch.equal(exported[name], kept[f"network.{name}"]) for name in exported)
     with pytest.raises(ConnectionError):
-        run(recipe, pairs_folder, tmp_path / "parts", callbacks=(StopAfter(5),))
-    resumed = load_file(run(recipe, pairs_folder, tmp_path / "parts", resume=True))
+        run(recipe, larger_pairs, tmp_path / "parts", callbacks=(StopAfter(5),))
+    resumed = load_file(run(recipe, larger_pairs, tmp_path / "parts", resume=True))
     assert all(torch.equal(exported[name], resumed[name]) for name in exported)
 
 
@@ -257,7 +257,7 @@ def test_download_happens_once_and_is_checked(
     assert "\n" not in str(error.value)
 
 
-def test_a_recipe_names_the_file(pairs_folder: Path, tmp_path: Path) -> None:
+def test_a_recipe_names_the_file(larger_pairs: Path, tmp_path: Path) -> None:
     recipe = load_recipe("psfusion_compact", [*SMALL, "initial=none.pth"])
     with pytest.raises(ImfuseError, match="initial: psfusion_compact knows no weights"):
-        run(recipe, pairs_folder, tmp_path / "run")
+        run(recipe, larger_pairs, tmp_path / "run")

@@ -1,10 +1,16 @@
+import re
+import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 import yaml
 
 from imfuse.core.errors import ImfuseError, RecipeError
-from imfuse.training.recipe import list_recipes, load_recipe, load_stages
+from imfuse.core.registry import get_spec, list_models
+from imfuse.training import objective, sources
+from imfuse.training.objective import build_objective
+from imfuse.training.recipe import Recipe, list_recipes, load_recipe, load_stages
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -77,3 +83,192 @@ def test_missing_too_large_and_unknown_recipes(tmp_path: Path) -> None:
     large.write_text("#" * (1 << 21))
     with pytest.raises(RecipeError, match="too large"):
         load_recipe(large)
+
+
+# Recipes and objectives of others
+
+LOSS = """
+from dataclasses import dataclass
+
+from imfuse.losses import Loss, WeightedObjective
+
+
+@dataclass(frozen=True)
+class Mine(WeightedObjective):
+    distance: float = 1.0
+
+    def __call__(self, model, batch):
+        fused = model(batch["infrared"], batch["visible"])
+        return self.weighted({"distance": (fused - batch["infrared"]).square().mean()})
+
+
+@dataclass(frozen=True)
+class Bare:
+    distance: float = 1.0
+
+
+class NoDataclass(WeightedObjective):
+    pass
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "loss.py").write_text(LOSS)
+    (tmp_path / "mine.yaml").write_text("model: auif\nobjective: loss.py:Mine\nloss: {distance: 3}\nepochs: 2\n")
+    return tmp_path
+
+
+def entry_points(monkeypatch: pytest.MonkeyPatch, group: str, **values: str) -> None:
+    points = {name: EntryPoint(name, value, group) for name, value in values.items()}
+    for module in (sources, objective):
+        monkeypatch.setattr(module, "plugins", lambda asked: points if asked == group else {})
+
+
+def test_a_file_beside_a_recipe_is_found_from_any_folder(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    recipe = load_recipe(folder / "mine.yaml")
+    assert recipe.objective == f"{folder / 'loss.py'}:Mine"
+    built = build_objective(recipe)
+    assert type(built).__name__ == "Mine"
+    assert built.distance == 3
+    # What a run writes down is read from the folder of the run.
+    Path("recipe.yaml").write_text(recipe.to_yaml())
+    assert load_recipe("recipe.yaml") == recipe
+
+
+def test_a_change_names_files_from_the_folder_of_the_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    recipe = load_recipe("auif", ["objective=loss.py:Mine", "loss={}"])
+    assert recipe.objective == f"{folder / 'loss.py'}:Mine"
+    assert type(build_objective(recipe)).__name__ == "Mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("loss.py:Absent", "loss.py: has no 'Absent'"),
+        ("absent.py:Mine", "absent.py: no such file"),
+        ("loss.py:LOSS", "has no 'LOSS'"),
+        ("loss.py:NoDataclass", "has no '.*loss.py:NoDataclass'"),
+        ("loss.py:Bare", "Bare is none; derive it from imfuse.losses.WeightedObjective"),
+        ("no_such_package.module:Mine", "no_such_package.module: cannot be imported"),
+    ],
+)
+def test_what_is_no_objective_is_said(folder: Path, name: str, message: str) -> None:
+    (folder / "mine.yaml").write_text(f"model: auif\nobjective: {name}\n")
+    with pytest.raises(ImfuseError, match=message):
+        build_objective(load_recipe(folder / "mine.yaml"))
+
+
+def test_a_missing_dependency_is_told_from_a_missing_objective(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RecipeError, match="model: 'gff' has no objective, it cannot be trained"):
+        build_objective(load_recipe("auif", ["model=gff", "loss={}", "optimizer.groups={}"]))
+    monkeypatch.delitem(sys.modules, "imfuse.losses.auif", raising=False)
+    # None in its place makes Python say that the module is not installed.
+    monkeypatch.setitem(sys.modules, "imfuse.losses.common", None)
+    with pytest.raises(ImfuseError, match=r"imfuse\.losses\.auif needs imfuse\.losses\.common, which is not installed"):
+        build_objective(load_recipe("auif"))
+
+
+def package(folder: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> Path:
+    """An importable package of others; its name is used once, since Python remembers modules."""
+    home = folder / "site" / name
+    home.mkdir(parents=True)
+    (home / "__init__.py").write_text(LOSS.replace("class Mine", "class Objective"))
+    (home / "tiny.yaml").write_text("model: auif\nobjective: other.py:Mine\nepochs: 5\n")
+    (home / "other.py").write_text(LOSS)
+    monkeypatch.syspath_prepend(home.parent)
+    return home
+
+
+@pytest.mark.parametrize("file", ["", ":tiny.yaml"])
+def test_recipes_of_packages_are_listed_and_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, request: pytest.FixtureRequest
+) -> None:
+    name = f"brings_recipe_{len(file)}"
+    home = package(tmp_path, monkeypatch, name)
+    entry_points(monkeypatch, "imfuse.recipes", tiny=f"{name}{file}")
+    assert "tiny" in list_recipes()
+    assert "auif" in list_recipes()
+    recipe = load_recipe("tiny", ["seed=3"])
+    assert (recipe.epochs, recipe.seed, recipe.objective) == (5, 3, f"{home / 'other.py'}:Mine")
+    assert list(load_stages("tiny")) == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("auif", "imfuse.losses", "two recipes are called 'auif': one of this library, one of imfuse.losses"),
+        ("tiny", "no_such_package", "recipe tiny: no_such_package is not a package"),
+        ("tiny", "imfuse.losses", r"tiny\.yaml: cannot read the recipe"),
+    ],
+)
+def test_wrong_entry_points_of_recipes_are_said(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    entry_points(monkeypatch, "imfuse.recipes", **{name: value})
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(name)
+
+
+def test_objectives_of_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package(tmp_path, monkeypatch, "brings_objective")
+    recipe = load_recipe("auif", ["model=gff", "loss={distance: 4}", "optimizer.groups={}"])
+    entry_points(monkeypatch, "imfuse.objectives", gff="brings_objective")
+    assert build_objective(recipe).distance == 4
+    with pytest.raises(ImfuseError, match="brings_objective: has no 'Stage1'"):
+        build_objective(recipe.model_copy(update={"objective": "Stage1"}))
+    # The name of a class stands for it, whatever that is.
+    entry_points(monkeypatch, "imfuse.objectives", gff="brings_objective.other:Mine")
+    for name in ("Objective", "Mine"):
+        assert type(build_objective(recipe.model_copy(update={"objective": name}))).__name__ == "Mine"
+    with pytest.raises(RecipeError, match="gff has no 'Stage1'"):
+        build_objective(recipe.model_copy(update={"objective": "Stage1"}))
+    entry_points(monkeypatch, "imfuse.objectives", auif="brings_objective")
+    with pytest.raises(RecipeError, match="auif has two objectives, one of this library, one of brings_objective"):
+        build_objective(load_recipe("auif"))
+
+
+def test_stages_may_be_files_beside_their_list(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "both.yaml").write_text("stages: [mine.yaml, didfuse]")
+    stages = load_stages(folder / "both.yaml", ["mine.epochs=7", "seed=2"])
+    assert [(name, recipe.epochs, recipe.seed) for name, recipe in stages.items()] == [
+        ("mine", 7, 2),
+        ("didfuse", 120, 2),
+    ]
+    for text in ("stages: []", "stages: [auif, auif]", "stages: [auif, 3]", "stages: [mine.yaml, sub/mine.yaml]"):
+        (folder / "odd.yaml").write_text(text)
+        with pytest.raises(RecipeError, match="a list of names of recipes is expected"):
+            load_stages(folder / "odd.yaml")
+
+
+# Sizes of crops
+
+
+@pytest.mark.parametrize("name", list_models(training_free=False))
+def test_a_crop_that_the_network_does_not_take_is_refused(name: str) -> None:
+    rule = get_spec(name).size
+    for side in (16, 17, 40, 63, 100, 129):
+        if rule.accepts(side, side):
+            assert Recipe.model_validate({"model": name, "data": {"crop": {"size": side}}}).data.crop.size == side
+            continue
+        with pytest.raises(ValueError, match=rf"data\.crop\.size: {side} does not suit {name}") as error:
+            Recipe.model_validate({"model": name, "data": {"crop": {"size": side}}})
+        good = [int(word) for word in re.findall(r"take (\d+)(?: or (\d+))?", str(error.value))[0] if word]
+        assert good[-1] == rule.padded(side)
+        assert all(rule.accepts(number, number) for number in good)
+        assert len(good) == 2 or side < rule.multiple * 2 or side - rule.multiple < rule.min_size
+
+
+def test_next_good_sizes_are_named() -> None:
+    with pytest.raises(RecipeError) as error:
+        load_recipe("refinefuse", ["data.crop.size=100"])
+    assert str(error.value) == (
+        "recipe refinefuse: data.crop.size: 100 does not suit refinefuse, whose sides are multiples of 8, at least 32;"
+        " take 96 or 104"
+    )
+    with pytest.raises(RecipeError, match=r"at least 64; take 64$"):
+        load_recipe("psfusion_compact", ["data.crop.size=40"])

@@ -76,10 +76,18 @@ def test_frozen_parts_have_no_gradient_no_optimiser_state_and_stay_in_evaluation
     assert module.network.encoder_vi.training
 
 
-def test_norms_of_frozen_parts_do_not_move(pairs_folder: Path, tmp_path: Path) -> None:
-    changes = [*SMALL, "data.rendered=0", "scores=[EN]", "convention=plain", "frozen=[encoder_ir]", "batch_size=5"]
+def test_norms_of_frozen_parts_do_not_move(larger_pairs: Path, tmp_path: Path) -> None:
+    changes = [
+        *SMALL,
+        "data.crop.size=64",
+        "data.rendered=0",
+        "scores=[EN]",
+        "convention=plain",
+        "frozen=[encoder_ir]",
+        "batch_size=5",
+    ]
     recipe = load_recipe("psfusion_compact", changes)
-    files = find_pairs(pairs_folder)
+    files = find_pairs(larger_pairs)
     trained = load_file(train(recipe, files, tmp_path, accelerator="cpu", devices=1, progress=False))
     for name, value in trained.items():
         if name.startswith("encoder_ir.") and "running_mean" in name:

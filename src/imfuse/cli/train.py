@@ -40,7 +40,7 @@ def train(
     """Train a method by its recipe, or by its stages. A stopped run continues with --resume as if it had not been."""
     from imfuse.training.recipe import load_stages
 
-    stages = load_stages(recipe, changes)
+    stages = load_stages(recipe, changes or ())
     if show:
         typer.echo("---\n".join(settings.to_yaml() for settings in stages.values()), nl=False)
         return

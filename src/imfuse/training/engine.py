@@ -39,7 +39,8 @@ from imfuse.training.best import keep_best_of, restore_best
 from imfuse.training.initial import initialise
 from imfuse.training.interrupt import Interrupted, SaveOnInterrupt
 from imfuse.training.log import LOG, JsonLines, draw_curves
-from imfuse.training.module import FusionTraining, build_objective, wants_colour
+from imfuse.training.module import FusionTraining
+from imfuse.training.objective import build_objective, wants_colour
 from imfuse.training.recipe import Recipe, load_recipe
 
 LAST = "last.ckpt"

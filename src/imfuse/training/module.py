@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import torch
 from torch import Tensor, nn
 
 from imfuse.core.errors import MetricError, RecipeError
-from imfuse.core.registry import get_spec
-from imfuse.losses import Objective
 from imfuse.metrics.accumulate import FusionScores
 from imfuse.models._build import model_class
 from imfuse.ops.padding import crop_to, pad_to
 from imfuse.tasks.segment.accumulate import SegmentationScores
+from imfuse.training.objective import build_objective
 from imfuse.training.recipe import Optimizer, Recipe
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-
-def build_objective(recipe: Recipe) -> Objective:
-    """The objective of the recipe, a class of ``imfuse.losses.<model>``, with its weights. Raises ``RecipeError``."""
-    try:
-        losses = importlib.import_module(f"imfuse.losses.{recipe.model}")
-    except ModuleNotFoundError:
-        raise RecipeError(f"model: {recipe.model!r} has no objective, it cannot be trained") from None
-    objective = getattr(losses, recipe.objective, None)
-    if not (isinstance(objective, type) and is_dataclass(objective)):
-        raise RecipeError(f"objective: {recipe.model} has no {recipe.objective!r}")
-    known = [field.name for field in fields(objective)]
-    if unknown := [name for name in recipe.loss if name not in known]:
-        raise RecipeError(f"loss: unknown term {unknown[0]!r}; {recipe.model} has {', '.join(known)}")
-    return cast(Objective, objective(**recipe.loss))
-
-
-def wants_colour(recipe: Recipe) -> bool:
-    """Whether the network or the objective of a recipe sees the colours of the visible image."""
-    return get_spec(recipe.model).colour or build_objective(recipe).colour
 
 
 class FusionTraining(L.LightningModule):

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from importlib import resources
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from imfuse.core.errors import RecipeError
 from imfuse.core.registry import get_spec
+from imfuse.core.spec import ModelSpec
+from imfuse.training.sources import SUFFIXES, Source, absolute, list_recipes, read_source
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-MAX_BYTES = 1 << 20
+Reference = Annotated[str, AfterValidator(lambda text: absolute(text, Path()))]
+"""A name, or ``file.py:Name``: with the whole path, so that a run can go on from any folder."""
 SEGMENTATION_SCORES = ("mIoU", "accuracy")
+SMALLEST_CROP = 16
+
+__all__ = ["Recipe", "list_recipes", "load_recipe", "load_stages"]
 
 
 class _Section(BaseModel):
@@ -32,7 +38,7 @@ class Crop(_Section):
         description="random_resized: a random part of 8 to 100 % of the area, resized, as for classifiers; whole: the"
         " whole image, resized whatever its ratio",
     )
-    size: Annotated[int, Field(ge=16)] = Field(128, description="side in pixels")
+    size: Annotated[int, Field(ge=SMALLEST_CROP)] = Field(128, description="side in pixels")
     flips: bool = Field(False, description="mirror left-right and top-bottom at random")
     rotations: bool = Field(False, description="turn by multiples of 90 degrees at random")
     zoom: Annotated[float, Field(ge=1, le=8)] = Field(
@@ -95,38 +101,60 @@ class Schedule(_Section):
 
 
 class Recipe(_Section):
-    """A whole training. ``imfuse train NAME --show`` prints one with all defaults."""
+    """A whole training. ``load_recipe(NAME).to_yaml()`` shows one with all its values.
 
-    model: str
-    options: dict[str, bool | int | str] = Field(default_factory=dict, description="of the model, such as rule: sum")
-    loss: dict[str, float] = Field(default_factory=dict, description="weights of the objective's terms")
-    objective: str = Field("Objective", description="class of the objective, for methods that are trained in stages")
-    frozen: tuple[str, ...] = Field(
-        (), description="parts that are not trained: parameters whose name begins with one of these"
-    )
-    initial: str = Field(
-        "", description="file of weights that training starts from (the method's page says which), or: download"
-    )
+    Args:
+        model: a method by name, or ``file.py:Name`` or ``package.module:Name`` of one that is not in the library.
+        options: of the model, such as ``rule: sum``.
+        loss: weights of the objective's terms.
+        objective: class of the objective, for methods that are trained in stages, or ``file.py:Name`` or
+            ``package.module:Name`` of another one.
+        frozen: parts that are not trained: parameters whose name begins with one of these.
+        initial: file of weights that training starts from (the method's page says which), or ``download``.
+        data: what is trained on: crops, changes, rendered scenes, what is held out.
+        epochs: passes over the training pairs.
+        batch_size: crops in a batch of each process.
+        accumulate: batches per step of the optimiser.
+        optimizer: how the parameters move.
+        schedule: how the learning rates change.
+        clip: largest norm of the gradient; 0 clips nothing.
+        average: decay per step of a moving average of the weights, which is validated and exported; 0: none.
+        precision: number format of the network; sums that would suffer stay in float32.
+        compile: compile the network (``torch.compile``): a slow start, then faster steps.
+        seed: of the initial weights, the crops and their order.
+        checkpoint_minutes: a checkpoint is written this often, and at the end.
+        validate_every: epochs between validations.
+        scores: metrics of a validation.
+        convention: of these metrics.
+        best: score, ``mIoU`` or ``accuracy``: the state of the best validation is exported; empty: the last state.
+
+    Example:
+        >>> Recipe(model="auif", epochs=3).optimizer.lr
+        0.001
+    """
+
+    model: Reference
+    options: dict[str, bool | int | str] = Field(default_factory=dict)
+    loss: dict[str, float] = Field(default_factory=dict)
+    objective: Reference = "Objective"
+    frozen: tuple[str, ...] = ()
+    initial: str = ""
     data: Data = Data()
     epochs: Count = 100
     batch_size: Count = 16
-    accumulate: Count = Field(1, description="batches per optimiser step")
+    accumulate: Count = 1
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
-    clip: Annotated[float, Field(ge=0)] = Field(0.0, description="largest gradient norm; 0 clips nothing")
-    average: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.0, description="decay per step of a moving average of the weights, which validates and is exported; 0: none"
-    )
+    clip: Annotated[float, Field(ge=0)] = 0.0
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
-    compile: bool = Field(False, description="compile the network (torch.compile): a slow start, then faster steps")
+    compile: bool = False
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    checkpoint_minutes: Positive = Field(5.0, description="a checkpoint this often, and at the end")
-    validate_every: Count = Field(1, description="epochs between validations")
-    scores: tuple[str, ...] = Field(("EN", "SD", "SF", "AG", "SCD"), description="metrics of a validation")
-    convention: str = Field("plain", description="of these metrics")
-    best: str = Field(
-        "", description="score, mIoU or accuracy: the state of the best validation is exported; empty: the last state"
-    )
+    checkpoint_minutes: Positive = 5.0
+    validate_every: Count = 1
+    scores: tuple[str, ...] = ("EN", "SD", "SF", "AG", "SCD")
+    convention: str = "plain"
+    best: str = ""
 
     @model_validator(mode="before")
     @classmethod
@@ -139,8 +167,8 @@ class Recipe(_Section):
         return {**content, "options": {name: typed[name] for name in options}}
 
     @model_validator(mode="after")
-    def _known(self) -> Recipe:
-        get_spec(self.model)
+    def _consistent(self) -> Recipe:
+        _check_crop(get_spec(self.model), self.data.crop.size)
         if self.data.kind == "images" and (self.data.augment != Augment() or self.data.rendered):
             raise ValueError("data.augment and data.rendered are of pairs, but data.kind is images")
         if self.best and self.best not in (*self.scores, *SEGMENTATION_SCORES):
@@ -154,99 +182,114 @@ class Recipe(_Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def list_recipes() -> list[str]:
-    """Names of the recipes that ship.
+def load_stages(name: str | Path, changes: Sequence[str] = ()) -> dict[str, Recipe]:
+    """Read the recipes of a training that has several stages; of any other training its only recipe.
 
-    >>> list_recipes()[0]
-    'auif'
+    A file of stages holds ``stages: [...]`` alone, a list of names of recipes, or of files beside it; each stage starts
+    with what the one before it exported.
+
+    Args:
+        name: of a recipe that ships or that a package brings, or a YAML file.
+        changes: as :func:`load_recipe` takes them. One whose key begins with the name of a stage is of that stage,
+            others are of all.
+
+    Returns:
+        The recipes by the names of their stages, in their order.
+
+    Raises:
+        RecipeError: a file cannot be read, or a key or a value is none.
+
+    Example:
+        >>> list(load_stages("transfusion"))
+        ['transfusion_stage1', 'transfusion_stage2']
     """
-    folder = resources.files("imfuse.training") / "recipes"
-    return sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-
-
-def load_stages(name: str | Path, changes: list[str] | None = None) -> dict[str, Recipe]:
-    """Read the recipes of a training that has several, by name; of any other training its only recipe.
-
-    A file of stages holds ``stages: [NAME, ...]`` alone; each stage starts with what the one before it exported. A
-    change whose key begins with the name of a stage is of that stage, others are of all. Raises ``RecipeError``.
-
-    >>> list(load_stages("transfusion"))
-    ['transfusion_stage1', 'transfusion_stage2']
-    """
-    origin, content = _read(name)
-    if "stages" not in content:
+    source = read_source(name)
+    if "stages" not in source.content:
         return {Path(name).stem: load_recipe(name, changes)}
-    stages = content["stages"]
-    if not isinstance(stages, list) or len(content) > 1 or not set(map(str, stages)) <= set(list_recipes()):
-        raise RecipeError(f"{origin}: stages: a list of names of recipes is expected, and no other key")
-    return {stage: load_recipe(stage, _changes_of(stage, stages, changes or [])) for stage in stages}
+    places = _places(source)
+    return {stage: load_recipe(place, _changes_of(stage, places, changes)) for stage, place in places.items()}
 
 
-def _changes_of(stage: str, stages: list[str], changes: list[str]) -> list[str]:
+def _places(source: Source) -> dict[str, str | Path]:
+    """Where the recipe of each stage is: by name, or beside the file that lists them."""
+    entries, recipes = source.content["stages"], list_recipes()
+    places: dict[str, str | Path] = {}
+    for entry in entries if isinstance(entries, list) else ():
+        if entry in recipes:
+            places[entry] = entry
+        elif isinstance(entry, str) and Path(entry).suffix in SUFFIXES:
+            places[Path(entry).stem] = source.folder / entry
+    if len(source.content) > 1 or not places or len(places) != len(entries):
+        raise RecipeError(
+            f"{source.origin}: stages: a list of names of recipes is expected, or of .yaml files beside it, each of"
+            " another name, and no other key"
+        )
+    return places
+
+
+def _changes_of(stage: str, stages: Iterable[str], changes: Sequence[str]) -> list[str]:
     own = [change.removeprefix(f"{stage}.") for change in changes]
     return [change for change in own if not change.startswith(tuple(f"{other}." for other in stages))]
 
 
-def load_recipe(name: str | Path, changes: list[str] | None = None) -> Recipe:
-    """Read a recipe by name or from a YAML file and apply ``key.key=value`` changes. Raises ``RecipeError``.
+def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read the recipe of a training.
 
-    >>> load_recipe("auif", ["epochs=3"]).epochs
-    3
+    Args:
+        name: of a recipe that ships or that a package brings (:func:`list_recipes`), or a YAML file. In a file,
+            ``model`` and ``objective`` may be ``file.py:Name``, by a path that is relative to it; that code is run.
+        changes: ``key.key=value`` each, such as ``optimizer.lr=0.001``.
+
+    Returns:
+        The recipe, every default filled in.
+
+    Raises:
+        RecipeError: the file cannot be read, or a key or a value is none.
+        ModelError: there is no such method, or it has no such option.
+
+    Example:
+        >>> load_recipe("auif", ["epochs=3"]).epochs
+        3
     """
-    origin, content = _read(name)
-    for change in changes or []:
-        _apply(content, change)
+    source = read_source(name)
+    for change in changes:
+        _apply(source.content, change)
     try:
-        return Recipe.model_validate(content)
+        return Recipe.model_validate(source.content)
     except ValidationError as error:
         problems = "; ".join(_explain(problem) for problem in error.errors())
-        raise RecipeError(f"{origin}: {problems}") from None
+        raise RecipeError(f"{source.origin}: {problems}") from None
     except RecursionError:
-        raise RecipeError(f"{origin}: nested too deeply") from None
+        raise RecipeError(f"{source.origin}: nested too deeply") from None
 
 
-def _read(name: str | Path) -> tuple[str, dict[str, Any]]:
-    origin, text = _find(name)
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{origin}: not YAML ({' '.join(str(error).split())})") from None
-    except RecursionError:
-        raise RecipeError(f"{origin}: nested too deeply") from None
-    if not isinstance(content, dict):
-        raise RecipeError(f"{origin}: expected keys and values as in `imfuse train auif --show`, found {content!r:.60}")
-    return origin, content
-
-
-def _find(name: str | Path) -> tuple[str, str]:
-    if name in list_recipes():
-        entry = resources.files("imfuse.training") / "recipes" / f"{name}.yaml"
-        return f"recipe {name}", entry.read_text(encoding="utf-8")
-    path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
-        raise RecipeError(f"no recipe {str(name)!r}: there are {', '.join(list_recipes())}; or give a .yaml file")
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise RecipeError(f"{path}: {path.stat().st_size} bytes is too large for a recipe (1 MiB at most)")
-        return str(path), path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: cannot read the recipe ({getattr(error, 'strerror', None) or error})") from None
+def _check_crop(spec: ModelSpec, side: int) -> None:
+    """Raise ``ValueError`` that names the next good sizes where a network does not take squares of ``side`` pixels."""
+    rule = spec.size
+    if rule.accepts(side, side):
+        return
+    below = side // rule.multiple * rule.multiple
+    sides = [str(below)] if below >= SMALLEST_CROP and rule.accepts(below, below) else []
+    raise ValueError(
+        f"data.crop.size: {side} does not suit {spec.name}, whose sides are multiples of {rule.multiple}, at least"
+        f" {rule.padded(1)}; take {' or '.join([*sides, str(rule.padded(side))])}"
+    )
 
 
 def _apply(content: dict[str, Any], change: str) -> None:
     key, separator, text = change.partition("=")
     if not separator or not key:
-        raise RecipeError(f"--set {change!r}: expected KEY=VALUE, such as --set optimizer.lr=0.001")
+        raise RecipeError(f"change {change!r}: expected KEY=VALUE, such as optimizer.lr=0.001")
     *path, last = key.strip().split(".")
     section = content
     for name in path:
         section = section.setdefault(name, {})
         if not isinstance(section, dict):
-            raise RecipeError(f"--set {change!r}: {name!r} is a value, not a section")
+            raise RecipeError(f"change {change!r}: {name!r} is a value, not a section")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
-        raise RecipeError(f"--set {change!r}: {text!r} is not a YAML value") from None
+        raise RecipeError(f"change {change!r}: {text!r} is not a YAML value") from None
     section[last] = value
 
 
