@@ -22,7 +22,7 @@ def test_both_stages_learn_and_the_result_fuses(pairs_folder: Path, tmp_path: Pa
     for stage, changes in (("cddfuse_stage1", []), ("cddfuse_stage2", ["optimizer.groups={encoder: 0.0005}"])):
         recipe = load_recipe(stage, [*SMALL, "epochs=6", *changes])
         out = tmp_path / stage
-        start = train(recipe, files, out, start=start, accelerator="cpu", devices=1, progress=False)
+        start = train(recipe, files, out, start=start, device="cpu", progress=False)
         losses = [row["loss"] for row in read_log(out / "log.jsonl") if row["split"] == "train"]
         assert losses[-1] < 0.9 * losses[0]
         states.append(load_file(start))

@@ -32,7 +32,7 @@ def test_both_stages_learn_and_the_result_fuses(
     for stage, epochs, share in (("emma_stage1", 12, 0.9), ("emma_stage2", 12, 0.975)):
         recipe = load_recipe(stage, [*SMALL, f"epochs={epochs}"])
         out = tmp_path / stage
-        start = train(recipe, files, out, start=start, accelerator="cpu", devices=1, progress=False)
+        start = train(recipe, files, out, start=start, device="cpu", progress=False)
         losses = [row["loss"] for row in read_log(out / "log.jsonl") if row["split"] == "train"]
         assert losses[-1] < share * losses[0]
         states.append(load_file(start))

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file
 
-from imfuse.core.errors import ImfuseError, PairError, RecipeError, WeightsError
+from imfuse.core.errors import ImfuseError, ModelError, PairError, RecipeError, WeightsError
 from imfuse.core.weights import read_header, save_weights
 from imfuse.data.pairs import find_pairs
 from imfuse.models import create_model
+from imfuse.training.devices import placement
 from imfuse.training.engine import train
 from imfuse.training.log import read_log
 from imfuse.training.recipe import Recipe, load_recipe
@@ -29,7 +31,7 @@ def small(*changes: str, model: str = "auif") -> Recipe:
 
 
 def run(recipe: Recipe, folder: Path, out: Path, **options: object) -> Path:
-    return train(recipe, find_pairs(folder), out, accelerator="cpu", devices=1, progress=False, **options)
+    return train(recipe, find_pairs(folder), out, device="cpu", progress=False, **options)
 
 
 def losses(out: Path) -> list[float]:
@@ -129,6 +131,35 @@ def test_training_begins_with_other_weights_and_resumes(pairs_folder: Path, tmp_
     assert all(torch.equal(resumed[name], tuned[name]) for name in tuned)
 
 
+def licence_of(path: Path) -> str:
+    return read_header(path)["licence"]
+
+
+def test_licence_is_stated_or_not(pairs_folder: Path, tmp_path: Path) -> None:
+    recipe = small("epochs=1")
+    assert licence_of(run(recipe, pairs_folder, tmp_path / "plain")) == "not stated"
+    assert licence_of(run(recipe, pairs_folder, tmp_path / "own", licence="CC-BY-4.0")) == "CC-BY-4.0"
+
+
+def test_licence_of_the_weights_to_begin_with_is_passed_on(pairs_folder: Path, tmp_path: Path) -> None:
+    recipe, theirs, silent = small("epochs=1"), tmp_path / "theirs.safetensors", tmp_path / "silent.safetensors"
+    state = create_model("auif").state_dict()
+    save_weights(theirs, state, {"model": "auif", "licence": "that of the checkpoint"})
+    save_weights(silent, state, {"model": "auif", "licence": "not stated"})
+    assert licence_of(run(recipe, pairs_folder, tmp_path / "shipped", start="default")) == "Apache-2.0"
+    assert licence_of(run(recipe, pairs_folder, tmp_path / "silent", start=silent, licence="MIT")) == "MIT"
+    with pytest.raises(WeightsError, match=r"its licence, 'that of the checkpoint', .*; leave out licence='MIT'"):
+        run(recipe, pairs_folder, tmp_path / "other", start=theirs, licence="MIT")
+    with pytest.raises(ConnectionError):
+        run(recipe, pairs_folder, tmp_path / "parts", start=theirs, callbacks=(StopAfter(2),))
+    with pytest.raises(WeightsError, match="the run to resume: its licence"):
+        run(recipe, pairs_folder, tmp_path / "parts", resume=True, licence="MIT")
+    # What it began with is known from its checkpoint.
+    header = read_header(run(recipe, pairs_folder, tmp_path / "parts", resume=True))
+    assert header["licence"] == "that of the checkpoint"
+    assert header["start"].startswith("theirs.safetensors sha256:")
+
+
 def create_file_of(name: str, folder: Path) -> str:
     path = folder / f"{name}.safetensors"
     save_weights(path, create_model(name).state_dict(), {"model": name})
@@ -140,7 +171,7 @@ def test_killed_process_resumes_to_the_same_weights(pairs_folder: Path, tmp_path
     whole = run(recipe, pairs_folder, tmp_path / "whole")
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "imfuse.cli.main", "train", "auif", "--data", str(pairs_folder), "-o", str(out)]
-    command += ["--threads", "1", "--accelerator", "cpu", "--devices", "1"]
+    command += ["--threads", "1", "--device", "cpu"]
     command += [word for change in [*SMALL, "epochs=12"] for word in ("--set", change)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
@@ -156,8 +187,9 @@ def test_killed_process_resumes_to_the_same_weights(pairs_folder: Path, tmp_path
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_ctrl_c_saves_the_step_and_resume_goes_on(pairs_folder: Path, tmp_path: Path) -> None:
-    recipe = load_recipe("auif", ["data.crop.size=24", "batch_size=4", "epochs=3"])
+@pytest.mark.parametrize("average", [0, 0.6])
+def test_ctrl_c_saves_the_step_and_resume_goes_on(pairs_folder: Path, tmp_path: Path, average: float) -> None:
+    recipe = load_recipe("auif", ["data.crop.size=24", "batch_size=4", "epochs=3", f"average={average}"])
     whole = run(recipe, pairs_folder, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         run(recipe, pairs_folder, tmp_path / "parts", callbacks=(PressCtrlC(batches=5),))
@@ -241,7 +273,7 @@ def test_two_processes_train_one_network(pairs_folder: Path, tmp_path: Path) -> 
         "from imfuse.training.engine import train; from imfuse.training.recipe import load_recipe\n"
         "from imfuse.data.pairs import find_pairs\n"
         "train(load_recipe('auif', sys.argv[3:]), find_pairs(Path(sys.argv[1])), Path(sys.argv[2]),"
-        " accelerator='cpu', devices=2, progress=False)\n"
+        " device='cpu', processes=2, progress=False)\n"
     )
     # A file, since the second process runs the same command again.
     program, out = tmp_path / "program.py", tmp_path / "run"
@@ -252,6 +284,43 @@ def test_two_processes_train_one_network(pairs_folder: Path, tmp_path: Path) -> 
     # 10 images, 5 for each process, 3 batches an epoch
     assert max(row["step"] for row in rows) == 6
     assert (out / "weights.safetensors").is_file()
+
+
+def test_libraries_warn_of_nothing(pairs_folder: Path, tmp_path: Path) -> None:
+    """What is meant to be as it is, such as a folder that holds the recipe already, is no news to the user."""
+    recipe = small("epochs=2", "data.validation=0.3", "frozen=[detail]", "optimizer.groups={}")
+    with warnings.catch_warnings(record=True) as raised:
+        warnings.simplefilter("always")
+        run(small("epochs=1"), pairs_folder, tmp_path / "plain")
+        with pytest.raises(ConnectionError):
+            run(recipe, pairs_folder, tmp_path / "parts", callbacks=(StopAfter(2),))
+        run(recipe, pairs_folder, tmp_path / "parts", resume=True)
+    assert [str(warning.message) for warning in raised] == []
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:", "cuda:x", "cpu:1", "auto:0", "", "mps:0"])
+def test_unknown_devices_are_named_before_anything_is_written(pairs_folder: Path, tmp_path: Path, device: str) -> None:
+    with pytest.raises(ModelError, match=rf"device='{device}' cannot be used \(auto, cpu, cuda, .*use device='auto'"):
+        train(small(), find_pairs(pairs_folder), tmp_path / "run", device=device)
+    assert not (tmp_path / "run").exists()
+
+
+def test_devices_in_the_words_of_lightning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert placement("auto", None) == ("auto", "auto")
+    assert placement("cpu", None) == ("cpu", 1)
+    assert placement("cpu", 3) == ("cpu", 3)
+    assert placement("cuda", None) == ("cuda", "auto")
+    assert placement("cuda", 2) == ("cuda", 2)
+    assert placement("cuda:1", None) == ("cuda", [1])
+    assert placement("cuda:0,1", 2) == ("cuda", [0, 1])
+    with pytest.raises(ModelError, match=r"device='cuda:2' cannot be used .there are 2 CUDA devices"):
+        placement("cuda:2", None)
+    with pytest.raises(ModelError, match="device='cuda:0,1' are 2 devices, but processes=3"):
+        placement("cuda:0,1", 3)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(ModelError, match="there are 0 CUDA devices"):
+        placement("cuda", None)
 
 
 def test_bad_pairs_are_all_named_before_the_first_epoch(pairs_folder: Path, tmp_path: Path) -> None:
@@ -277,7 +346,7 @@ def test_crop_larger_than_an_image_is_refused(pairs_folder: Path, tmp_path: Path
 
 def test_a_finished_run_is_not_overwritten(pairs_folder: Path, tmp_path: Path) -> None:
     run(small("epochs=1"), pairs_folder, tmp_path)
-    with pytest.raises(RecipeError, match="--resume"):
+    with pytest.raises(RecipeError, match="use resume=True"):
         run(small("epochs=1"), pairs_folder, tmp_path)
     with pytest.raises(RecipeError, match="another recipe"):
         run(small("epochs=2"), pairs_folder, tmp_path, resume=True)

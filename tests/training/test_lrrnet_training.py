@@ -27,7 +27,7 @@ def test_loss_falls_and_weights_fuse(
     changes = ["data.crop.size=32", "epochs=6", "optimizer.lr=0.003", "data.crop.kind=center"]
     changes += ["data.validation=0", "compile=false", "schedule.warmup=0"]
     recipe = load_recipe(name, changes)
-    weights = train(recipe, find_pairs(pairs_folder), tmp_path, accelerator="cpu", devices=1, progress=False)
+    weights = train(recipe, find_pairs(pairs_folder), tmp_path, device="cpu", progress=False)
     losses = [row["loss"] for row in read_log(tmp_path / "log.jsonl") if row["split"] == "train"]
     assert losses[-1] < 0.9 * losses[0]
     fused = create_model("lrrnet", weights)(torch.rand(1, 1, 16, 16), torch.rand(1, 1, 16, 16))

@@ -34,7 +34,7 @@ SMALL += ["batch_size=4", "precision=32-true", "scores=[EN, SCD]", "convention=p
 
 
 def run(recipe: Recipe, folder: Path, out: Path, **options: object) -> Path:
-    return train(recipe, find_pairs(folder), out, accelerator="cpu", devices=1, progress=False, **options)
+    return train(recipe, find_pairs(folder), out, device="cpu", progress=False, **options)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def test_both_stages_learn_and_the_result_fuses(pairs_folder: Path, tmp_path: Pa
     for stage, epochs in (("rfn_nest_stage1", 6), ("rfn_nest_stage2", 6)):
         recipe = load_recipe(stage, [*SMALL, f"epochs={epochs}"])
         out = tmp_path / stage
-        start = train(recipe, files, out, start=start, accelerator="cpu", devices=1, progress=False)
+        start = train(recipe, files, out, start=start, device="cpu", progress=False)
         found = losses(out)
         assert found[-1] < 0.8 * found[0]
         states.append(load_file(start))

@@ -34,7 +34,7 @@ def test_short_run(pairs_folder: Path, tmp_path: Path, method: str) -> None:
     changes = [*SHORT, "schedule.milestones=[]", "data.crop.size=32"] if method == "seafusion" else SHORT
     recipe = load_recipe(method, changes)
     files = find_pairs(pairs_folder)
-    weights = train(recipe, files, tmp_path / "run", accelerator="cpu", devices=1, progress=False)
+    weights = train(recipe, files, tmp_path / "run", device="cpu", progress=False)
     rows = read_log(tmp_path / "run" / "log.jsonl")
     steps = [row for row in rows if row["split"] == "train"]
     assert METHODS[method] <= steps[0].keys()
@@ -65,7 +65,7 @@ def test_vgg_that_is_not_there_is_named_before_the_first_step(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "nothing"))
     recipe = load_recipe("u2fusion", [*SHORT, "loss.features=1"])
     with pytest.raises(WeightsError, match="vgg16-397923af"):
-        train(recipe, find_pairs(pairs_folder), tmp_path / "run", accelerator="cpu", devices=1, progress=False)
+        train(recipe, find_pairs(pairs_folder), tmp_path / "run", device="cpu", progress=False)
 
 
 def test_rmsprop() -> None:

@@ -80,7 +80,7 @@ def test_stages_learn_and_the_result_fuses(pairs_folder: Path, tmp_path: Path) -
         rate = 0.05 if stage.endswith("2") else 0.002
         recipe = load_recipe(stage, [*SMALL, f"optimizer.lr={rate}", "epochs=10"])
         out = tmp_path / stage
-        start = train(recipe, files, out, start=start, accelerator="cpu", devices=1, progress=False)
+        start = train(recipe, files, out, start=start, device="cpu", progress=False)
         rows = read_log(out / "log.jsonl")
         losses = [row["loss"] for row in rows if row["split"] == "train"]
         assert losses[-1] < share * losses[0]
@@ -108,7 +108,6 @@ def test_what_the_term_needs_is_said(pairs_folder: Path, tmp_path: Path) -> None
                 recipe,
                 find_pairs(folder),
                 tmp_path / f"run{len(changes)}",
-                accelerator="cpu",
-                devices=1,
+                device="cpu",
                 progress=False,
             )

@@ -19,6 +19,7 @@ from imfuse.training.engine import train
 from imfuse.training.log import read_log
 from imfuse.training.module import FusionTraining
 from imfuse.training.recipe import load_recipe, load_stages
+from imfuse.training.stages import train_stages
 
 SMALL = ["data.crop.size=32", "batch_size=4", "epochs=1", "precision=32-true", "schedule={name: constant}"]
 SMALL += ["data.validation=0.3", "validate_every=1"]
@@ -26,7 +27,7 @@ SMALL += ["data.validation=0.3", "validate_every=1"]
 
 def command(monkeypatch: pytest.MonkeyPatch, folder: Path, out: Path, *words: str, model: str) -> int:
     settings = [word for change in SMALL for word in ("--set", change)]
-    start = ["imfuse", "train", model, "--data", str(folder), "-o", str(out), "--accelerator", "cpu", "--devices", "1"]
+    start = ["imfuse", "train", model, "--data", str(folder), "-o", str(out), "--device", "cpu"]
     monkeypatch.setattr("sys.argv", [*start, "--threads", "1", *settings, *words])
     try:
         return main() or 0
@@ -88,7 +89,7 @@ def test_norms_of_frozen_parts_do_not_move(larger_pairs: Path, tmp_path: Path) -
     ]
     recipe = load_recipe("psfusion_compact", changes)
     files = find_pairs(larger_pairs)
-    trained = load_file(train(recipe, files, tmp_path, accelerator="cpu", devices=1, progress=False))
+    trained = load_file(train(recipe, files, tmp_path, device="cpu", progress=False))
     for name, value in trained.items():
         if name.startswith("encoder_ir.") and "running_mean" in name:
             assert not value.any(), name
@@ -165,9 +166,27 @@ def test_full_network_trains_from_a_file_of_torchvisions_layout(
     assert "imfuse fuse INFRARED VISIBLE --model transfusion" in capsys.readouterr().out
 
 
+def test_stages_are_trained_from_python(pairs_folder: Path, tmp_path: Path) -> None:
+    stages = load_stages("transfusion_compact", [*SMALL, "data.validation=0"])
+    files, announced = find_pairs(pairs_folder), []
+    settings = {"device": "cpu", "progress": False, "licence": "MIT"}
+    weights = train_stages(stages, files, tmp_path / "run", announce=announced.append, **settings)
+    assert weights == tmp_path / "run" / "transfusion_compact_stage2" / "weights.safetensors"
+    assert [(stage.name, stage.folder.name, stage.done) for stage in announced] == [
+        (name, name, False) for name in stages
+    ]
+    assert [stage.recipe for stage in announced] == list(stages.values())
+    assert read_header(weights)["licence"] == "MIT", "that of the first stage, which the second begins with"
+    weights.unlink()
+    train_stages(stages, files, tmp_path / "run", resume=True, announce=announced.append, **settings)
+    assert [stage.done for stage in announced[2:]] == [True, False]
+    alone = train_stages(load_stages("auif", SMALL), files, tmp_path / "alone", device="cpu", progress=False)
+    assert alone == tmp_path / "alone" / "weights.safetensors"
+
+
 def test_stage_alone_starts_from_an_export(pairs_folder: Path, tmp_path: Path) -> None:
     recipes = [load_recipe(f"transfusion_compact_stage{stage}", [*SMALL, "data.validation=0"]) for stage in (1, 2)]
-    kwargs = {"accelerator": "cpu", "devices": 1, "progress": False}
+    kwargs = {"device": "cpu", "progress": False}
     first = train(recipes[0], find_pairs(pairs_folder), tmp_path / "one", **kwargs)
     second = train(recipes[1], find_pairs(pairs_folder), tmp_path / "two", start=first, **kwargs)
     one, two = load_file(first), load_file(second)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imfuse.core.errors import ImfuseError, RecipeError
+
+if TYPE_CHECKING:
+    from imfuse.training.stages import Stage
 
 
 def train(
@@ -27,14 +30,19 @@ def train(
     start: Annotated[
         str | None, typer.Option(help="Weights to begin with: a shipped entry such as default, or a file.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run in --output where it was stopped.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --output after a stop.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Print the recipe with all defaults and stop.")] = False,
-    name: Annotated[str, typer.Option(help="What the data is called in the header of the weights.")] = "",
-    accelerator: Annotated[str, typer.Option(help="cpu, gpu, mps ... as Lightning names them.")] = "auto",
-    devices: Annotated[str, typer.Option(help="How many, or which, as in 2 or 0,3.")] = "auto",
-    nodes: Annotated[int, typer.Option(min=1, help="Machines.")] = 1,
+    data_name: Annotated[
+        str, typer.Option(help="What the data is called in the header of the weights. Default: its folder.")
+    ] = "",
+    licence: Annotated[
+        str, typer.Option(help="Licence of the weights, for their header; those of --start pass on theirs.")
+    ] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, cuda:0,3 or mps.")] = "auto",
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="How many devices train together. Default: all GPUs, or one processor.")
+    ] = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines that train together.")] = 1,
     threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0 takes all.")] = 0,
 ) -> None:
     """Train a method by its recipe, or by its stages. A stopped run continues with --resume as if it had not been."""
@@ -46,9 +54,11 @@ def train(
         return
     folders = _folders(data, infrared, visible)
     try:
-        from imfuse.training.engine import train as run
-    except ModuleNotFoundError:
-        raise ImfuseError("training needs more packages: pip install 'imfuse[train]'") from None
+        from imfuse.training.stages import train_stages
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("imfuse"):
+            raise
+        raise ImfuseError(f"training needs {error.name}: pip install 'imfuse[train]'") from error
     import torch
     from rich.console import Console
 
@@ -58,28 +68,28 @@ def train(
         torch.set_num_threads(threads)
     files = find_pairs(*folders)
     console = Console(stderr=True, soft_wrap=True)
-    for stage, settings in stages.items():
-        folder = output if len(stages) == 1 else output / stage
-        weights = folder / "weights.safetensors"
-        if resume and len(stages) > 1 and weights.is_file():
-            console.print(f"{stage}: done")
-        else:
-            console.print(f"{stage}: {len(files)} pairs from {folders[0]}, {settings.epochs} epochs; run in {folder}")
-            weights = run(
-                settings,
-                files,
-                folder,
-                start=start,
-                resume=resume,
-                accelerator=accelerator,
-                devices=int(devices) if devices.isdigit() else devices,
-                nodes=nodes,
-                data_name=name or folders[0].name,
-                progress=console.is_terminal,
-            )
-        start = str(weights)
-    typer.echo(f"weights: {weights}\nlog:     {folder / 'log.jsonl'}\ncurve:   {folder / 'curve.png'}")
-    typer.echo(f"use:     imfuse fuse INFRARED VISIBLE --model {settings.model} --weights {weights}")
+
+    def announce(stage: Stage) -> None:
+        what = f"{len(files)} pairs from {folders[0]}, {stage.recipe.epochs} epochs; run in {stage.folder}"
+        console.print(f"{stage.name}: {'done' if stage.done else what}")
+
+    weights = train_stages(
+        stages,
+        files,
+        output,
+        start=start,
+        resume=resume,
+        announce=announce,
+        licence=licence,
+        data_name=data_name or folders[0].name,
+        device=device,
+        processes=processes,
+        nodes=nodes,
+        progress=console.is_terminal,
+    )
+    model = next(reversed(stages.values())).model
+    typer.echo(f"weights: {weights}\nlog:     {weights.parent / 'log.jsonl'}\ncurve:   {weights.parent / 'curve.png'}")
+    typer.echo(f"use:     imfuse fuse INFRARED VISIBLE --model {model} --weights {weights}")
 
 
 def _folders(data: Path | None, infrared: Path | None, visible: Path | None) -> tuple[Path, Path | None]:

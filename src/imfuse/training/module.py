@@ -15,6 +15,7 @@ from imfuse.models._build import model_class
 from imfuse.ops.padding import crop_to, pad_to
 from imfuse.tasks.segment.accumulate import SegmentationScores
 from imfuse.training.objective import build_objective
+from imfuse.training.provenance import agreed_licence
 from imfuse.training.recipe import Optimizer, Recipe
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class FusionTraining(L.LightningModule):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
         self.recipe = recipe
+        self.origin: dict[str, str] = {}
         self.objective = build_objective(recipe)
         # oneDNN's convolutions are faster channels-last, in float32 and more so in bfloat16.
         self.network = model_class(recipe.model)(**recipe.options)
@@ -89,6 +91,16 @@ class FusionTraining(L.LightningModule):
             # Where no pixel of any pair has a class there is no score.
             self.log_dict({name: value for name, value in overlaps.items() if value.isfinite()}, sync_dist=True)
             self.segmentation.reset()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Write down what the run began with, for the header of its weights."""
+        checkpoint["origin"] = self.origin
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take over what the run began with; a licence that it lacks may still be stated."""
+        origin: dict[str, str] = checkpoint.get("origin", {})
+        stated, inherited = (entries.get("licence", "") for entries in (self.origin, origin))
+        self.origin |= origin | {"licence": agreed_licence(stated, inherited, "the run to resume")}
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule of the recipe."""
