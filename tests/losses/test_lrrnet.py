@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from imfuse.core.errors import WeightsError
-from imfuse.layers import vgg
+from imfuse.layers import backbones, vgg
 from imfuse.losses import lrrnet
 
 
@@ -68,8 +68,8 @@ def test_perceptual_network_is_read_from_the_cache_of_downloads(
     torch.save(state, file)
     with pytest.raises(WeightsError, match="damaged"):
         vgg.perceptual_network(torch.device("cpu"))
-    monkeypatch.setattr(vgg, "file_hash", lambda _: "397923af" + "0" * 56)
-    with pytest.raises(WeightsError, match=r"wrong shape stages\.0\.0\.weight"):
+    monkeypatch.setattr(backbones, "file_hash", lambda _: "397923af" + "0" * 56)
+    with pytest.raises(WeightsError, match=r"wrong shape features\.0\.weight"):
         vgg.perceptual_network(torch.device("cpu"))
     narrow = type("Narrow", (vgg.VGG16,), {"__init__": lambda self: vgg.VGG19.__init__(self, 16)})
     monkeypatch.setattr(vgg, "VGG16", narrow)

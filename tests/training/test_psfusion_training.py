@@ -235,7 +235,7 @@ def test_damaged_or_other_files_are_refused(network: PSFusion, resnet: dict[str,
         initialise(network, str(tmp_path / "short.pth"))
     with pytest.raises(RecipeError, match="no such file"):
         initialise(network, str(tmp_path / "none.pth"))
-    with pytest.raises(RecipeError, match="psfusion_compact knows no weights to start from"):
+    with pytest.raises(RecipeError, match="psfusion_compact has no weights to start from"):
         initialise(create_model("psfusion_compact", weights=None), str(tmp_path / "short.pth"))
 
 
@@ -259,5 +259,5 @@ def test_download_happens_once_and_is_checked(
 
 def test_a_recipe_names_the_file(larger_pairs: Path, tmp_path: Path) -> None:
     recipe = load_recipe("psfusion_compact", [*SMALL, "initial=none.pth"])
-    with pytest.raises(ImfuseError, match="initial: psfusion_compact knows no weights"):
+    with pytest.raises(ImfuseError, match="initial: psfusion_compact has no weights"):
         run(recipe, larger_pairs, tmp_path / "run")

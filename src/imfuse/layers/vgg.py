@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.checkpoint import read_checkpoint
 from imfuse.core.errors import WeightsError
-from imfuse.core.files import file_hash
-from imfuse.core.weights import check_layout
+from imfuse.layers.backbones import cached_file, read_backbone
 
 STAGES = ((64, 64), (128, 128), (256, 256, 256, 256), (512, 512, 512, 512), (512, 512, 512, 512))
 """Channels of the convolutions of each stage; all stages but the first begin with a pooling."""
@@ -83,14 +80,11 @@ def perceptual_network(device: torch.device) -> VGG16:
 
     Raises ``WeightsError`` that says where that is and where the file can be had.
     """
-    file = Path(torch.hub.get_dir()) / "checkpoints" / ADDRESS_16.rpartition("/")[2]
+    file = cached_file(ADDRESS_16)
     if not file.is_file():
         raise WeightsError(f"{file}: the loss needs VGG-16 of ImageNet; put it there from {ADDRESS_16}")
-    if not file_hash(file).startswith(file.stem.rpartition("-")[2]):
-        raise WeightsError(f"{file}: damaged (its sha256 is not what its name says); download it again")
     network, layout = VGG16(), torchvision_layout(VGG16)
-    entries, state = read_checkpoint(file), network.state_dict()
-    found = {ours: entries[theirs] for theirs, ours in layout.items() if theirs in entries}
-    check_layout(file, found, state)
-    network.load_state_dict(found)
+    state = network.state_dict()
+    entries = read_backbone(file, {theirs: state[ours] for theirs, ours in layout.items()})
+    network.load_state_dict({layout[theirs]: value for theirs, value in entries.items()})
     return network.requires_grad_(False).eval().to(device)
