@@ -1,4 +1,4 @@
-"""Training pairs: found, checked, cached, cropped and changed the same way in every run."""
+"""Training pairs: how they are found, checked, cached, cropped and changed, the same way in every run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Changes of brightness and content that a training step sees, so that few pairs stand for many cameras and scenes."""
+"""Random changes of brightness and content, so that few pairs stand for many cameras and scenes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,20 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Probabilities of each change, in this order; 0 for all leaves a pair as it is.
+    """Probabilities of changes, which are made in this order; 0 for all leaves a pair as it is.
 
-    ``tone``, of each image by itself: gamma of 2/3 to 3/2, contrast about the mean of 0.4 to 1 (infrared) or 0.7 to 1.8
-    (visible), and an offset of up to 0.1 either way, clipped. ``invert``: the infrared image, as cameras that show cold
-    things bright do. ``glare``: a head-light in the visible image. ``swap``: the two images change places.
+    Args:
+        tone: of each image by itself: gamma of 2/3 to 3/2, contrast about the mean of 0.4 to 1 (infrared) or 0.7 to 1.8
+            (visible), and an offset of up to 0.1 either way, clipped.
+        invert: the infrared image, as cameras that show cold things bright do.
+        glare: a head-light in the visible image.
+        swap: the two images change places.
+
+    Example:
+        >>> pair = np.full((8, 8), 0.2, np.float32), np.full((8, 8), 0.6, np.float32)
+        >>> infrared, visible = Augmentation(invert=1.0).apply(np.random.default_rng(0), *pair)
+        >>> round(float(infrared.mean()), 3), round(float(visible.mean()), 3)
+        (0.8, 0.6)
     """
 
     tone: float = 0.0

@@ -1,4 +1,4 @@
-"""Crops that a training step sees, drawn from a random generator and applied alike to both images and the labels."""
+"""Crops of training pairs, drawn from a random generator and applied alike to both images and the labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,15 @@ Number = TypeVar("Number", bound=np.generic)
 
 @dataclass(frozen=True)
 class Part:
-    """A part of an image: a box (top, left, height, width), resized to ``size``, mirrored and turned."""
+    """A part of an image.
+
+    Args:
+        box: top, left, height and width, in pixels.
+        size: side of the square that it is resized to.
+        mirror_x: whether it is mirrored left-right.
+        mirror_y: whether it is mirrored top-bottom.
+        quarter_turns: by how many times 90 degrees it is turned.
+    """
 
     box: Box
     size: int
@@ -48,12 +56,20 @@ class Part:
 
 @dataclass(frozen=True)
 class CropPlan:
-    """How parts are drawn.
+    """How parts of images are drawn.
 
-    ``random_resized``: 8 to 100 % of the area at a ratio of 3/4 to 4/3, as for classifiers; ``whole``: the whole image,
-    resized, whatever its ratio.
+    Args:
+        kind: ``random`` and ``center``: a square of ``size`` pixels; ``random_resized``: 8 to 100 % of the area at a
+            ratio of 3/4 to 4/3, resized, as for classifiers; ``whole``: the whole image, resized whatever its ratio.
+        size: side of what is drawn, in pixels.
+        flips: mirror left-right and top-bottom at random.
+        rotations: turn by multiples of 90 degrees at random.
+        zoom: of ``random``: every other part is up to this many times smaller, and enlarged.
 
-    ``zoom``: every other random part is up to this many times smaller and enlarged.
+    Example:
+        >>> part = CropPlan("center", size=16).draw(np.random.default_rng(0), (20, 30))
+        >>> part.box, part.apply(np.zeros((20, 30), np.float32)).shape
+        ((2, 7, 16, 16), (16, 16))
     """
 
     kind: Literal["random", "center", "random_resized", "whole"] = "random"

@@ -1,4 +1,4 @@
-"""Training pairs from disk: found, checked before the first epoch, cached, cropped the same way in every run."""
+"""Training pairs from disk: checked before the first epoch, cached, cropped the same way in every run."""
 
 from __future__ import annotations
 
@@ -23,12 +23,23 @@ from imfuse.scenes.render import render_scene
 Floats = NDArray[np.float32]
 Maps = Callable[[Tensor, Tensor], Mapping[str, Tensor]]
 UNLABELLED = 255
-"""Class number of pixels of which nothing is known."""
+"""Class number of pixels without a label."""
 
 
 @dataclass(frozen=True)
 class PairFiles:
-    """The files of one training pair."""
+    """The files of one training pair.
+
+    Args:
+        name: by which a pair is called in messages and cached.
+        infrared: path of the infrared image.
+        visible: path of the visible image.
+        labels: path of class numbers, if there are any.
+
+    Example:
+        >>> PairFiles("01", Path("ir/01.png"), Path("vi/01.jpg")).labels is None
+        True
+    """
 
     name: str
     infrared: Path
@@ -38,9 +49,17 @@ class PairFiles:
 
 @dataclass(frozen=True)
 class LoadedPair:
-    """A decoded pair: (H, W) float32 in [0, 1]; labels (H, W) uint8, or None.
+    """A decoded pair.
 
-    ``colours`` of the visible image (H, W, 3) in [0, 1], float16 to save memory, where they were asked for.
+    Args:
+        infrared: (H, W) float32 in [0, 1].
+        visible: luminance, (H, W) float32 in [0, 1].
+        labels: class numbers, (H, W) uint8, or ``None``.
+        colours: of the visible image, (H, W, 3) in [0, 1], float16 to save memory, where they are needed.
+
+    Example:
+        >>> LoadedPair(np.zeros((4, 5), np.float32), np.zeros((4, 5), np.float32), None).nbytes
+        160
     """
 
     infrared: Floats
@@ -180,11 +199,30 @@ def rendered_pairs(count: int, height: int = 480, width: int = 640, colour: bool
 class TrainingPairs(Dataset[dict[str, Tensor]]):
     """Crops of pairs (``kind="pairs"``) or of single images (``"images"``), (1, size, size) float32 in [0, 1].
 
-    An item is asked for by (epoch, index) and depends on nothing but these two and the seed, so a resumed run sees what
-    an uninterrupted one would have seen. Where some pairs have labels, all items have ``labels`` (size, size), of 255
-    where nothing is known. With ``colour`` all have ``colours`` (3, size, size) whose luminance is the visible image,
-    changed as that is. ``maps`` computes more of whole pairs, (1, 1, H, W) each, that is cropped with them; not
-    with an augmentation, which would change what it was computed of.
+    The item ``pairs[epoch, index]`` depends on nothing but these two and the seed, so that a resumed run trains on what
+    an uninterrupted one would have. Where some pairs have labels, all items have ``labels`` (size, size), of 255 where
+    there is none.
+
+    Args:
+        files: pairs, on disk or decoded.
+        crop: how parts are drawn.
+        kind: ``pairs``, whose items have ``infrared`` and ``visible``, or ``images``: infrared and visible images in
+            turns, whose items have ``image``.
+        seed: of all that is drawn.
+        cache: decoded pairs by name; others are read again for each item.
+        augmentation: changes of the crops.
+        maps: computes more of whole pairs, (1, 1, H, W) each, by name, that is cropped with them; not with an
+            augmentation, which would change what it was computed of.
+        colour: all items have ``colours`` (3, size, size), whose luminance is the visible image, changed as that is.
+
+    Raises:
+        PairError: from an item, where its files are not of one size.
+        ImageError: from an item, where a file cannot be read.
+
+    Example:
+        >>> pairs = TrainingPairs(rendered_pairs(1, 48, 64), CropPlan("random", 32))
+        >>> {name: tuple(value.shape) for name, value in pairs[0, 0].items()}
+        {'infrared': (1, 32, 32), 'visible': (1, 32, 32), 'labels': (32, 32)}
     """
 
     def __init__(
@@ -240,7 +278,13 @@ class TrainingPairs(Dataset[dict[str, Tensor]]):
 
 
 class WholePairs(Dataset[dict[str, Tensor]]):
-    """Whole pairs for validation, with colours where they are wanted and labels where there are any."""
+    """Whole pairs for validation, (1, H, W) float32 in [0, 1], with labels where there are any.
+
+    Args:
+        files: pairs, on disk or decoded.
+        cache: decoded pairs by name; others are read.
+        colour: items have ``colours`` (3, H, W) too.
+    """
 
     def __init__(
         self, files: Sequence[PairFiles | LoadedPair], cache: dict[str, LoadedPair], colour: bool = False

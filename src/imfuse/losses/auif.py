@@ -15,7 +15,14 @@ from imfuse.losses.common import dssim
 
 @dataclass(frozen=True)
 class Objective(WeightedObjective):
-    """``MSE + ssim * dssim`` with a 3x3 window. The batch holds ``image`` (N, 1, H, W): infrared or visible alike."""
+    """``MSE + ssim * dssim`` with a 3x3 window. The batch holds ``image`` (N, 1, H, W): infrared or visible alike.
+
+    Args:
+        ssim: weight of the structural dissimilarity.
+
+    Source:
+        IEEE TCSVT 2021, section III-D.
+    """
 
     ssim: float = 5.0
 

@@ -22,7 +22,18 @@ OFFSET = 1.01
 
 @dataclass(frozen=True)
 class Reconstruction(WeightedObjective):
-    """Stage 1. Weights are those of the released code. The batch holds ``infrared`` and ``visible`` (N, 1, H, W)."""
+    """Stage 1: rebuild both images. The batch holds ``infrared`` and ``visible`` (N, 1, H, W).
+
+    Args:
+        visible: weight of the distance of the visible image to its reconstruction.
+        infrared: that of the infrared image.
+        ssim: weight of the structural dissimilarity within both distances.
+        gradient: distance of the gradients of the visible image to those of its reconstruction.
+        decomposition: see :func:`decomposition`.
+
+    Source:
+        CVPR 2023; weights are those of the released code.
+    """
 
     visible: float = 1.0
     infrared: float = 1.0
@@ -50,7 +61,16 @@ class Reconstruction(WeightedObjective):
 
 @dataclass(frozen=True)
 class Objective(WeightedObjective):
-    """Stage 2: the brighter pixel and the stronger edge of both images, and the decomposition as before."""
+    """Stage 2: fuse. The batch holds ``infrared`` and ``visible`` (N, 1, H, W).
+
+    Args:
+        intensity: weight of the distance to the brighter pixel.
+        gradient: of the distance to the stronger edge.
+        decomposition: see :func:`decomposition`.
+
+    Source:
+        CVPR 2023; weights are those of the released code.
+    """
 
     intensity: float = 1.0
     gradient: float = 10.0
@@ -85,5 +105,5 @@ def channel_correlation(first: Tensor, second: Tensor) -> Tensor:
     a, b = (x.float() if x.dtype.itemsize < 4 else x for x in (first, second))
     a, b = (x - x.mean((2, 3), keepdim=True) for x in (a, b))
     lengths = a.square().sum((2, 3)).sqrt() * b.square().sum((2, 3)).sqrt()
-    found = (a * b).sum((2, 3)) / (lengths + torch.finfo(torch.float32).eps)
-    return found.clamp(-1, 1).mean()
+    correlation = (a * b).sum((2, 3)) / (lengths + torch.finfo(torch.float32).eps)
+    return correlation.clamp(-1, 1).mean()

@@ -14,7 +14,7 @@ from imfuse.ops.filters import own_precision
 SALIENT_CLASSES = (1, 2, 3)
 """Cars, people and bikes among the nine classes of MSRS."""
 IGNORE = 255
-"""Label of pixels of which nothing is known."""
+"""Label of pixels without a class."""
 
 
 @cache
@@ -74,7 +74,7 @@ def correlation(first: Tensor, second: Tensor) -> Tensor:
 
 
 def salient_mask(labels: Tensor) -> Tensor:
-    """Where the labels (N, H, W) say car, person or bike: (N, 1, H, W), boolean."""
+    """Where the labels (N, H, W) are car, person or bike: (N, 1, H, W), boolean."""
     return torch.isin(labels, torch.tensor(SALIENT_CLASSES, device=labels.device))[:, None]
 
 

@@ -22,8 +22,16 @@ class Objective(WeightedObjective):
     """``mse + ssim (1 - S) + ms_ssim (1 - M)``. The batch holds ``image`` (N, 1, H, W): infrared or visible alike.
 
     S is the contrast and structure of SSIM, without its luminance, as the TensorFlow code has it. Its constant is made
-    for a range of ``peak``: the code says 1 where its levels go to 255. M is the MS-SSIM of the PyTorch code, whose
+    for a range of ``peak``: the code has 1 where its levels go to 255. M is the MS-SSIM of the PyTorch code, whose
     training is ``ssim=0, ms_ssim=100``.
+
+    Args:
+        ssim: weight of ``1 - S``; 0: not computed.
+        ms_ssim: weight of ``1 - M``; 0: not computed.
+        peak: range that the constant of S is made for, in gray levels.
+
+    Source:
+        IEEE TIP 2019, and the released code.
     """
 
     ssim: float = 100.0
@@ -36,12 +44,12 @@ class Objective(WeightedObjective):
 
     def terms(self, image: Tensor, rebuilt: Tensor) -> Loss:
         """Loss and parts for an image and its reconstruction, both in [0, 1]; H, W >= 11."""
-        wanted, found = WHITE * image, WHITE * rebuilt
-        mse, parts = F.mse_loss(found, wanted), {}
+        image, rebuilt = WHITE * image, WHITE * rebuilt
+        mse, parts = F.mse_loss(rebuilt, image), {}
         if self.ssim:
-            parts["structure"] = 1 - contrast_structure(found, wanted, self.peak).mean()
+            parts["structure"] = 1 - contrast_structure(rebuilt, image, self.peak).mean()
         if self.ms_ssim:
-            parts["ms_ssim"] = 1 - released_ms_ssim(found, wanted)
+            parts["ms_ssim"] = 1 - released_ms_ssim(rebuilt, image)
         return self.weighted(parts | {"mse": mse}, structure=self.ssim, mse=1)
 
 

@@ -16,7 +16,19 @@ from imfuse.losses.common import dssim, sobel_gradient
 
 @dataclass(frozen=True)
 class Objective(WeightedObjective):
-    """Weights are those of the released code. The batch holds ``infrared`` and ``visible`` (N, 1, H, W), registered."""
+    """Rebuild both images of a pair. The batch holds ``infrared`` and ``visible`` (N, 1, H, W), registered.
+
+    Args:
+        visible: weight of the distance of the visible image to its reconstruction.
+        infrared: that of the infrared image.
+        ssim: weight of the structural dissimilarity within both distances.
+        background: distance of the background maps of both images, which is to be small.
+        detail: distance of their detail maps, which is to be large.
+        gradient: distance of the gradients of the visible image to those of its reconstruction.
+
+    Source:
+        IJCAI 2020; weights are those of the released code.
+    """
 
     visible: float = 2.0
     infrared: float = 2.0

@@ -32,7 +32,15 @@ FLIPS = ((2,), (3,), (2, 3))
 
 @dataclass(frozen=True)
 class Sensing(WeightedObjective):
-    """Stage 1: mean square distances of sensed to true images. The batch holds ``infrared`` and ``visible``."""
+    """Stage 1: what the sensing networks make of a fused image. The batch holds ``infrared`` and ``visible``.
+
+    Args:
+        infrared: weight of the mean square distance of the sensed to the true infrared image.
+        visible: that of the visible image.
+
+    Source:
+        CVPR 2024.
+    """
 
     infrared: float = 1.0
     visible: float = 1.0
@@ -48,8 +56,8 @@ class Sensing(WeightedObjective):
         fused = pad_to(fused_by_others(infrared, visible), SizeRule(16))
         sensed = (crop_to(judge(fused), height, width).float() for judge in (model.sensing_ir, model.sensing_vi))
         return {
-            name: F.mse_loss(found, wanted)
-            for name, found, wanted in zip(("infrared", "visible"), sensed, (infrared, visible), strict=True)
+            name: F.mse_loss(estimate, image)
+            for name, estimate, image in zip(("infrared", "visible"), sensed, (infrared, visible), strict=True)
         }
 
 
@@ -74,9 +82,17 @@ def fused_by_others(infrared: Tensor, visible: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Objective(WeightedObjective):
-    """Stage 2: what is sensed of the result is what was given, also after the result was moved, turned or mirrored.
+    """Stage 2: what is sensed of the result is the pair, also after the result was moved, turned or mirrored.
 
     The batch holds ``infrared`` and ``visible`` (N, 1, H, W), sides multiples of 16.
+
+    Args:
+        infrared: weight of the distance of the sensed to the true infrared image.
+        visible: that of the visible image.
+        equivariance: distance of a moved result to the fusion of what is sensed of it.
+
+    Source:
+        CVPR 2024.
     """
 
     infrared: float = 1.0
@@ -89,12 +105,12 @@ class Objective(WeightedObjective):
         # They judge as they were trained: with the statistics of then.
         for judge in (model.sensing_ir, model.sensing_vi):
             judge.eval()
-        found = model.predict(infrared, visible)
-        moved = transformed(found.fused, drawn_shifts(infrared))
+        prediction = model.predict(infrared, visible)
+        moved = transformed(prediction.fused, drawn_shifts(infrared))
         again = model(model.sensing_ir(moved), model.sensing_vi(moved))
         parts = {
-            "infrared": distance(found.infrared.float(), infrared),
-            "visible": distance(found.visible.float(), visible),
+            "infrared": distance(prediction.infrared.float(), infrared),
+            "visible": distance(prediction.visible.float(), visible),
             "equivariance": distance(moved.float(), again.float()),
         }
         return self.weighted(parts)
@@ -132,7 +148,7 @@ def transformed(image: Tensor, shifts: list[Shift]) -> Tensor:
 
 
 def rotated(image: Tensor, degrees: float) -> Tensor:
-    """Turned counter-clockwise about the centre, bilinear, zeros where nothing is known.
+    """Turned counter-clockwise about the centre, bilinear, zeros outside the image.
 
     >>> image = torch.tensor([[[[0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]]])
     >>> rotated(image, 90).round().tolist()

@@ -2,7 +2,7 @@
 
 All images are compared in gray levels, 0 to 255; the result's range is stretched to them first, image by image, since
 the network leaves it open. VGG-16 of ImageNet is a file that the user has: see ``layers.vgg.perceptual_network``. It is
-torchvision's, which sees normalised images; the authors' release of it sees gray levels. For those who do not have it
+torchvision's, which takes normalised images; the authors' release of it takes gray levels. For those who do not have it
 there are features that need no weights: see ``edges``.
 """
 
@@ -26,11 +26,20 @@ WHITE = 255.0
 
 @dataclass(frozen=True)
 class Objective(WeightedObjective):
-    """Weights are those of the released code. The batch holds ``infrared`` and ``visible`` (N, 1, H, W), registered.
+    """The visible image, with features of both. The batch holds ``infrared`` and ``visible`` (N, 1, H, W), registered.
 
-    ``middle`` and ``deep`` weigh the features of levels 2 and 3, which are to be ``infrared_share`` times those of the
-    infrared and ``visible_share`` times those of the visible image. ``vgg`` 1 takes the features of VGG-16, 0 edges,
-    which need other weights.
+    Args:
+        pixel: weight of the distance to the visible image.
+        shallow: distance of features of level 1 to those of the visible image.
+        middle: distance of features of level 2 to the weighted sum of those of both images.
+        deep: the same of level 3.
+        texture: distance of the Gram matrix of level 4 to that of the infrared image.
+        infrared_share: factor of the infrared image's features in that sum.
+        visible_share: factor of the visible image's features.
+        vgg: 1: features of VGG-16; 0: edges, which need other weights.
+
+    Source:
+        TPAMI 2023; weights are those of the released code.
     """
 
     pixel: float = 10.0

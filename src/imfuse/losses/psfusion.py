@@ -1,6 +1,6 @@
 """Objective of PSFusion (Information Fusion 99, 2023): segmentation, fusion and fidelity to the scene.
 
-Images are (N, 1, H, W) in [0, 1], labels (N, H, W) class numbers with 255 where nothing is known; a term is a scalar.
+Images are (N, 1, H, W) in [0, 1], labels (N, H, W) class numbers, 255 for pixels without a class; a term is a scalar.
 The article could not be read: the terms are those of the authors' released code, and ``legacy`` brings back what of it
 looks like an oversight.
 """
@@ -25,15 +25,24 @@ from imfuse.ops.filters import own_precision
 class Objective(WeightedObjective):
     """Weights of the terms; a term of weight 0 is not computed. The defaults are the authors'.
 
-    ``semantic``, ``binary`` and ``boundary`` ask for the segmentation, ``correlation``, ``gradient`` and ``intensity``
-    for the fused image, ``fidelity`` for both source images again. ``background`` and ``foreground`` are the weights of
-    the two classes of ``binary``, as :func:`class_weight` gives them; the released ones are of MSRS.
-
-    ``legacy``: as released, salient things are drawn to the visible image instead of the infrared one, and the
-    correlation is that of the whole batch, without a bound.
-
     The batch holds ``infrared`` and ``visible``, ``colours`` (N, 3, H, W) and ``labels`` where there are any. Of images
     without labels the fusion terms alone count.
+
+    Args:
+        semantic: cross entropy of the classes, of hard pixels.
+        binary: of background and things.
+        boundary: of the borders of things.
+        correlation: of the fused image with both sources.
+        gradient: distance of gradients to the larger ones of the sources.
+        intensity: distance to the source with more contrast, and to the infrared image in salient things.
+        fidelity: distance of both sources to what is restored of them.
+        background: weight of the first class of ``binary``, as :func:`class_weight` computes it; this one is of MSRS.
+        foreground: that of the second class.
+        legacy: as released: salient things are drawn to the visible image instead of the infrared one, and the
+            correlation is that of the whole batch, without a bound.
+
+    Source:
+        Information Fusion 99, 2023, by the released code.
     """
 
     semantic: float = 10.0
@@ -50,9 +59,9 @@ class Objective(WeightedObjective):
     def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
         infrared, visible = batch["infrared"], batch["visible"]
-        found = model.predict(infrared, batch.get("colours", visible))
-        # In mixed precision the network gives bfloat16.
-        outputs = {name: value.float() for name, value in vars(found).items()}
+        prediction = model.predict(infrared, batch.get("colours", visible))
+        # In mixed precision the network returns bfloat16.
+        outputs = {name: value.float() for name, value in vars(prediction).items()}
         parts = self.fusion(outputs["fused"], infrared, visible, batch.get("labels"))
         if self.fidelity:
             parts["fidelity"] = fidelity_loss(outputs["visible"], visible) + fidelity_loss(
@@ -102,7 +111,7 @@ class Objective(WeightedObjective):
 
 
 def binary_map(labels: Tensor) -> Tensor:
-    """1 where a pixel has a class, 0 where it is unlabelled background, 255 where nothing is known.
+    """1 where a pixel has a class, 0 where it is unlabelled background, 255 where it has no label.
 
     >>> binary_map(torch.tensor([[[0, 2, 255]]])).tolist()
     [[[0, 1, 255]]]
@@ -111,19 +120,19 @@ def binary_map(labels: Tensor) -> Tensor:
 
 
 def boundary_map(labels: Tensor) -> Tensor:
-    """1 where one of the eight neighbours has another class, 0 elsewhere, 255 where nothing is known.
+    """1 where one of the eight neighbours has another class, 0 elsewhere, 255 where there is no label.
 
-    Neighbours of which nothing is known, and those beyond the border, do not count.
+    Neighbours without a label, and those beyond the border, do not count.
 
     >>> boundary_map(torch.tensor([[[0, 0, 2, 255, 3]]])).tolist()
     [[[0, 1, 1, 255, 0]]]
     """
-    known = labels != IGNORE
+    labelled = labels != IGNORE
     values = labels.float()[:, None]
-    # A pooling pads with minus infinity, which no maximum sees.
-    largest = F.max_pool2d(values.masked_fill(~known[:, None], -math.inf), 3, 1, 1)[:, 0]
-    smallest = -F.max_pool2d((-values).masked_fill(~known[:, None], -math.inf), 3, 1, 1)[:, 0]
-    return torch.where(known, (largest != smallest).to(labels.dtype), labels)
+    # A pooling pads with minus infinity, which is never the maximum.
+    largest = F.max_pool2d(values.masked_fill(~labelled[:, None], -math.inf), 3, 1, 1)[:, 0]
+    smallest = -F.max_pool2d((-values).masked_fill(~labelled[:, None], -math.inf), 3, 1, 1)[:, 0]
+    return torch.where(labelled, (largest != smallest).to(labels.dtype), labels)
 
 
 def class_weight(share: float) -> float:
@@ -143,11 +152,11 @@ def two_class_loss(logits: Tensor, target: Tensor, weights: tuple[float, float] 
 
     ``weights`` are those of the positive pixels of each channel. Pixels of 255 are left out; 0 where all are.
     """
-    known = target != IGNORE
+    labelled = target != IGNORE
     one_hot = torch.stack([target == 0, target == 1], dim=1).to(logits.dtype)
     positive = logits.new_tensor(weights)[:, None, None]
     losses = F.binary_cross_entropy_with_logits(logits, one_hot, pos_weight=positive, reduction="none")
-    return (losses * known[:, None]).sum() / (2 * known.sum()).clamp_min(1)
+    return (losses * labelled[:, None]).sum() / (2 * labelled.sum()).clamp_min(1)
 
 
 # Fusion
@@ -168,8 +177,8 @@ def correlation_loss(fused: Tensor, infrared: Tensor, visible: Tensor, legacy: b
 
 def gradient_loss(fused: Tensor, infrared: Tensor, visible: Tensor) -> Tensor:
     """Distance of the size of the Sobel derivatives to the larger one of the sources; blind to their sign."""
-    wanted = torch.maximum(_slopes(infrared), _slopes(visible))
-    return 2 * F.l1_loss(_slopes(fused), wanted)
+    steeper = torch.maximum(_slopes(infrared), _slopes(visible))
+    return 2 * F.l1_loss(_slopes(fused), steeper)
 
 
 def _slopes(image: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Objective of RefineFuse (Visual Intelligence 2025): intensity by a mask, texture, and terms of our own recipe.
 
 Images are (N, 1, H, W) in [0, 1], a term is a scalar. The article's norm, window and place of lambda are lost or not
-stated; ``docs/methods/refinefuse.md`` says what was chosen, and why.
+stated; ``docs/methods/refinefuse.md`` tells what was chosen, and why.
 """
 
 from __future__ import annotations
@@ -25,9 +25,22 @@ Window = Literal["gaussian", "box", "pixel"]
 class Objective(WeightedObjective):
     """Weights of the terms; a term of weight 0 is not computed. The defaults are the article's two terms.
 
-    ``intensity`` (eqs. 6, 7), ``texture`` (eq. 8), and in Table 8 ``mean_intensity`` (setting A) and
-    ``max_intensity`` (B) instead of ``intensity``. The others are ours: ``signed_texture`` with its ``gain``, ``ssim``,
-    ``scd``, ``vif`` and ``hot``. The batch holds ``infrared`` and ``visible``, and ``labels`` where there are any.
+    The batch holds ``infrared`` and ``visible`` (N, 1, H, W) in [0, 1], and ``labels`` (N, H, W) where there are any.
+
+    Args:
+        intensity: distance to the source with more contrast, and to the infrared image in salient things (eqs. 6, 7).
+        texture: distance of gradients to the larger ones of the sources (eq. 8).
+        mean_intensity: distance to both sources alike, setting A of Table 8, instead of ``intensity``.
+        max_intensity: distance to the brighter source, setting B of Table 8.
+        signed_texture: ours, as ``texture``, with the signs of the gradients.
+        gain: of ``signed_texture``: how many times steeper the gradients are to be.
+        ssim: ours, structural similarity to both sources.
+        scd: ours, correlations of differences.
+        vif: ours, visual information of both sources.
+        hot: ours, distance to the infrared image where that is far above its mean.
+
+    Source:
+        Visual Intelligence 2025, equations 6 to 8 and Table 8.
     """
 
     intensity: float = 5.0
@@ -95,7 +108,7 @@ def local_variance(image: Tensor, window: Window = "gaussian") -> Tensor:
     """Contrast of each pixel with its surroundings, mirrored border; H, W >= 5.
 
     "gaussian": variance under a 9x9 Gaussian of sigma 1.5. "box": variance in 3x3. "pixel": squared difference of the
-    pixel and the mean of its 3x3 neighbours, as the article's words say; noisy.
+    pixel and the mean of its 3x3 neighbours, as the article words it; noisy.
     """
     if window == "pixel":
         return (image - box_mean(image, 3)).square()
@@ -111,7 +124,7 @@ def contrast_mask(infrared: Tensor, visible: Tensor, window: Window = "gaussian"
 
 
 def with_salient(mask: Tensor, labels: Tensor | None) -> Tensor:
-    """The mask of eq. 6: 1 also where the labels (N, H, W) say car, person or bike."""
+    """The mask of eq. 6: 1 also where the labels (N, H, W) are car, person or bike."""
     if labels is None:
         return mask
     return torch.where(salient_mask(labels), torch.ones_like(mask), mask)
@@ -132,15 +145,15 @@ def sobel(image: Tensor) -> Tensor:
 
 def texture_loss(fused: Tensor, infrared: Tensor, visible: Tensor) -> Tensor:
     """Distance of the gradient's magnitude to the larger one of the sources, per axis (eq. 8); blind to its sign."""
-    wanted = torch.maximum(sobel(infrared).abs(), sobel(visible).abs())
-    return 2 * F.l1_loss(sobel(fused).abs(), wanted)
+    stronger = torch.maximum(sobel(infrared).abs(), sobel(visible).abs())
+    return 2 * F.l1_loss(sobel(fused).abs(), stronger)
 
 
 def signed_texture_loss(fused: Tensor, infrared: Tensor, visible: Tensor, gain: float = 1.0) -> Tensor:
     """Distance of the gradient to ``gain`` times that of the source where it is larger, per axis, with its sign."""
     gradient_ir, gradient_vi = sobel(infrared), sobel(visible)
-    wanted = torch.where(gradient_ir.abs() > gradient_vi.abs(), gradient_ir, gradient_vi)
-    return 2 * F.l1_loss(sobel(fused), gain * wanted)
+    stronger = torch.where(gradient_ir.abs() > gradient_vi.abs(), gradient_ir, gradient_vi)
+    return 2 * F.l1_loss(sobel(fused), gain * stronger)
 
 
 def box_ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:

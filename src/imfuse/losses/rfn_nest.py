@@ -27,6 +27,12 @@ class Reconstruction(WeightedObjective):
     """Stage 1: ``mse + structure (1 - MS-SSIM)`` of single images; the batch holds ``image`` (N, 1, H, W).
 
     MS-SSIM is the released one, whose last scale counts four times: :func:`released_ms_ssim`.
+
+    Args:
+        structure: weight of ``1 - MS-SSIM``.
+
+    Source:
+        Information Fusion 73, 2021, and the released code.
     """
 
     structure: float = 100.0
@@ -53,6 +59,15 @@ class Objective(WeightedObjective):
 
     Features of scale k are to be ``infrared`` times those of the infrared plus ``visible`` times those of the visible
     image; their mean square distances count 1, 10, 100 and 1000 times. The batch holds ``infrared`` and ``visible``.
+
+    Args:
+        structure: weight of ``1 - MS-SSIM`` with the visible image.
+        features: of the distances of features.
+        infrared: factor of the infrared image's features.
+        visible: that of the visible image's.
+
+    Source:
+        Information Fusion 73, 2021, and the released code.
     """
 
     structure: float = 700.0

@@ -1,4 +1,4 @@
-"""Objective of SDNet (IJCV 2021): intensities of both sources, gradients of the sharper one, and both found again.
+"""Objective of SDNet (IJCV 2021): intensities of both sources, gradients of the sharper one, both sources recovered.
 
 Images are (N, 1, H, W) in [-1, 1].
 """
@@ -20,9 +20,16 @@ from imfuse.ops.filters import own_precision
 class Objective(WeightedObjective):
     """``intensity + gradient * (gradients) + decomposition * (both sources)``; the defaults are infrared and visible.
 
-    ``visible`` weighs the visible image within the intensity. Medical pairs: ``gradient=10``; several exposures:
-    ``gradient=50, visible=1``; several focal planes: ``gradient=3, visible=1``. The batch holds ``infrared`` and
-    ``visible`` in [0, 1].
+    Medical pairs: ``gradient=10``; several exposures: ``gradient=50, visible=1``; several focal planes: ``gradient=3,
+    visible=1``. The batch holds ``infrared`` and ``visible`` in [0, 1].
+
+    Args:
+        gradient: weight of the distance of the gradients to those of the sharper source.
+        visible: that of the visible image within the intensity.
+        decomposition: of the distance of both sources to what is recovered of them.
+
+    Source:
+        IJCV 2021.
     """
 
     gradient: float = 80.0
@@ -36,16 +43,16 @@ class Objective(WeightedObjective):
         return self.terms(fused.float(), infrared, visible, *(x.float() for x in model.decompose(fused)))
 
     def terms(
-        self, fused: Tensor, infrared: Tensor, visible: Tensor, again_infrared: Tensor, again_visible: Tensor
+        self, fused: Tensor, infrared: Tensor, visible: Tensor, recovered_infrared: Tensor, recovered_visible: Tensor
     ) -> Loss:
-        """Loss and parts for a fused image and the sources found in it (``again_``)."""
+        """Loss and parts for a fused image and the sources that were recovered from it."""
         sharper = sharper_visible(infrared, visible)
         edges, edges_ir, edges_vi = (laplacian(image) for image in (fused, infrared, visible))
         parts = {
             "intensity": F.mse_loss(fused, infrared) + self.visible * F.mse_loss(fused, visible),
             "gradient": ((1 - sharper) * (edges - edges_ir).square()).mean()
             + (sharper * (edges - edges_vi).square()).mean(),
-            "decomposition": F.mse_loss(again_infrared, infrared) + F.mse_loss(again_visible, visible),
+            "decomposition": F.mse_loss(recovered_infrared, infrared) + F.mse_loss(recovered_visible, visible),
         }
         return self.weighted(parts, intensity=1)
 

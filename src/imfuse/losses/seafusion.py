@@ -31,6 +31,13 @@ class Objective(WeightedObjective):
 
     The batch holds ``infrared`` and ``visible`` (N, 1, H, W) in [0, 1]. With ``semantic`` the network is built with
     ``semantic=True``, and the batch holds ``colours`` (N, 3, H, W) and ``labels`` (N, H, W) too.
+
+    Args:
+        gradient: weight of the distance to the stronger edge.
+        semantic: that of the loss of the segmentation; 0: not computed.
+
+    Source:
+        Information Fusion 82, 2022.
     """
 
     gradient: float = 10.0
@@ -62,7 +69,14 @@ class Objective(WeightedObjective):
 
 @dataclass(frozen=True)
 class Segmentation(WeightedObjective):
-    """The segmentation network learns on fused images. ``middle`` weighs the scores of its deep path alone."""
+    """The segmentation network learns on fused images.
+
+    Args:
+        middle: weight of the scores of its deep path alone.
+
+    Source:
+        Information Fusion 82, 2022.
+    """
 
     middle: float = 0.75
 
@@ -83,8 +97,8 @@ class Segmentation(WeightedObjective):
         if "labels" not in batch:
             return {}
         loss, scores = judged(model, model(batch["infrared"], batch["visible"]).float(), batch, self.middle)
-        right, known = scores.argmax(1) == batch["labels"], batch["labels"] != IGNORE
-        return {"semantic": loss, "accuracy": (right & known).sum() / known.sum().clamp_min(1)}
+        correct, labelled = scores.argmax(1) == batch["labels"], batch["labels"] != IGNORE
+        return {"semantic": loss, "accuracy": (correct & labelled).sum() / labelled.sum().clamp_min(1)}
 
 
 def judged(model: Any, fused: Tensor, batch: Mapping[str, Tensor], middle: float) -> tuple[Tensor, Tensor]:

@@ -18,9 +18,15 @@ from imfuse.ops.windows import gaussian
 
 @dataclass(frozen=True)
 class Objective(WeightedObjective):
-    """Weights are those of the released code. The batch holds ``infrared`` and ``visible`` (N, 1, H, W) in [0, 1].
+    """The brighter pixel, the stronger edge, the structure. The batch holds ``infrared`` and ``visible`` (N, 1, H, W).
 
-    In the structure each image counts by its share of the edges of both, over the whole batch.
+    Args:
+        intensity: weight of the distance to the brighter pixel.
+        gradient: of the distance to the stronger edge.
+        structure: of the similarity to both images, each by its share of the edges of both, over the whole batch.
+
+    Source:
+        IEEE/CAA JAS 2022; weights are those of the released code.
     """
 
     intensity: float = 20.0

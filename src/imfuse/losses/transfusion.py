@@ -28,9 +28,14 @@ POSITIONS, CHANNELS = 1024, 64
 
 @dataclass(frozen=True)
 class Reconstruction(WeightedObjective):
-    """Stage 1: ``mse + structure (1 - MS-SSIM)`` of single images. ``released`` 1: MS-SSIM as the released code has it.
+    """Stage 1: ``mse + structure (1 - MS-SSIM)`` of single images. The batch holds ``image`` (N, 1, H, W).
 
-    The batch holds ``image`` (N, 1, H, W).
+    Args:
+        structure: weight of ``1 - MS-SSIM``.
+        released: 1: MS-SSIM as the released code has it.
+
+    Source:
+        Infrared Physics & Technology 2025, and the released code.
     """
 
     structure: float = 100.0
@@ -58,8 +63,16 @@ class Objective(WeightedObjective):
     """Stage 2: ``intensity mse(F, max(I, V)) + structure / 2 (2 - both MS-SSIM) + information (1 - mean NMI)``.
 
     NMI is the normalised mutual information of the fused features of levels 1 and 5 with those of both images.
-    ``released`` 1: MS-SSIM as the released code has it, and no mutual information, since there it has no gradient.
     The batch holds ``infrared`` and ``visible`` (N, 1, H, W).
+
+    Args:
+        intensity: weight of the distance to the brighter pixel.
+        structure: of the structure of both images.
+        information: of the mutual information.
+        released: 1: MS-SSIM as the released code has it, and no mutual information, since there it has no gradient.
+
+    Source:
+        Infrared Physics & Technology 2025, and the released code.
     """
 
     intensity: float = 100.0
@@ -240,6 +253,6 @@ def information_loss(levels: list[tuple[Tensor, Tensor, Tensor]], *, shuffled: b
 
         of_fused = samples(fused)
         for source in sources:
-            found = mutual_information(of_fused, samples(source))
-            scores.append(found.normalised.sum() / found.alive.sum().clamp_min(1))
+            information = mutual_information(of_fused, samples(source))
+            scores.append(information.normalised.sum() / information.alive.sum().clamp_min(1))
     return 1 - torch.stack(scores).mean()

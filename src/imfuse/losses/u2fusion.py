@@ -1,6 +1,6 @@
-"""Objective of U2Fusion (IEEE TPAMI 2022): stay similar to both sources, more so to the one that has more to say.
+"""Objective of U2Fusion (IEEE TPAMI 2022): stay similar to both sources, more so to the more informative one.
 
-How much a source has to say is, in the paper, the energy of the gradients of its VGG-16 features. The weights of VGG-16
+The information of a source is, in the paper, the energy of the gradients of its VGG-16 features. The weights of VGG-16
 do not come with this library, so that the default measures the gradients of the image itself; ``features=1`` takes
 those of a file that the user has: see ``layers.vgg.perceptual_network``.
 """
@@ -21,17 +21,24 @@ from imfuse.losses.common import ssim_map
 from imfuse.ops.filters import own_precision
 
 SIDE = 224
-"""Of the images that VGG-16 sees; its colours are those of ImageNet, less their mean, divided by their deviation."""
+"""Of the images that VGG-16 takes; its colours are those of ImageNet, less their mean, divided by their deviation."""
 
 
 @dataclass(frozen=True)
 class Objective(WeightedObjective):
     """``w1 (1 - SSIM1) + w2 (1 - SSIM2) + mse (w1 MSE1 + w2 MSE2)``, the weights those of each pair.
 
-    The two weights are the softmax of both measures divided by ``scale``; 0 takes the mean measure of the batch, so
-    that the unit of a measure does not matter: the paper's 3200 is for other weights of VGG-16 than torchvision's.
-    ``features`` 1 measures by VGG-16, 0 by the image itself. The batch holds ``infrared`` and ``visible`` (N, 1, H, W)
-    in [0, 1].
+    The two weights are the softmax of the information of both images divided by ``scale``. The batch holds ``infrared``
+    and ``visible`` (N, 1, H, W) in [0, 1].
+
+    Args:
+        mse: weight of the mean square distances.
+        scale: of the information; 0 takes the mean of the batch, so that the unit of a measure does not matter: the
+            paper's 3200 is for other weights of VGG-16 than torchvision's.
+        features: 1 measures information by VGG-16, 0 by the image itself.
+
+    Source:
+        IEEE TPAMI 2022.
     """
 
     mse: float = 20.0
@@ -51,7 +58,7 @@ class Objective(WeightedObjective):
         return torch.sigmoid((first - second) / scale)
 
     def information(self, image: Tensor) -> Tensor:
-        """How much each image has to say, (N,)."""
+        """Information of each image, (N,)."""
         if not self.features:
             return gradient_energy(image)
         small = F.interpolate(image, (SIDE, SIDE), mode="nearest")

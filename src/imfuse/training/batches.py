@@ -1,4 +1,4 @@
-"""The order in which items are seen: a function of seed, epoch and process alone, so a run can go on anywhere."""
+"""The order of items: a function of seed, epoch and process alone, so that a run can continue from any step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.utils.data import Sampler
 
 
 class EpochBatches(Sampler[list[tuple[int, int]]]):
-    """Batches of (epoch, index). ``skip`` leaves out the first batches of the next pass: those seen before a stop."""
+    """Batches of (epoch, index). ``skip`` leaves out the first batches of the next pass: those before a stop."""
 
     def __init__(
         self, length: int, batch_size: int, shuffle: bool, seed: int, rank: int = 0, processes: int = 1
@@ -22,7 +22,7 @@ class EpochBatches(Sampler[list[tuple[int, int]]]):
         self.sampler = self
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning says here which epoch begins."""
+        """Called by Lightning when an epoch begins."""
         self.epoch = epoch
 
     def __len__(self) -> int:

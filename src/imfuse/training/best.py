@@ -1,4 +1,4 @@
-"""The state of the best validation, kept beside the run for its export."""
+"""The state of the best validation, saved in the folder of the run for its export."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from imfuse.training.recipe import SEGMENTATION_SCORES, Recipe
 
 
 def keep_best_of(recipe: Recipe, validation: Sequence[PairFiles | LoadedPair], out: Path) -> ModelCheckpoint | None:
-    """Writes ``best.ckpt`` after every validation that beats the earlier ones, if the recipe wants that."""
+    """What writes ``best.ckpt`` after each validation that is better than all before, where the recipe has ``best``."""
     if not recipe.best:
         return None
     if recipe.best in SEGMENTATION_SCORES:
         if all(pair.labels is None for pair in validation):
-            raise RecipeError(f"best: {recipe.best} needs labels, and no held-out pair has any; add some or set best=")
+            raise RecipeError(
+                f"best: {recipe.best} needs labels, and no held-out pair has any; add some, or leave best empty"
+            )
         higher = True
     else:
         direction = METRICS[recipe.best].better
@@ -39,8 +41,8 @@ def keep_best_of(recipe: Recipe, validation: Sequence[PairFiles | LoadedPair], o
     )
 
 
-def restore_best(recipe: Recipe, kept: ModelCheckpoint, module: nn.Module) -> dict[str, str]:
-    """Put the kept state into a module; what the header of its weights says of that."""
-    checkpoint = torch.load(kept.best_model_path, map_location="cpu", weights_only=True)
+def restore_best(recipe: Recipe, saver: ModelCheckpoint, module: nn.Module) -> dict[str, str]:
+    """Load the best state into a module; returns entries for the header of its weights."""
+    checkpoint = torch.load(saver.best_model_path, map_location="cpu", weights_only=True)
     module.load_state_dict(checkpoint["state_dict"])
     return {"steps": str(checkpoint["global_step"]), "best": recipe.best}

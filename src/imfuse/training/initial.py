@@ -35,8 +35,8 @@ def initialise(network: FusionModel, initial: str) -> None:
     if not file.is_file():
         raise RecipeError(f"initial: {file}: no such file")
     state = network.state_dict()
-    entries = read_backbone(file, {theirs: state[ours[0]] for theirs, ours in layout.items()})
+    entries = read_backbone(file, {published: state[names[0]] for published, names in layout.items()})
     with torch.no_grad():
-        for theirs, names in layout.items():
-            for ours in names:
-                state[ours].copy_(entries[theirs])
+        for published, names in layout.items():
+            for name in names:
+                state[name].copy_(entries[published])

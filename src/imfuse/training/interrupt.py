@@ -14,12 +14,12 @@ from lightning.pytorch.callbacks import Callback
 class SaveOnInterrupt(Callback):
     """On the first Ctrl-C the step is finished and saved; a second one ends the process where it is.
 
-    A context around ``trainer.fit``, not a pair of hooks: Lightning puts back the handlers that it found in between.
+    A context around ``trainer.fit``, not a pair of hooks: Lightning restores the handlers that it replaced in between.
     """
 
     def __init__(self, checkpoint: Path) -> None:
         self.checkpoint = checkpoint
-        self.wanted = False
+        self.pressed = False
         self._before: Any = None
 
     def __enter__(self) -> None:
@@ -28,17 +28,17 @@ class SaveOnInterrupt(Callback):
             self._before = signal.signal(signal.SIGINT, self._note)
 
     def __exit__(self, *_: object) -> None:
-        """Give the signal back."""
+        """Stop listening."""
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
 
     def _note(self, number: int, frame: Any) -> None:
-        self.wanted = True
+        self.pressed = True
         signal.signal(signal.SIGINT, self._before)
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, *_: Any) -> None:
-        """Save and stop, if that is wanted."""
-        if self.wanted:
+        """Save and stop, if Ctrl-C was pressed in this step."""
+        if self.pressed:
             trainer.save_checkpoint(self.checkpoint)
             raise Interrupted
 

@@ -1,4 +1,4 @@
-"""The batches of a run: training crops that a stopped run goes on with where it was, and whole validation pairs."""
+"""The batches of a run: training crops, from where a stopped run was, and whole validation pairs."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Loaders(L.LightningDataModule):
         self.skip = 0
 
     def continue_from(self, checkpoint: Path) -> int:
-        """Take up where a checkpoint was written; returns its step."""
+        """Begin with the batch that follows a checkpoint; returns the step of that."""
         try:
             state = torch.load(checkpoint, map_location="cpu", weights_only=True)
             batches = state["loops"]["fit_loop"]["epoch_loop.batch_progress"]

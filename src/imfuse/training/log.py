@@ -30,20 +30,20 @@ class JsonLines(Callback):
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, *_: Any) -> None:
         """One line for the batch that ended."""
-        self._write(trainer, {"split": "train", "lr": self.lr}, prefix="val_", wanted=False)
+        self._write(trainer, {"split": "train", "lr": self.lr}, prefix="val_", with_prefix=False)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """One line for the validation that ended."""
         if not trainer.sanity_checking:
-            self._write(trainer, {"split": "validation"}, prefix="val_", wanted=True)
+            self._write(trainer, {"split": "validation"}, prefix="val_", with_prefix=True)
 
-    def _write(self, trainer: L.Trainer, row: dict[str, Any], prefix: str, wanted: bool) -> None:
+    def _write(self, trainer: L.Trainer, row: dict[str, Any], prefix: str, with_prefix: bool) -> None:
         if not trainer.is_global_zero:
             return
         values = {
             name.removeprefix(prefix): float(value)
             for name, value in trainer.callback_metrics.items()
-            if name.startswith(prefix) is wanted and name != "train_loss"
+            if name.startswith(prefix) is with_prefix and name != "train_loss"
         }
         row = {"step": trainer.global_step, "epoch": trainer.current_epoch, **row, **values}
         with self.path.open("a", encoding="utf-8") as file:
@@ -73,15 +73,15 @@ def draw_curves(log: Path, picture: Path) -> None:
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name in sorted({key for row in train for key in row} - meta):
-        found = [(row["step"], row[name]) for row in train if name in row]
-        left.plot(*zip(*found, strict=True), label=name, linewidth=1.8 if name == "loss" else 0.9)
+        points = [(row["step"], row[name]) for row in train if name in row]
+        left.plot(*zip(*points, strict=True), label=name, linewidth=1.8 if name == "loss" else 0.9)
     left.set(
         xlabel="step", title="training", yscale="log" if all(row.get("loss", 0) > 0 for row in train) else "linear"
     )
     scores = sorted({key for row in validation for key in row} - meta)
     for name in scores:
-        found = [(row["step"], row[name]) for row in validation if name in row]
-        right.plot(*zip(*found, strict=True), label=name, marker=".")
+        points = [(row["step"], row[name]) for row in validation if name in row]
+        right.plot(*zip(*points, strict=True), label=name, marker=".")
     right.set(xlabel="step", title="validation" if scores else "no validation in this recipe")
     for axes in (left, right) if scores else (left,):
         axes.grid(alpha=0.3)

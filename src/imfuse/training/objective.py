@@ -23,7 +23,7 @@ def build_objective(recipe: Recipe) -> Objective:
     ``objective`` of the recipe is the name of a class, looked up in ``imfuse.losses.<model>``; in the module that an
     installed package names by an entry point in the group ``imfuse.objectives``, whose name is that of the method (or
     in place of the class that it names); or in the module of the network. ``file.py:Name`` and ``package.module:Name``
-    say where it is. The code of such a file or module is run.
+    tell where it is. The code of such a file or module is run.
 
     Args:
         recipe: of a training.
@@ -54,7 +54,7 @@ def build_objective(recipe: Recipe) -> Objective:
 
 
 def wants_colour(recipe: Recipe) -> bool:
-    """Whether the network or the objective of a recipe sees the colours of the visible image."""
+    """Whether the network or the objective of a recipe needs the colours of the visible image."""
     return get_spec(recipe.model).colour or build_objective(recipe).colour
 
 

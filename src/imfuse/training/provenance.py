@@ -1,4 +1,4 @@
-"""Where weights come from: what a run begins with, whose licence they keep, and what their header says of a run."""
+"""Where weights come from: what a run begins with, whose licence they keep, and what their header holds of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from imfuse.models import FusionModel
 from imfuse.training.recipe import Recipe
 
 NOT_STATED = "not stated"
-"""Licence of weights whose maker did not say one."""
+"""Licence of weights whose maker stated none."""
 
 
 def begin_with(network: FusionModel, start: str | Path | None, licence: str) -> dict[str, str]:
@@ -46,7 +46,7 @@ def agreed_licence(stated: str, inherited: str, origin: str) -> str:
 
     Args:
         stated: by the user; may be empty.
-        inherited: of the weights that a run begins with, or goes on with; may be empty.
+        inherited: of the weights that a run begins with, or continues with; may be empty.
         origin: where these are.
 
     Raises:
@@ -65,7 +65,7 @@ def agreed_licence(stated: str, inherited: str, origin: str) -> str:
 
 
 def header_of(recipe: Recipe, model: str, pairs: int, steps: int, data_name: str) -> dict[str, str]:
-    """What the header of trained weights says of their run."""
+    """Entries for the header of trained weights about their run."""
     return {
         "model": model,
         "recipe": _portable(recipe).to_yaml(),

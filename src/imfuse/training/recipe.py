@@ -19,7 +19,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Reference = Annotated[str, AfterValidator(lambda text: absolute(text, Path()))]
-"""A name, or ``file.py:Name``: with the whole path, so that a run can go on from any folder."""
+"""A name, or ``file.py:Name``: with the whole path, so that a run can continue from any folder."""
 SEGMENTATION_SCORES = ("mIoU", "accuracy")
 SMALLEST_CROP = 16
 
@@ -31,7 +31,7 @@ class _Section(BaseModel):
 
 
 class Crop(_Section):
-    """What part of an image a step sees."""
+    """What part of an image a step takes."""
 
     kind: Literal["random", "center", "random_resized", "whole"] = Field(
         "random",
@@ -178,7 +178,7 @@ class Recipe(_Section):
         return self
 
     def to_yaml(self) -> str:
-        """The recipe with every default written out; reading it gives the same recipe."""
+        """The recipe with every default written out; reading it returns the same recipe."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
@@ -264,7 +264,7 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> Recipe:
 
 
 def _check_crop(spec: ModelSpec, side: int) -> None:
-    """Raise ``ValueError`` that names the next good sizes where a network does not take squares of ``side`` pixels."""
+    """Raise ``ValueError`` with the next good sizes where a network does not take squares of ``side`` pixels."""
     rule = spec.size
     if rule.accepts(side, side):
         return
@@ -298,5 +298,5 @@ def _explain(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         return f"unknown key {place!r}"
     message = problem["msg"].removeprefix("Value error, ")
-    found = "" if problem["type"] in ("missing", "value_error") else f" (found {problem['input']!r:.60})"
-    return f"{place}: {message}{found}" if place else message
+    value = "" if problem["type"] in ("missing", "value_error") else f" (found {problem['input']!r:.60})"
+    return f"{place}: {message}{value}" if place else message
