@@ -29,7 +29,6 @@ UNFINISHED = (
     "imfuse.metrics",
     "imfuse.models",
     "imfuse.scenes",
-    "imfuse.training",
 )
 """Entries of the page, or packages, whose docstrings do not have the form yet."""
 

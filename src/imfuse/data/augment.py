@@ -35,7 +35,16 @@ class Augmentation:
     swap: float = 0.0
 
     def apply(self, rng: np.random.Generator, infrared: Floats, visible: Floats) -> tuple[Floats, Floats]:
-        """Change a pair of (H, W) images in [0, 1]."""
+        """Change a pair.
+
+        Args:
+            rng: that decides.
+            infrared: (H, W) in [0, 1].
+            visible: (H, W) in [0, 1].
+
+        Returns:
+            Both images, new ones where they were changed.
+        """
         if rng.random() < self.tone:
             infrared = _tone(rng, infrared, 0.4, 1.0)
         if rng.random() < self.tone:

@@ -79,7 +79,15 @@ class CropPlan:
     zoom: float = 1.0
 
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Part:
-        """A part of an image of ``shape`` (H, W), each at least ``size``."""
+        """Draw a part of an image.
+
+        Args:
+            rng: that decides.
+            shape: height and width of the image, each at least ``size``.
+
+        Returns:
+            The part, which is applied to all images of a pair.
+        """
         height, width = shape[:2]
         if self.kind == "random_resized":
             box = _resized_box(rng, height, width)

@@ -32,6 +32,11 @@ class Objective(Protocol):
     """What a training minimises. Objectives of ours, and most others, derive from :class:`WeightedObjective`.
 
     An objective is a dataclass: its fields are what a recipe sets under ``loss``.
+
+    Example:
+        >>> from imfuse.losses.seafusion import Segmentation
+        >>> isinstance(Segmentation(), Objective), Segmentation().colour
+        (True, True)
     """
 
     @property

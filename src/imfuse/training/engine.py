@@ -141,14 +141,18 @@ def _prepare(recipe: Recipe, output: Path, resume: bool) -> Path | None:
     checkpoint = output / LAST
     if resume:
         if (output / RECIPE).is_file() and load_recipe(output / RECIPE) != recipe:
-            raise RecipeError(f"{output}: its {RECIPE} is another recipe", "use that one", "use output=FOLDER")
+            raise RecipeError(
+                f"{output}: its {RECIPE} is another recipe; give that one", "use output=... for another folder"
+            )
         # A run that was stopped before its first checkpoint starts again.
         if not checkpoint.is_file():
             (output / LOG).unlink(missing_ok=True)
             return None
         return checkpoint
     if (output / LOG).exists() or checkpoint.exists():
-        raise RecipeError(f"{output}: holds a run already", "use resume=True to continue it", "use output=FOLDER")
+        raise RecipeError(
+            f"{output}: holds a run already", "use resume=True to continue it", "use output=... for another folder"
+        )
     try:
         output.mkdir(parents=True, exist_ok=True)
         (output / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")

@@ -178,7 +178,11 @@ class Recipe(_Section):
         return self
 
     def to_yaml(self) -> str:
-        """The recipe with every default written out; reading it returns the same recipe."""
+        """Write every default out.
+
+        Returns:
+            YAML, of which :func:`load_recipe` makes the same recipe.
+        """
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 

@@ -26,6 +26,11 @@ class Stage:
         recipe: what it trains.
         folder: of its run.
         done: whether an earlier call finished it; then it is not trained again.
+
+    Example:
+        >>> from imfuse.training.recipe import load_recipe
+        >>> Stage("auif", load_recipe("auif"), Path("runs/mine"), done=False).recipe.epochs
+        80
     """
 
     name: str
