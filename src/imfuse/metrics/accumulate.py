@@ -11,7 +11,8 @@ from torchmetrics import Metric
 
 from imfuse.core.errors import MetricError
 from imfuse.metrics._pictures import Image
-from imfuse.metrics.conventions import get_convention, get_definition, score_images
+from imfuse.metrics.conventions import get_convention, get_definition
+from imfuse.metrics.score import score_images
 
 
 class FusionScores(Metric):

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor
 
 from imfuse.metrics._pictures import Image, Picture, at_least, pictures
-from imfuse.metrics.structure import GAUSSIAN, half, power
+from imfuse.metrics._structure import half, power
+from imfuse.metrics.window import GAUSSIAN
+from imfuse.ops import ssim
 from imfuse.ops.windows import filter_separable
 
 _SIZE = GAUSSIAN.size
 _PIXELS = _SIZE**2
-_CONSTANT = (0.03 * 255) ** 2
+_C2 = ssim.constants(255)[1]
 _EPS = torch.finfo(torch.float64).eps
 _NOTHING = 1e-100
 _SCALE_WEIGHTS = (0.0448 / 0.6305, 0.2856 / 0.6305, 0.3001 / 0.6305)
@@ -66,8 +68,7 @@ def _similarity(fused: Picture, infrared: Picture, visible: Picture) -> Tensor:
     """The ideal patch is a sum of the sources' deviations, so that its covariances follow from theirs."""
     share_a, share_b, variance = infrared.once(("MEF-SSIM patch", visible), lambda: _ideal_patch(infrared, visible))
     covariance = (share_a * GAUSSIAN.covariance(fused, infrared)).addcmul_(share_b, GAUSSIAN.covariance(fused, visible))
-    both = variance + GAUSSIAN.moments(fused)[1]
-    return ((2 * covariance).add_(_CONSTANT) / both.add_(_CONSTANT)).mean((1, 2, 3))
+    return ssim.contrast_structure(variance + GAUSSIAN.moments(fused)[1], covariance, _C2).mean((1, 2, 3))
 
 
 def _ideal_patch(infrared: Picture, visible: Picture) -> tuple[Tensor, Tensor, Tensor]:

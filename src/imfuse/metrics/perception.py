@@ -62,21 +62,19 @@ def chen_varshney_error(fused: Image, infrared: Image, visible: Image, data_rang
     return ratio_or_nan(error + _weighted_error(b, f), total + _saliency(b).sum((1, 2)))
 
 
-class _Stretched(Picture):
-    """A picture with its levels spread over 0..255: nan if it is constant, unchanged if it is black."""
+def _stretched(image: Picture) -> Picture:
+    """The picture with its levels spread over 0..255: nan if it is constant, unchanged if it is black."""
 
-    def __init__(self, levels: Tensor) -> None:
+    def compute() -> Picture:
+        levels = image.levels
         low, high = levels.amin((2, 3), keepdim=True), levels.amax((2, 3), keepdim=True)
         span = torch.where(high > low, high - low, torch.where(high > 0, torch.nan, 1))
         spread = (levels - low).mul_(255) / span
         whole = (spread.detach() + 0.5).floor_()
         # Rounding has no slope; the gradient is that of the levels before it.
-        self.levels = spread + (whole - spread.detach()) if spread.requires_grad else whole
-        self._known = {}
+        return Picture.of_levels(spread + (whole - spread.detach()) if spread.requires_grad else whole)
 
-
-def _stretched(image: Picture) -> Picture:
-    return image.once("stretched for the eye", lambda: _Stretched(image.levels))
+    return image.once("stretched for the eye", compute)
 
 
 def _filtered(stretched: Picture, response: Tensor) -> Tensor:

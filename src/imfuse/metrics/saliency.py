@@ -8,11 +8,12 @@ from torch.nn.functional import hardshrink, threshold
 
 from imfuse.metrics._pictures import Image, Picture, at_least, mean_of_parts, parts, pictures
 from imfuse.metrics._sobel import root
-from imfuse.metrics.structure import GAUSSIAN, Window, similarity
+from imfuse.metrics.window import GAUSSIAN, Window
+from imfuse.ops import ssim
 from imfuse.ops.windows import filter_separable
 
-_C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-_SMALL_WINDOW, _SMALL_C = Window(size=7), 2e-16
+_CONSTANTS = ssim.constants(255)
+_SMALL_WINDOW, _SMALL_CONSTANTS = Window(size=7), (2e-16, 2e-16)
 _NOISE = 1e-9
 """Moments below this are rounding noise: one pixel that differs by a level moves a variance by 1e-6 or more."""
 _TINY = 1e-100
@@ -86,7 +87,7 @@ def cvejic_quality(fused: Image, infrared: Image, visible: Image, data_range: fl
     def quality(mf: Tensor, ma: Tensor, mb: Tensor, *second: Tensor) -> Tensor:
         vf, va, vb, caf, cbf = (hardshrink(moment, _NOISE) for moment in second)
         share = _share(caf, cbf)
-        to_a, to_b = (similarity(m, v, mf, vf, c, _SMALL_C, _SMALL_C) for m, v, c in ((ma, va, caf), (mb, vb, cbf)))
+        to_a, to_b = (_similar(m, v, mf, vf, c, _SMALL_CONSTANTS) for m, v, c in ((ma, va, caf), (mb, vb, cbf)))
         # A share of 0 may come out as low as -_TINY / _NOISE.
         return torch.where(share < -1e-30, 0, torch.where(share > 1, 1, torch.lerp(to_b, to_a, share)))
 
@@ -110,8 +111,8 @@ def yang_quality(fused: Image, infrared: Image, visible: Image, data_range: floa
 
     def quality(mf: Tensor, ma: Tensor, mb: Tensor, *second: Tensor) -> Tensor:
         vf, va, vb, caf, cbf, cab = (hardshrink(moment, _NOISE) for moment in second)
-        to_a, to_b = (similarity(m, v, mf, vf, c, _SMALL_C, _SMALL_C) for m, v, c in ((ma, va, caf), (mb, vb, cbf)))
-        alike = similarity(ma, va, mb, vb, cab, _SMALL_C, _SMALL_C) >= 0.75
+        to_a, to_b = (_similar(m, v, mf, vf, c, _SMALL_CONSTANTS) for m, v, c in ((ma, va, caf), (mb, vb, cbf)))
+        alike = _similar(ma, va, mb, vb, cab, _SMALL_CONSTANTS) >= 0.75
         return torch.where(alike, torch.lerp(to_b, to_a, _share(va, vb)), torch.maximum(to_a, to_b))
 
     return mean_of_parts(quality, *_moments(_SMALL_WINDOW, f, a, b), _SMALL_WINDOW.covariance(a, b))
@@ -125,7 +126,7 @@ def _piella(f: Picture, a: Picture, b: Picture) -> tuple[Tensor, Tensor]:
         sums = f.levels.new_zeros(3, len(f.levels))
         for mf, ma, mb, *second in parts(*moments):
             vf, va, vb, caf, cbf = (hardshrink(moment, _NOISE) for moment in second)
-            to_a, to_b = (similarity(m, v, mf, vf, c, _C1, _C2) for m, v, c in ((ma, va, caf), (mb, vb, cbf)))
+            to_a, to_b = (_similar(m, v, mf, vf, c, _CONSTANTS) for m, v, c in ((ma, va, caf), (mb, vb, cbf)))
             score = torch.lerp(to_b, to_a, _share(va, vb))
             # A threshold replaces what does not exceed it: windows that are flat in both sources.
             weight = threshold(torch.maximum(va, vb), 0, 0.5)
@@ -134,6 +135,12 @@ def _piella(f: Picture, a: Picture, b: Picture) -> tuple[Tensor, Tensor]:
         return sums[0] / moments[0][0].numel(), sums[1] / sums[2]
 
     return f.once(("piella", a, b), compute)
+
+
+def _similar(
+    mean_1: Tensor, var_1: Tensor, mean_2: Tensor, var_2: Tensor, covariance: Tensor, constants: tuple[float, float]
+) -> Tensor:
+    return ssim.similarity(mean_1, mean_2, var_1 + var_2, covariance, *constants)
 
 
 def _moments(window: Window, f: Picture, a: Picture, b: Picture) -> list[Tensor]:
@@ -147,16 +154,13 @@ def _share(first: Tensor, second: Tensor) -> Tensor:
     return (first + _TINY) / (first + second + 2 * _TINY)
 
 
-class _Edges(Picture):
-    """The edge image of a picture: its levels are neither rounded nor limited."""
-
-    def __init__(self, levels: Tensor) -> None:
-        difference, threefold = levels.new_tensor([-1, 0, 1]), levels.new_ones(3)
-        across = filter_separable(levels, difference, threefold, "zero")
-        down = filter_separable(levels, threefold, difference, "zero")
-        self.levels = root(across.square().addcmul_(down, down))
-        self._known = {}
-
-
 def _edge_image(image: Picture) -> Picture:
-    return image.once("prewitt", lambda: _Edges(image.levels))
+    """Lengths of the Prewitt gradients of a picture, neither rounded nor limited."""
+
+    def compute() -> Picture:
+        difference, threefold = image.levels.new_tensor([-1, 0, 1]), image.levels.new_ones(3)
+        across = filter_separable(image.levels, difference, threefold, "zero")
+        down = filter_separable(image.levels, threefold, difference, "zero")
+        return Picture.of_levels(root(across.square().addcmul_(down, down)))
+
+    return image.once("prewitt", compute)
