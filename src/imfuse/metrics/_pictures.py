@@ -13,10 +13,6 @@ from imfuse.core.errors import MetricError
 
 T = TypeVar("T")
 
-# On Linux, memory of freed tensors goes back to the system at once, and taking it anew costs more than the arithmetic
-# of a metric. The C library keeps blocks up to the size of the largest that it saw freed, 32 MiB at most: show it one.
-torch.empty((32 << 20) - (1 << 16), dtype=torch.uint8)
-
 _STRIP = 1 << 15
 """Pixels at a time on a CPU: few enough for its cache."""
 
@@ -56,6 +52,10 @@ class Picture:
 
         Returns:
             The picture, which shares the memory of ``levels``.
+
+        Example:
+            >>> Picture.of_levels(torch.tensor([0.5, 300.0]).view(1, 1, 1, 2)).levels.flatten().tolist()
+            [0.5, 300.0]
         """
         picture = cls.__new__(cls)
         picture.levels, picture._memory = levels, {}
@@ -70,6 +70,11 @@ class Picture:
 
         Returns:
             The result. Whoever takes it must not change it.
+
+        Example:
+            >>> picture = Picture(torch.tensor([0.0, 1.0]).view(1, 1, 1, 2))
+            >>> picture.once("highest", lambda: picture.levels.amax((1, 2, 3))).item()
+            255.0
         """
         if key not in self._memory:
             self._memory[key] = compute()

@@ -60,8 +60,7 @@ def survey_gradient_quality(fused: Image, infrared: Image, visible: Image, data_
         MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
 
     Source:
-        Xydeas and Petrovic, Electronics Letters 2000, as computed by Liu, Blasch, Xue, Zhao, Laganiere and Wu, IEEE
-        Transactions on Pattern Analysis and Machine Intelligence 2012.
+        Xydeas and Petrovic, Electronics Letters 2000, as computed by Liu et al., IEEE TPAMI 2012.
 
     Example:
         >>> import torch

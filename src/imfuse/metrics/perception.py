@@ -21,19 +21,34 @@ _BLOCK = 16
 
 
 def chen_blum_quality(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
-    """Chen and Blum's metric QCB, preserved contrast: mean of ``l q_a + (1 - l) q_b``. Higher is better.
+    """Chen and Blum's contrast quality QCB: mean of ``l q_a + (1 - l) q_b``. Higher is better.
 
     Of each image, stretched to 0..255 and filtered by ``exp(-(r / 15.387)^2) - 0.7622 exp(-(r / 1.3456)^2)`` with r in
     cycles per image / 15, the local contrast is ``c = |g2 / g4 - 1|`` with Gaussians of sigma 2 and 4 (31x31, zero
     border, not renormalised), masked to ``c^3 / (c^2 + 0.0001)``. q is the smaller by the greater of the masked
     contrasts of source and f, ``l = c_a^2 / (c_a^2 + c_b^2)``.
 
-    In [0, 1]; 1 where all three images are the same. nan where an image is constant, or two contrasts are zero at a
-    pixel. Chen and Blum, IVC 2009, as VIFB and Liu et al., TPAMI 2012, compute it.
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range].
+        infrared: one source, as ``fused``.
+        visible: the other source, as ``fused``.
+        data_range: the value of white.
 
-    >>> picture = torch.rand(1, 1, 32, 32)
-    >>> round(chen_blum_quality(picture, picture, picture).item(), 9)
-    1.0
+    Returns:
+        One value per image, (N,) float64 in [0, 1], without a unit: 1 where all three images are the same, nan where an
+        image is constant, or two contrasts are zero at a pixel.
+
+    Raises:
+        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+
+    Source:
+        Chen and Blum, Image and Vision Computing 2009, as computed by the VIFB benchmark and by Liu et al., IEEE TPAMI
+        2012.
+
+    Example:
+        >>> picture = torch.rand(1, 1, 32, 32)
+        >>> round(chen_blum_quality(picture, picture, picture).item(), 9)
+        1.0
     """
     f, a, b = (_contrast(image) for image in pictures(fused, infrared, visible, data_range))
     kept_a, kept_b = (torch.minimum(source, f) / torch.maximum(source, f) for source in (a, b))
@@ -42,20 +57,34 @@ def chen_blum_quality(fused: Image, infrared: Image, visible: Image, data_range:
 
 
 def chen_varshney_error(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
-    """Chen and Varshney's metric QCV, in gray levels^2: ``sum(l_a d_a + l_b d_b) / sum(l_a + l_b)``. Lower is better.
+    """Chen and Varshney's weighted error QCV: ``sum(l_a d_a + l_b d_b) / sum(l_a + l_b)``. Lower is better.
 
     Over blocks of 16x16 pixels, with zeros for those beyond the image: l is the sum of the Sobel strength (zero border)
     of a source to the fifth power, d the mean square of the difference of source and f, filtered by the contrast
     sensitivity ``2.6 (0.0192 + 0.144 r) exp(-(0.144 r)^1.1)`` with r in cycles per image / 4. Few blocks with strong
     edges dominate.
 
-    At least 0; 0 where all three images are the same. nan where an image is constant; a black one is left as it is, and
-    only two black sources are undefined. Chen and Varshney, Information Fusion 2007, as VIFB and Liu et al.,
-    TPAMI 2012, compute it.
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range].
+        infrared: one source, as ``fused``.
+        visible: the other source, as ``fused``.
+        data_range: the value of white.
 
-    >>> picture = torch.rand(1, 1, 32, 32)
-    >>> chen_varshney_error(picture, picture, picture).item()
-    0.0
+    Returns:
+        One value per image, (N,) float64, at least 0, in squared gray levels; 0 where all three images are the same.
+        nan where an image is constant; a black one is left as it is, and only two black sources are undefined.
+
+    Raises:
+        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+
+    Source:
+        Chen and Varshney, Information Fusion 2007, as computed by the VIFB benchmark and by Liu et al., IEEE TPAMI
+        2012.
+
+    Example:
+        >>> picture = torch.rand(1, 1, 32, 32)
+        >>> chen_varshney_error(picture, picture, picture).item()
+        0.0
     """
     f, a, b = (_stretched(image) for image in pictures(fused, infrared, visible, data_range))
     error, total = _weighted_error(a, f), _saliency(a).sum((1, 2))

@@ -31,13 +31,28 @@ def phase_congruency_quality(fused: Image, infrared: Image, visible: Image, data
     of whichever has the greater p, each source set to 0 where its p <= 0.1. The greatest of the three correlations is
     summed, and divided by the number of pixels where a or b has p > 0.1.
 
-    About 0 to 1. Three images that are the same score below 1 where they have p <= 0.1, as f is not set to 0 there:
-    0.92 to 0.98 for pictures of TNO. nan where an image is constant. H, W >= 11. Zhao, Laganiere and Liu, IJICIC 2007,
-    as Liu et al., TPAMI 2012, compute it.
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range], H and W at least 11.
+        infrared: one source, as ``fused``.
+        visible: the other source, as ``fused``.
+        data_range: the value of white.
 
-    >>> board = torch.eye(2).repeat(2, 2).repeat_interleave(8, 0).repeat_interleave(8, 1)[None, None]
-    >>> round(phase_congruency_quality(board, board, board).item(), 9)
-    1.0
+    Returns:
+        One value per image, (N,) float64, about 0 to 1, without a unit. Three images that are the same score below 1
+        where they have p <= 0.1, as f is not set to 0 there: 0.92 to 0.98 for pictures of TNO. nan where an image is
+        constant.
+
+    Raises:
+        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+
+    Source:
+        Zhao, Laganiere and Liu, International Journal of Innovative Computing, Information and Control 2007, as
+        computed by Liu et al., IEEE TPAMI 2012.
+
+    Example:
+        >>> board = torch.eye(2).repeat(2, 2).repeat_interleave(8, 0).repeat_interleave(8, 1)[None, None]
+        >>> round(phase_congruency_quality(board, board, board).item(), 9)
+        1.0
     """
     f, a, b = pictures(fused, infrared, visible, data_range)
     at_least(f.levels, 11, "QP")

@@ -23,12 +23,28 @@ def piella_quality(fused: Image, infrared: Image, visible: Image, data_range: fl
     """Piella's quality index QS: mean of ``m = l s(f, a) + (1 - l) s(f, b)``. Higher is better.
 
     s is the local SSIM (Gaussian 11x11, sigma 1.5, whole windows, range 255, K 0.01 and 0.03), ``l = va / (va + vb)``
-    with the variances of the sources; where both are flat each counts half. In [-1, 1]; 1 where all three images are
-    the same; always defined. H, W >= 11. Piella and Heijmans, ICIP 2003, as Liu et al., TPAMI 2012, compute it.
+    with the variances of the sources; where both are flat each counts half.
 
-    >>> picture = torch.rand(1, 1, 16, 16)
-    >>> round(piella_quality(picture, picture, picture).item(), 9)
-    1.0
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range], H and W at least 11.
+        infrared: one source, as ``fused``.
+        visible: the other source, as ``fused``.
+        data_range: the value of white.
+
+    Returns:
+        One value per image, (N,) float64 in [-1, 1], without a unit; 1 where all three images are the same; always
+        defined.
+
+    Raises:
+        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+
+    Source:
+        Piella and Heijmans, ICIP 2003, as computed by Liu et al., IEEE TPAMI 2012.
+
+    Example:
+        >>> picture = torch.rand(1, 1, 16, 16)
+        >>> round(piella_quality(picture, picture, picture).item(), 9)
+        1.0
     """
     f, a, b = pictures(fused, infrared, visible, data_range)
     at_least(f.levels, 11, "QS")
@@ -38,13 +54,28 @@ def piella_quality(fused: Image, infrared: Image, visible: Image, data_range: fl
 def piella_weighted_quality(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
     """Piella's weighted index QW: ``sum(c m) / sum(c)`` with ``c = max(va, vb)``. Higher is better.
 
-    The map m and the variances are those of QS, ``piella_quality``; c is 0.5 where both sources are flat. In [-1, 1];
-    1 where all three images are the same; always defined. H, W >= 11. Piella and Heijmans, ICIP 2003, as Liu et al.,
-    TPAMI 2012, compute it.
+    The map m and the variances are those of QS, :func:`piella_quality`; c is 0.5 where both sources are flat.
 
-    >>> picture = torch.rand(1, 1, 16, 16)
-    >>> round(piella_weighted_quality(picture, picture, picture).item(), 9)
-    1.0
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range], H and W at least 11.
+        infrared: one source, as ``fused``.
+        visible: the other source, as ``fused``.
+        data_range: the value of white.
+
+    Returns:
+        One value per image, (N,) float64 in [-1, 1], without a unit; 1 where all three images are the same; always
+        defined.
+
+    Raises:
+        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+
+    Source:
+        Piella and Heijmans, ICIP 2003, as computed by Liu et al., IEEE TPAMI 2012.
+
+    Example:
+        >>> picture = torch.rand(1, 1, 16, 16)
+        >>> round(piella_weighted_quality(picture, picture, picture).item(), 9)
+        1.0
     """
     f, a, b = pictures(fused, infrared, visible, data_range)
     at_least(f.levels, 11, "QW")
@@ -55,13 +86,29 @@ def piella_edge_quality(fused: Image, infrared: Image, visible: Image, data_rang
     """Piella's edge-dependent index QE: QW of the images times QW of their edge images. Higher is better.
 
     Edge images are the lengths of Prewitt gradients (3x3 of -1, 0, 1, zero border), neither scaled nor rounded; the
-    range stays 255. In [-1, 1]; 1 where all three images are the same; always defined. H, W >= 11. Piella and
-    Heijmans, ICIP 2003, with exponent 1. The program of Liu et al., TPAMI 2012, stops with an error there: tables with
-    QE were made by others.
+    range stays 255.
 
-    >>> picture = torch.rand(1, 1, 16, 16)
-    >>> round(piella_edge_quality(picture, picture, picture).item(), 9)
-    1.0
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range], H and W at least 11.
+        infrared: one source, as ``fused``.
+        visible: the other source, as ``fused``.
+        data_range: the value of white.
+
+    Returns:
+        One value per image, (N,) float64 in [-1, 1], without a unit; 1 where all three images are the same; always
+        defined.
+
+    Raises:
+        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+
+    Source:
+        Piella and Heijmans, ICIP 2003, with exponent 1. The program of Liu et al. 2012 stops with an error there:
+        tables with QE were made by others.
+
+    Example:
+        >>> picture = torch.rand(1, 1, 16, 16)
+        >>> round(piella_edge_quality(picture, picture, picture).item(), 9)
+        1.0
     """
     f, a, b = pictures(fused, infrared, visible, data_range)
     at_least(f.levels, 11, "QE")
@@ -73,13 +120,29 @@ def cvejic_quality(fused: Image, infrared: Image, visible: Image, data_range: fl
 
     ``w = cov(a, f) / (cov(a, f) + cov(b, f))``, a half where both are zero; s is the local SSIM (Gaussian 7x7, sigma
     1.5, whole windows, C1 = C2 = 2e-16). Windows with w < 0 count as 0 and those with w > 1 as 1, whatever s is there:
-    an accident, Cvejic et al. limit the weight. So the order of the sources matters. In [-1, 1]; 1 where all three
-    images are the same; always defined. H, W >= 7. Cvejic et al., IJSP 2005, as Liu et al., TPAMI 2012, compute it;
-    there, flat windows score what rounding leaves of them.
+    an accident, Cvejic et al. limit the weight. So the order of the sources matters.
 
-    >>> picture = torch.rand(1, 1, 16, 16)
-    >>> round(cvejic_quality(picture, picture, picture).item(), 9)
-    1.0
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range], H and W at least 7.
+        infrared: one source, as ``fused``.
+        visible: the other source, as ``fused``.
+        data_range: the value of white.
+
+    Returns:
+        One value per image, (N,) float64 in [-1, 1], without a unit; 1 where all three images are the same; always
+        defined.
+
+    Raises:
+        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+
+    Source:
+        Cvejic, Loza, Bull and Canagarajah, International Journal of Signal Processing 2005, as computed by Liu et al.,
+        IEEE TPAMI 2012; there, flat windows score what rounding leaves of them.
+
+    Example:
+        >>> picture = torch.rand(1, 1, 16, 16)
+        >>> round(cvejic_quality(picture, picture, picture).item(), 9)
+        1.0
     """
     f, a, b = pictures(fused, infrared, visible, data_range)
     at_least(f.levels, 7, "QC")
@@ -98,13 +161,29 @@ def yang_quality(fused: Image, infrared: Image, visible: Image, data_range: floa
     """Yang's index QY: mean of ``l s(f, a) + (1 - l) s(f, b)`` or, where s(a, b) < 0.75, ``max(s(f, a), s(f, b))``.
 
     Higher is better. s is the local SSIM (Gaussian 7x7, sigma 1.5, whole windows, C1 = C2 = 2e-16),
-    ``l = va / (va + vb)`` with the variances of the sources; where both are flat each counts half (Liu et al.: nan).
-    In [-1, 1]; 1 where all three images are the same; always defined. H, W >= 7. Yang et al., Information Fusion 2008,
-    as Liu et al., TPAMI 2012, compute it.
+    ``l = va / (va + vb)`` with the variances of the sources; where both are flat each counts half.
 
-    >>> picture = torch.rand(1, 1, 16, 16)
-    >>> round(yang_quality(picture, picture, picture).item(), 9)
-    1.0
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range], H and W at least 7.
+        infrared: one source, as ``fused``.
+        visible: the other source, as ``fused``.
+        data_range: the value of white.
+
+    Returns:
+        One value per image, (N,) float64 in [-1, 1], without a unit; 1 where all three images are the same; always
+        defined.
+
+    Raises:
+        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+
+    Source:
+        Yang, Zhang, Wang and Liu, Information Fusion 2008, as computed by Liu et al., IEEE TPAMI 2012, whose program
+        writes nan where both sources are flat.
+
+    Example:
+        >>> picture = torch.rand(1, 1, 16, 16)
+        >>> round(yang_quality(picture, picture, picture).item(), 9)
+        1.0
     """
     f, a, b = pictures(fused, infrared, visible, data_range)
     at_least(f.levels, 7, "QY")

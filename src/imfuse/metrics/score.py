@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
+import torch
 from torch import Tensor
 
 from imfuse.metrics._pictures import Image, pictures
@@ -20,6 +22,9 @@ def score_images(
     convention: str = "plain",
 ) -> dict[str, Tensor]:
     """Score images by several metrics at once; work that metrics share is done once.
+
+    On Linux the first call makes the process keep freed blocks of memory of up to 32 MiB for the next tensors: else
+    they go back to the system, and to take them anew is a quarter of the time of nine usual metrics.
 
     Args:
         fused: fused images (N, 1, H, W) in [0, data_range], or a :class:`Picture` of them.
@@ -43,6 +48,7 @@ def score_images(
         [127.5, 127.5, 127.5, 127.5]
     """
     chosen = list(get_convention(convention).definitions) if metrics is None else metrics
+    _keep_freed_memory()
     images = pictures(fused, infrared, visible, data_range)
     scores = {}
     for symbol in chosen:
@@ -50,3 +56,9 @@ def score_images(
         needed = images if METRICS[symbol].sources else images[:1]
         scores[symbol] = definition.function(*needed, **definition.constants)
     return scores
+
+
+@cache
+def _keep_freed_memory() -> None:
+    # The C library keeps blocks up to the size of the largest that it saw freed, 32 MiB at most: show it one.
+    torch.empty((32 << 20) - (1 << 16), dtype=torch.uint8)

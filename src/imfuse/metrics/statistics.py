@@ -9,8 +9,7 @@ from imfuse.metrics._pictures import Image, picture, pictures
 from imfuse.metrics._sobel import root
 from imfuse.metrics._sums import Sums, pixels_of, squared_deviations, squared_errors
 
-WHITE = 255.0
-"""The level of white."""
+_WHITE = 255.0
 
 
 def standard_deviation(fused: Image, data_range: float = 1.0) -> Tensor:
@@ -64,7 +63,7 @@ def variance(fused: Image, data_range: float = 1.0) -> Tensor:
 
 
 def mean_squared_error(
-    fused: Image, infrared: Image, visible: Image, data_range: float = 1.0, *, white: float = WHITE
+    fused: Image, infrared: Image, visible: Image, data_range: float = 1.0, *, white: float = _WHITE
 ) -> Tensor:
     """Mean squared error MSE: mean over the sources of ``mean((X - F)^2)``. Lower is better.
 
@@ -90,7 +89,7 @@ def mean_squared_error(
         32512.5
     """
     f, *sources = pictures(fused, infrared, visible, data_range)
-    return squared_errors(f, sources).mean(0) / pixels_of(f) * (white / WHITE) ** 2
+    return squared_errors(f, sources).mean(0) / pixels_of(f) * (white / _WHITE) ** 2
 
 
 def root_mean_squared_error(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
@@ -150,7 +149,7 @@ def peak_signal_to_noise_ratio(
     """
     f, *sources = pictures(fused, infrared, visible, data_range)
     error = squared_errors(f, sources) / pixels_of(f)
-    ratios = 10 * torch.log10(WHITE**2 / (error if per_source else error.mean(0, keepdim=True)))
+    ratios = 10 * torch.log10(_WHITE**2 / (error if per_source else error.mean(0, keepdim=True)))
     return ratios.mean(0)
 
 

@@ -37,6 +37,12 @@ class Window:
 
         Returns:
             Two tensors (N, 1, H, W); with border ``valid`` H and W are less by ``size - 1``.
+
+        Example:
+            >>> import torch
+            >>> mean, variance = GAUSSIAN.moments(Picture(torch.ones(1, 1, 16, 20)))
+            >>> tuple(mean.shape)
+            (1, 1, 6, 10)
         """
 
         def compute() -> tuple[Tensor, Tensor]:
@@ -54,6 +60,12 @@ class Window:
 
         Returns:
             As the maps of :meth:`moments`.
+
+        Example:
+            >>> import torch
+            >>> picture = Picture(torch.ones(1, 1, 16, 20))
+            >>> tuple(UNIFORM.covariance(picture, picture).shape)
+            (1, 1, 10, 14)
         """
 
         def compute() -> Tensor:
