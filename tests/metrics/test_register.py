@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -199,3 +200,12 @@ def test_functions_and_conventions_that_do_not_fit() -> None:
         register_metric(NEARER, nearer, {"vifb": {"base": 2}})
     assert "Nearer" not in METRICS
     assert "Nearer" not in CONVENTIONS["plain"].definitions
+
+
+def test_the_example_of_the_documentation_runs() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
+    (example,) = re.findall(
+        r"```python\n(.*?register_metric\(SPEC.*?)```", text.rpartition("## Metrics of your own")[2], re.S
+    )
+    exec(example, {"__name__": "example"})
+    assert score_images(*triple(), metrics=["Missed"])["Missed"].shape == (2,)

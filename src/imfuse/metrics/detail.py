@@ -1,4 +1,4 @@
-"""Metrics that ask how much of the sources' fine detail the fused image keeps."""
+"""Metrics of how much of the sources' fine detail the fused image keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feature mutual information FMI: how much of the sources' features, 3x3 pixels at a time, the fused image tells."""
+"""Feature mutual information FMI: how much of the sources' features, 3x3 pixels at a time, the fused image keeps."""
 
 from __future__ import annotations
 

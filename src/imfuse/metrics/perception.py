@@ -109,8 +109,8 @@ def _stretched(image: Picture) -> Picture:
 def _filtered(stretched: Picture, response: Tensor) -> Tensor:
     """Multiply the spectrum, as if the image went on periodically."""
     spectrum = stretched.once("spectrum", lambda: torch.fft.rfft2(stretched.levels))
-    seen: Tensor = torch.fft.irfft2(spectrum * response, stretched.levels.shape[2:])
-    return seen
+    filtered: Tensor = torch.fft.irfft2(spectrum * response, stretched.levels.shape[2:])
+    return filtered
 
 
 def _contrast(image: Picture) -> Tensor:
@@ -118,8 +118,8 @@ def _contrast(image: Picture) -> Tensor:
 
     def compute() -> Tensor:
         stretched = _stretched(image)
-        seen = _filtered(stretched, _centre_surround(*stretched.levels.shape[2:], stretched.levels.device))
-        near, far = (filter_separable(seen, _surround(sigma), border="zero") for sigma in (2, 4))
+        filtered = _filtered(stretched, _centre_surround(*stretched.levels.shape[2:], stretched.levels.device))
+        near, far = (filter_separable(filtered, _surround(sigma), border="zero") for sigma in (2, 4))
         contrast = (near / far - 1).abs()
         square = contrast * contrast
         return contrast * square / (square + 1e-4)
@@ -128,17 +128,17 @@ def _contrast(image: Picture) -> Tensor:
 
 
 def _weighted_error(source: Picture, fused: Picture) -> Tensor:
-    square = (_seen(source) - _seen(fused)).square()
+    square = (_perceived(source) - _perceived(fused)).square()
     return (_saliency(source) * _block_sums(square)).sum((1, 2)) / _BLOCK**2
 
 
-def _seen(stretched: Picture) -> Tensor:
+def _perceived(stretched: Picture) -> Tensor:
     """What passes the contrast sensitivity. The filter is linear: differences need not be filtered one by one."""
 
     def compute() -> Tensor:
         return _filtered(stretched, _sensitivity(*stretched.levels.shape[2:], stretched.levels.device))
 
-    return stretched.once("seen", compute)
+    return stretched.once("perceived", compute)
 
 
 def _saliency(stretched: Picture) -> Tensor:

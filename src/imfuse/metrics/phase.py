@@ -1,4 +1,4 @@
-"""Phase congruency after Kovesi, and how much of the sources' is found in the fused image."""
+"""Phase congruency after Kovesi, and how much of that of the sources the fused image keeps."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ def phase_congruency_quality(fused: Image, infrared: Image, visible: Image, data
         b.once("marked phase windows", lambda: _marked_windows(_features(b))),
         a.once(("marked phase windows", b), lambda: _marked_windows(_greater(_features(a), _features(b)))),
     )
-    theirs = f.once("phase windows", lambda: [_window(feature) for feature in _features(f)])
+    of_fused = f.once("phase windows", lambda: [_window(feature) for feature in _features(f)])
     count = sources[-1].mark.sum((1, 2, 3))
     product = torch.ones_like(count)
-    for feature, their in enumerate(theirs):
-        best = reduce(torch.maximum, (_correlation(each.windows[feature], their) * each.mark for each in sources))
+    for feature, window in enumerate(of_fused):
+        best = reduce(torch.maximum, (_correlation(each.windows[feature], window) * each.mark for each in sources))
         product = product * ratio_or_nan(best.sum((1, 2, 3)), count)
     return product
 
