@@ -62,7 +62,7 @@ class WindowScores:
     """The normalised mutual information of windows of a fused image with those of its sources.
 
     Attributes:
-        windows: (9, 1 + sources, size), to be filled before each call of :meth:`scores`: the windows of the fused image
+        windows: (9, 1 + sources, size), to be filled before each call of ``scores``: the windows of the fused image
             and those of each source, less their minimum, column by column.
     """
 

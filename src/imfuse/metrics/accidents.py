@@ -62,7 +62,7 @@ def _errors_of_sum(fused: Picture, *sources: Picture) -> Tensor:
 def peak_signal_to_noise_ratio_of_rmse(
     fused: Image, infrared: Image, visible: Image, data_range: float = 1.0
 ) -> Tensor:
-    """PSNR of the RMSE of :func:`root_mean_squared_error_of_sum` in place of the MSE: grows with the image (vifb)."""
+    """PSNR of the RMSE of ``root_mean_squared_error_of_sum`` in place of the MSE: grows with the image (vifb)."""
     f, *sources = pictures(fused, infrared, visible, data_range)
     return _decibels(WHITE, _errors_of_sum(f, *sources).mean(0))
 
@@ -83,7 +83,8 @@ def peak_signal_to_noise_ratio_of_fused_peak(
     -inf where the fused image is black, nan where all are.
     """
     f, *sources = pictures(fused, infrared, visible, data_range)
-    return _decibels(f.levels.amax((1, 2, 3)), (squared_errors(f, sources) / pixels_of(f)).mean(0))
+    error = (squared_errors(f, sources) / pixels_of(f)).mean(0)
+    return _decibels(f.levels.amax((1, 2, 3)), error)
 
 
 def _decibels(peak: float | Tensor, error: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ class FusionScores(Metric):
         """Add the scores of some images.
 
         Args:
-            fused: fused images (N, 1, H, W) in [0, data_range], or a :class:`Picture` of them.
+            fused: fused images (N, 1, H, W) in [0, data_range], or a ``Picture`` of them.
             infrared: their first sources, as ``fused``.
             visible: their second sources, as ``fused``.
 

@@ -31,7 +31,7 @@ def wavelet_edge_quality(fused: Image, infrared: Image, visible: Image, data_ran
         same, nan where both sources are flat on a level.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
 
     Source:
         Wang and Liu, ICSP 2008, as computed by Liu et al., IEEE TPAMI 2012.
@@ -66,7 +66,7 @@ def spatial_frequency_error(fused: Image, infrared: Image, visible: Image, data_
         One value per image, (N,) float64 in [-1, inf), without a unit; nan where both sources are constant.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
 
     Source:
         Zheng, Essock, Hansen and Haun, Information Fusion 2007, as computed by Liu et al., IEEE TPAMI 2012.

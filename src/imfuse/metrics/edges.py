@@ -26,7 +26,7 @@ def gradient_quality(fused: Image, infrared: Image, visible: Image, data_range: 
         nan where both sources are 0; another constant still has edges, against the zero border.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
 
     Source:
         Xydeas and Petrovic, Electronics Letters 2000.
@@ -57,7 +57,7 @@ def survey_gradient_quality(fused: Image, infrared: Image, visible: Image, data_
         One value per image, (N,) float64 in [0, 0.9867], without a unit; never nan.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
 
     Source:
         Xydeas and Petrovic, Electronics Letters 2000, as computed by Liu et al., IEEE TPAMI 2012.

@@ -41,7 +41,7 @@ def mef_structural_similarity(fused: Image, infrared: Image, visible: Image, dat
         One value per image, (N,) float64 in [-1, 1], without a unit. Constant images have one too.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
 
     Source:
         Ma, Zeng and Wang, IEEE Transactions on Image Processing 2015.
@@ -61,7 +61,7 @@ def multi_scale_mef_structural_similarity(
 ) -> Tensor:
     """MEF_SSIM on three scales, MS_MEF_SSIM. Higher is better. What several toolboxes call "MS_SSIM".
 
-    Product of :func:`mef_structural_similarity` of the images, of their halves and of their quarters, to the powers
+    Product of ``mef_structural_similarity`` of the images, of their halves and of their quarters, to the powers
     0.0448, 0.2856 and 0.3001, each divided by their sum; a negative value counts as 0.
 
     Args:
@@ -74,7 +74,7 @@ def multi_scale_mef_structural_similarity(
         One value per image, (N,) float64 in [0, 1], without a unit.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
 
     Source:
         Ma, Zeng and Wang, IEEE Transactions on Image Processing 2015.

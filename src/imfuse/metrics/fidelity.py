@@ -36,7 +36,7 @@ def visual_information_fidelity(
         where a source is, unless ``undefined`` says otherwise.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
 
     Source:
         Sheikh and Bovik, IEEE Transactions on Image Processing 2006; summed over the sources as by Han, Cai, Cao and
@@ -58,7 +58,7 @@ def visual_information_fidelity_for_fusion(
 ) -> Tensor:
     """Visual information fidelity for fusion VIFF. Higher is better. Not compared with any published value.
 
-    Gains and noise are those of :func:`visual_information_fidelity`, with an eye of variance 325.125. In each window
+    Gains and noise are those of ``visual_information_fidelity``, with an eye of variance 325.125. In each window
     counts the source that appears with the smaller gain (the visible one where they are equal):
     ``sum(log10(1 + g^2 v1 / (sv + 325.125)) + 1e-7) / sum(log10(1 + v1 / 325.125) + 1e-7)``; the scales weigh
     (1, 0, 0.15, 1) / 2.15, the finest first.
@@ -73,7 +73,7 @@ def visual_information_fidelity_for_fusion(
         One value per image, (N,) float64, usually in [0, 1], without a unit; 1 where all images are constant.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
 
     Source:
         Han, Cai, Cao and Xu, Information Fusion 2013; the definition follows an outline of the paper.

@@ -43,15 +43,16 @@ def feature_mutual_information(
         infrared: one source, as ``fused``.
         visible: the other source, as ``fused``.
         data_range: the value of white.
-        feature: what is compared, one of :data:`~imfuse.metrics.features.Feature`. MATLAB toolboxes call the function
-            without one for their "FMI_pixel" and so get ``edge`` instead of ``none``. ``wavelet`` has filters of 62
-            taps where MATLAB's ``dmey`` has 102: figures of MATLAB cannot be met.
+        feature: what is compared: ``none``, the gray levels; ``gradient``, horizontal differences; ``edge``, Sobel
+            edges; ``dct`` or ``wavelet``, coefficients of the whole image. MATLAB toolboxes call the function without
+            one for their "FMI_pixel" and so get ``edge`` instead of ``none``. ``wavelet`` has filters of 62 taps where
+            MATLAB's ``dmey`` has 102: figures of MATLAB cannot be met.
 
     Returns:
         One value per image, (N,) float64, usually in [0, 1], without a unit; never nan.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes or is too small, the shapes differ, or the feature is
+        MetricError: an image is not what ``Picture`` takes or is too small, the shapes differ, or the feature is
             unknown.
 
     Source:

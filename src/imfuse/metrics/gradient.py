@@ -27,7 +27,7 @@ def spatial_frequency(
         One value per image, (N,) float64 in [0, 361), in gray levels; 0 for a constant image.
 
     Raises:
-        MetricError: the image is not what :class:`Picture` takes or is too small.
+        MetricError: the image is not what ``Picture`` takes or is too small.
 
     Source:
         Eskicioglu and Fisher, IEEE Transactions on Communications 1995.
@@ -62,7 +62,7 @@ def average_gradient(fused: Image, data_range: float = 1.0, *, per_pixel: bool =
         image.
 
     Raises:
-        MetricError: the image is not what :class:`Picture` takes or is too small.
+        MetricError: the image is not what ``Picture`` takes or is too small.
 
     Source:
         Cui, Feng, Xu, Li and Chen, Optics Communications 2015.
@@ -101,7 +101,7 @@ def edge_intensity(fused: Image, data_range: float = 1.0) -> Tensor:
         One value per image, (N,) float64 in [0, 1443), in gray levels times 8; 0 for a constant image.
 
     Raises:
-        MetricError: the image is not what :class:`Picture` takes.
+        MetricError: the image is not what ``Picture`` takes.
 
     Source:
         Rajalingam and Priya, International Journal of Engineering Science Invention 2018, as the VIFB benchmark

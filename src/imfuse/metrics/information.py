@@ -29,7 +29,7 @@ def entropy(fused: Image, data_range: float = 1.0) -> Tensor:
         One value per image, (N,) float64 in [0, 8], in bit; 0 for a constant image.
 
     Raises:
-        MetricError: the image is not what :class:`Picture` takes.
+        MetricError: the image is not what ``Picture`` takes.
 
     Source:
         Roberts, van Aardt and Ahmed, Journal of Applied Remote Sensing 2008.
@@ -65,7 +65,7 @@ def mutual_information(
         ``2 H(fused)`` where all three are the same.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
 
     Source:
         Qu, Zhang and Yan, Electronics Letters 2002.
@@ -86,7 +86,7 @@ def mutual_information(
 def normalised_mutual_information(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
     """Normalised mutual information QMI: sum over the sources of ``2 I(X; F) / (H(X) + H(F))``. Higher is better.
 
-    I and H are those of :func:`mutual_information`. No gradient.
+    I and H are those of ``mutual_information``. No gradient.
 
     Args:
         fused: fused image (N, 1, H, W) in [0, data_range].
@@ -99,7 +99,7 @@ def normalised_mutual_information(fused: Image, infrared: Image, visible: Image,
         the fused image and a source are constant.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
 
     Source:
         Hossny, Nahavandi and Creighton, Electronics Letters 2008.
@@ -143,7 +143,7 @@ def tsallis_information(
         sources are.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, the shapes differ, or the order is invalid.
+        MetricError: an image is not what ``Picture`` takes, the shapes differ, or the order is invalid.
 
     Source:
         Nava, Cristobal and Escalante-Ramirez 2007 (order 0.43137; the divisor is this library's reading); Cvejic,
@@ -182,7 +182,7 @@ def nonlinear_correlation_information_entropy(
         is more where the sources depend on each other, even if the fused image is constant.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
 
     Source:
         Wang, Shen and Jin, in Image Fusion: Algorithms and Applications (ed. Stathaki) 2008.
@@ -218,7 +218,7 @@ def cross_entropy(fused: Image, infrared: Image, visible: Image, data_range: flo
         fused image shares no level with the sources.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
 
     Source:
         Bulanon, Burks and Alchanatis, Biosystems Engineering 2009, as the VIFB benchmark computes it.

@@ -39,7 +39,7 @@ def chen_blum_quality(fused: Image, infrared: Image, visible: Image, data_range:
         image is constant, or two contrasts are zero at a pixel.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
 
     Source:
         Chen and Blum, Image and Vision Computing 2009, as computed by the VIFB benchmark and by Liu et al., IEEE TPAMI
@@ -75,7 +75,7 @@ def chen_varshney_error(fused: Image, infrared: Image, visible: Image, data_rang
         nan where an image is constant; a black one is left as it is, and only two black sources are undefined.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
 
     Source:
         Chen and Varshney, Information Fusion 2007, as computed by the VIFB benchmark and by Liu et al., IEEE TPAMI

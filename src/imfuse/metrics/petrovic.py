@@ -27,7 +27,7 @@ def total_performance(fused: Image, infrared: Image, visible: Image, data_range:
         where all three images are constant; never nan.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
 
     Source:
         Petrovic and Xydeas, ICCV 2005; as coded by Shreyamsha Kumar, Signal, Image and Video Processing 2013.
@@ -46,7 +46,7 @@ def fusion_loss(fused: Image, infrared: Image, visible: Image, data_range: float
     """Petrovic's fusion loss Labf: ``sum r ((1 - q_a) w_a + (1 - q_b) w_b) / sum(w_a + w_b)``. Lower is better.
 
     r is 1 where an edge of at least one source is as strong as the fused one, else 0; q and w as in
-    :func:`total_performance`.
+    ``total_performance``.
 
     Args:
         fused: fused image (N, 1, H, W) in [0, data_range].
@@ -59,7 +59,7 @@ def fusion_loss(fused: Image, infrared: Image, visible: Image, data_range: float
         nan.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
 
     Source:
         Petrovic and Xydeas, ICCV 2005.
@@ -79,7 +79,7 @@ def fusion_artefacts(
     """Fusion artefacts Nabf: ``sum n ((1 - q_a) w_a + (1 - q_b) w_b) / sum(w_a + w_b)``. Lower is better.
 
     n is 1 where the fused edge is stronger than those of both sources, else 0; q and w as in
-    :func:`total_performance`.
+    ``total_performance``.
 
     Args:
         fused: fused image (N, 1, H, W) in [0, data_range].
@@ -92,7 +92,7 @@ def fusion_artefacts(
         One value per image, (N,) float64 in [0, 1], without a unit; 0 where the fused image is constant; never nan.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
 
     Source:
         Shreyamsha Kumar, Signal, Image and Video Processing 2013; the original form: Petrovic and Xydeas, ICCV 2005.

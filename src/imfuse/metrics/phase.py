@@ -43,7 +43,7 @@ def phase_congruency_quality(fused: Image, infrared: Image, visible: Image, data
         constant.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
 
     Source:
         Zhao, Laganiere and Liu, International Journal of Innovative Computing, Information and Control 2007, as

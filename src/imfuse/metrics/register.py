@@ -32,7 +32,7 @@ def register_metric(
 
     Args:
         spec: what the metric says about itself. Its symbol has no spaces and no commas.
-        function: takes the :class:`Picture` of the fused images, and those of both sources if ``spec.sources`` says so;
+        function: takes the ``Picture`` of the fused images, and those of both sources if ``spec.sources`` says so;
             returns one value per image, (N,) float64. It is the plain definition, with the defaults of its parameters.
         conventions: other conventions that shall define the metric too, and under each the parameters of the function
             that are not the defaults.

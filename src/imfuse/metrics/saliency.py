@@ -36,7 +36,7 @@ def piella_quality(fused: Image, infrared: Image, visible: Image, data_range: fl
         defined.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
 
     Source:
         Piella and Heijmans, ICIP 2003, as computed by Liu et al., IEEE TPAMI 2012.
@@ -54,7 +54,7 @@ def piella_quality(fused: Image, infrared: Image, visible: Image, data_range: fl
 def piella_weighted_quality(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
     """Piella's weighted index QW: ``sum(c m) / sum(c)`` with ``c = max(va, vb)``. Higher is better.
 
-    The map m and the variances are those of QS, :func:`piella_quality`; c is 0.5 where both sources are flat.
+    The map m and the variances are those of QS, ``piella_quality``; c is 0.5 where both sources are flat.
 
     Args:
         fused: fused image (N, 1, H, W) in [0, data_range], H and W at least 11.
@@ -67,7 +67,7 @@ def piella_weighted_quality(fused: Image, infrared: Image, visible: Image, data_
         defined.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
 
     Source:
         Piella and Heijmans, ICIP 2003, as computed by Liu et al., IEEE TPAMI 2012.
@@ -99,7 +99,7 @@ def piella_edge_quality(fused: Image, infrared: Image, visible: Image, data_rang
         defined.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
 
     Source:
         Piella and Heijmans, ICIP 2003, with exponent 1. The program of Liu et al. 2012 stops with an error there:
@@ -133,7 +133,7 @@ def cvejic_quality(fused: Image, infrared: Image, visible: Image, data_range: fl
         defined.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
 
     Source:
         Cvejic, Loza, Bull and Canagarajah, International Journal of Signal Processing 2005, as computed by Liu et al.,
@@ -174,7 +174,7 @@ def yang_quality(fused: Image, infrared: Image, visible: Image, data_range: floa
         defined.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
 
     Source:
         Yang, Zhang, Wang and Liu, Information Fusion 2008, as computed by Liu et al., IEEE TPAMI 2012, whose program

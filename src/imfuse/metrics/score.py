@@ -27,7 +27,7 @@ def score_images(
     they go back to the system, and to take them anew is a quarter of the time of nine usual metrics.
 
     Args:
-        fused: fused images (N, 1, H, W) in [0, data_range], or a :class:`Picture` of them.
+        fused: fused images (N, 1, H, W) in [0, data_range], or a ``Picture`` of them.
         infrared: their first sources, as ``fused``.
         visible: their second sources, as ``fused``.
         data_range: the value of white.

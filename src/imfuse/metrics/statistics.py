@@ -25,7 +25,7 @@ def standard_deviation(fused: Image, data_range: float = 1.0) -> Tensor:
         One value per image, (N,) float64 in [0, 127.5], in gray levels; 0 for a constant image.
 
     Raises:
-        MetricError: the image is not what :class:`Picture` takes.
+        MetricError: the image is not what ``Picture`` takes.
 
     Source:
         Common; the field cites Rao, Measurement Science and Technology 1997.
@@ -49,10 +49,10 @@ def variance(fused: Image, data_range: float = 1.0) -> Tensor:
         One value per image, (N,) float64 in [0, 16256.25], in squared gray levels; 0 for a constant image.
 
     Raises:
-        MetricError: the image is not what :class:`Picture` takes.
+        MetricError: the image is not what ``Picture`` takes.
 
     Source:
-        As :func:`standard_deviation`.
+        As ``standard_deviation``.
 
     Example:
         >>> variance(torch.tensor([0.0, 1.0]).view(1, 1, 1, 2)).item()
@@ -78,7 +78,7 @@ def mean_squared_error(
         One value per image, (N,) float64 in [0, 65025], in squared gray levels.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
 
     Source:
         Jagalingam and Hegde, Aquatic Procedia 2015.
@@ -105,7 +105,7 @@ def root_mean_squared_error(fused: Image, infrared: Image, visible: Image, data_
         One value per image, (N,) float64 in [0, 255], in gray levels.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
 
     Source:
         Jagalingam and Hegde, Aquatic Procedia 2015.
@@ -137,7 +137,7 @@ def peak_signal_to_noise_ratio(
         One value per image, (N,) float64, at least 0, in dB; inf where all three images are the same.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
 
     Source:
         Jagalingam and Hegde, Aquatic Procedia 2015.
@@ -168,7 +168,7 @@ def correlation_coefficient(fused: Image, infrared: Image, visible: Image, data_
         One value per image, (N,) float64 in [-1, 1], without a unit; nan where an image is constant.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
 
     Source:
         Pearson, Proceedings of the Royal Society of London 1895.
@@ -200,7 +200,7 @@ def sum_of_correlations_of_differences(
         the fused image by a constant.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
 
     Source:
         Aslantas and Bendes, AEU - International Journal of Electronics and Communications 2015.

@@ -38,7 +38,7 @@ def structural_similarity(
         One value per image, (N,) float64 in [-1, 1], without a unit. Constant images have one too.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
 
     Source:
         Wang, Bovik, Sheikh and Simoncelli, IEEE Transactions on Image Processing 2004, eq. 13.
@@ -58,7 +58,7 @@ def multi_scale_structural_similarity(fused: Image, infrared: Image, visible: Im
 
     Product over five scales, each half the size of the one before, of the mean of ``(2 v12 + C2) / (v1 + v2 + C2)``, in
     the last of the whole SSIM, to the powers 0.0448, 0.2856, 0.3001, 0.2363 and 0.1333; negative means count as 0.
-    Windows and constants are those of :func:`structural_similarity`.
+    Windows and constants are those of ``structural_similarity``.
 
     Args:
         fused: fused image (N, 1, H, W) in [0, data_range], H and W at least 161.
@@ -70,7 +70,7 @@ def multi_scale_structural_similarity(fused: Image, infrared: Image, visible: Im
         One value per image, (N,) float64 in [0, 1], without a unit.
 
     Raises:
-        MetricError: an image is not what :class:`Picture` takes or is too small, or the shapes differ.
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
 
     Source:
         Wang, Simoncelli and Bovik, Asilomar Conference on Signals, Systems and Computers 2003.

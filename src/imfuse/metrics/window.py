@@ -59,7 +59,7 @@ class Window:
             second: as ``first``.
 
         Returns:
-            As the maps of :meth:`moments`.
+            As the maps of ``moments``.
 
         Example:
             >>> import torch

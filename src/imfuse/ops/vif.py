@@ -36,7 +36,7 @@ def gain_and_noise(variance: Tensor, variance_fused: Tensor, covariance: Tensor)
     """Gain with which a source appears in the fused image, and the variance of the noise there.
 
     There is no gain where either image is flat, nor where one is the negative of the other. Variances are those of
-    :func:`without_noise`.
+    ``without_noise``.
     """
     shared = covariance.clamp(min=0).mul_(variance.sign()).mul_(variance_fused.sign())
     gain = shared / (variance + SMALLEST)
