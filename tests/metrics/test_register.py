@@ -39,15 +39,13 @@ NEARER = MetricSpec("Nearer", "distance to the nearer source", "gray levels", (0
 MODULE = """
 from imfuse.metrics import METRICS, MetricSpec, Picture, register_metric
 
+SPEC = MetricSpec("Depth", "brightest level", "gray levels", (0, 255), "higher", sources=False, paper="none")
+
+@register_metric(SPEC, conventions={"vifb": {"scale": 2.0}})
 def depth(fused: Picture, scale=1.0):
     assert "EN" in METRICS
     return fused.levels.amax((1, 2, 3)) * scale
 
-register_metric(
-    MetricSpec("Depth", "brightest level", "gray levels", (0, 255), "higher", sources=False, paper="none"),
-    depth,
-    conventions={"vifb": {"scale": 2.0}},
-)
 """
 
 
@@ -102,8 +100,8 @@ def triple() -> tuple[Tensor, Tensor, Tensor]:
 
 
 def test_registered_metrics_are_scored() -> None:
-    register_metric(CONTRAST, contrast)
-    register_metric(NEARER, nearer, conventions={"vifb": {"power": 2.0}})
+    register_metric(CONTRAST)(contrast)
+    register_metric(NEARER, conventions={"vifb": {"power": 2.0}})(nearer)
     assert list(METRICS)[-2:] == ["Contrast", "Nearer"]
     images = triple()
     found = score_images(*images, metrics=["EN", "Contrast", "Nearer"])
@@ -117,7 +115,7 @@ def test_registered_metrics_are_scored() -> None:
 
 
 def test_registered_metrics_are_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    register_metric(CONTRAST, contrast)
+    register_metric(CONTRAST)(contrast)
     assert score(IMAGE, IMAGE, IMAGE, metrics="Contrast, EN")["Contrast"] == 11 / 255
     means = FusionScores(["Contrast"])
     means.update(*triple())
@@ -177,27 +175,27 @@ def test_packages_that_fail(tmp_path: Path, installed: list[EntryPoint]) -> None
 
 
 def test_two_metrics_of_one_symbol() -> None:
-    register_metric(CONTRAST, contrast)
+    register_metric(CONTRAST)(contrast)
     with pytest.raises(MetricError, match=r"two metrics have the symbol 'Contrast': .*contrast and .*nearer"):
-        register_metric(CONTRAST, nearer)
+        register_metric(CONTRAST)(nearer)
     with pytest.raises(MetricError, match="two metrics have the symbol 'SSIM'"):
-        register_metric(MetricSpec("SSIM", "mine", "", (0, 1), "higher", False, "none"), contrast)
-    register_metric(CONTRAST, contrast)
+        register_metric(MetricSpec("SSIM", "mine", "", (0, 1), "higher", False, "none"))(contrast)
+    register_metric(CONTRAST)(contrast)
 
 
 @pytest.mark.parametrize("symbol", ["", "two words", "a,b"])
 def test_symbols_that_a_list_would_not_hold(symbol: str) -> None:
     with pytest.raises(MetricError, match="is no symbol of a metric"):
-        register_metric(MetricSpec(symbol, "mine", "", (0, 1), "higher", False, "none"), contrast)
+        register_metric(MetricSpec(symbol, "mine", "", (0, 1), "higher", False, "none"))
 
 
 def test_functions_and_conventions_that_do_not_fit() -> None:
     with pytest.raises(MetricError, match=r"Nearer: .*contrast cannot be called with \(fused, infrared, visible\)"):
-        register_metric(NEARER, contrast)
+        register_metric(NEARER)(contrast)
     with pytest.raises(MetricError, match="unknown convention 'mine'"):
-        register_metric(NEARER, nearer, {"mine": {}})
+        register_metric(NEARER, {"mine": {}})
     with pytest.raises(MetricError, match=r"\(fused, infrared, visible, base=2\)"):
-        register_metric(NEARER, nearer, {"vifb": {"base": 2}})
+        register_metric(NEARER, {"vifb": {"base": 2}})(nearer)
     assert "Nearer" not in METRICS
     assert "Nearer" not in CONVENTIONS["plain"].definitions
 
@@ -205,7 +203,7 @@ def test_functions_and_conventions_that_do_not_fit() -> None:
 def test_the_example_of_the_documentation_runs() -> None:
     text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text(encoding="utf-8")
     (example,) = re.findall(
-        r"```python\n(.*?register_metric\(SPEC.*?)```", text.rpartition("## Metrics of your own")[2], re.S
+        r"```python\n(.*?@register_metric.*?)```", text.rpartition("## Metrics of your own")[2], re.S
     )
     exec(example, {"__name__": "example"})
     assert score_images(*triple(), metrics=["Missed"])["Missed"].shape == (2,)

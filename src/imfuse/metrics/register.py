@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import Tensor
 
@@ -16,15 +16,15 @@ from imfuse.metrics.conventions import CONVENTIONS, get_convention
 from imfuse.metrics.conventions._definition import Definition
 from imfuse.metrics.spec import MetricSpec
 
+Function = TypeVar("Function", bound=Callable[..., Tensor])
+
 _SYMBOL = re.compile(r"[\w.+-]+")
 
 
 def register_metric(
-    spec: MetricSpec,
-    function: Callable[..., Tensor],
-    conventions: Mapping[str, Mapping[str, Any]] | None = None,
-) -> None:
-    """Add a metric, so that it is scored, listed and benchmarked by its symbol as those of this library are.
+    spec: MetricSpec, conventions: Mapping[str, Mapping[str, Any]] | None = None
+) -> Callable[[Function], Function]:
+    """Decorator that makes a function a metric: it is scored, listed and benchmarked by its symbol as ours are.
 
     A package does this in a module that an entry point of the group ``imfuse.metrics`` names, under the symbol: the
     module is loaded when metrics are looked for. A function that is registered again, as by a cell of a notebook that
@@ -32,10 +32,12 @@ def register_metric(
 
     Args:
         spec: what the metric says about itself. Its symbol has no spaces and no commas.
-        function: takes the ``Picture`` of the fused images, and those of both sources if ``spec.sources`` says so;
-            returns one value per image, (N,) float64. It is the plain definition, with the defaults of its parameters.
-        conventions: other conventions that shall define the metric too, and under each the parameters of the function
-            that are not the defaults.
+        conventions: the function is the definition under ``plain``, with the defaults of its parameters. These are
+            other conventions that shall define the metric too, and under each the parameters that are not the defaults.
+
+    Returns:
+        The decorator. The function takes the ``Picture`` of the fused images, and those of both sources if
+        ``spec.sources`` says so, and returns one value per image, (N,) float64.
 
     Raises:
         MetricError: another metric has the symbol, the symbol is malformed, a convention is unknown, or the function
@@ -46,28 +48,30 @@ def register_metric(
         from imfuse.metrics import MetricSpec, Picture, register_metric
 
 
+        @register_metric(MetricSpec("Contrast", "range of levels", "", (0, 1), "higher", sources=False, paper="none"))
         def contrast(fused: Picture) -> torch.Tensor:
             low, high = fused.levels.flatten(1).aminmax(dim=1)
             return (high - low) / 255
-
-
-        spec = MetricSpec("Contrast", "range of levels", "", (0, 1), "higher", sources=False, paper="none")
-        register_metric(spec, contrast)
         ```
     """
-    symbol = spec.symbol
-    if not _SYMBOL.fullmatch(symbol):
-        raise MetricError(f"{symbol!r} is no symbol of a metric: letters, digits and any of _ . + - are expected")
-    if symbol in METRICS:
-        _check_same(symbol, function)
+    if not _SYMBOL.fullmatch(spec.symbol):
+        raise MetricError(f"{spec.symbol!r} is no symbol of a metric: letters, digits and any of _ . + - are expected")
     constants = {"plain": {}, **(conventions or {})}
-    for name, given in constants.items():
+    for name in constants:
         get_convention(name)
-        _check_arguments(spec, function, given)
-    for name, given in constants.items():
-        definitions = {**CONVENTIONS[name].definitions, symbol: Definition(function, given)}
-        CONVENTIONS[name] = replace(CONVENTIONS[name], definitions=definitions)
-    METRICS[symbol] = spec
+
+    def register(function: Function) -> Function:
+        if spec.symbol in METRICS:
+            _check_same(spec.symbol, function)
+        for given in constants.values():
+            _check_arguments(spec, function, given)
+        for name, given in constants.items():
+            definitions = {**CONVENTIONS[name].definitions, spec.symbol: Definition(function, given)}
+            CONVENTIONS[name] = replace(CONVENTIONS[name], definitions=definitions)
+        METRICS[spec.symbol] = spec
+        return function
+
+    return register
 
 
 def _check_same(symbol: str, function: Callable[..., Tensor]) -> None:

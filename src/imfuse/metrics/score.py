@@ -23,8 +23,8 @@ def score_images(
 ) -> dict[str, Tensor]:
     """Score images by several metrics at once; work that metrics share is done once.
 
-    On Linux the first call makes the process keep freed blocks of memory of up to 32 MiB for the next tensors: else
-    they go back to the system, and to take them anew is a quarter of the time of nine usual metrics.
+    On Linux the first call makes the process keep freed blocks of memory of up to 32 MiB for the next tensors. Else
+    they go back to the system, and to take them anew is a quarter of the time of nine metrics of 480x640 pixels.
 
     Args:
         fused: fused images (N, 1, H, W) in [0, data_range], or a ``Picture`` of them.

@@ -21,6 +21,11 @@ class Definition:
         function: takes the images, their ``data_range`` and the constants, and returns one value per image.
         constants: by the name of the parameter.
         accident: what the program does that its authors do not say; empty where nothing is known.
+
+    Example:
+        >>> from imfuse.metrics import spatial_frequency
+        >>> Definition(spatial_frequency, {"white": 1.0}).constants["white"]
+        1.0
     """
 
     function: Callable[..., Tensor]
@@ -37,6 +42,12 @@ class Convention:
         origin: whose numbers they are.
         gray: how colour pictures are scored.
         definitions: by symbol of ``METRICS``.
+
+    Example:
+        >>> from imfuse.metrics import spatial_frequency
+        >>> mine = Convention("mine", "our earlier paper", "matlab", {"SF": Definition(spatial_frequency)})
+        >>> list(mine.definitions)
+        ['SF']
     """
 
     name: str
