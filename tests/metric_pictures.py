@@ -54,9 +54,7 @@ def smooth(height: int, width: int, seed: int) -> Triple:
 
 def unrounded(levels: Tensor) -> Picture:
     """A picture whose levels are not rounded."""
-    image = Picture(levels.detach(), 255)
-    image.levels = levels
-    return image
+    return Picture.of_levels(levels)
 
 
 # Published values

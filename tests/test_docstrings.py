@@ -26,7 +26,6 @@ SECTIONS = ("Args", "Attributes", "Returns", "Raises", "Source", "Example")
 OTHER_SECTIONS = ("Arguments", "Parameters", "Return", "Yields", "Note", "Notes", "Examples", "References")
 UNFINISHED = (
     "imfuse.FusionModel",
-    "imfuse.metrics",
     "imfuse.models",
     "imfuse.scenes",
 )

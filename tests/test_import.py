@@ -72,6 +72,15 @@ def test_public_names() -> None:
     python("from imfuse import *; assert Fuser is not None and metrics is not None")
 
 
+def test_metrics_are_listed_and_loaded_when_used() -> None:
+    code = "import sys, imfuse.metrics; from imfuse.metrics import METRICS; dir(imfuse.metrics); print(*sys.modules)"
+    assert not HEAVY & set(python(code).split())
+    assert dir(imfuse.metrics) == sorted(imfuse.metrics.__all__)
+    assert all(getattr(imfuse.metrics, name) is not None for name in imfuse.metrics.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'sharpness'"):
+        imfuse.metrics.sharpness  # noqa: B018
+
+
 def test_unknown_name() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'fuze'"):
         imfuse.fuze  # noqa: B018

@@ -73,7 +73,7 @@ def median_ms(call: Callable[[], object], seconds: float, warm: bool = True) -> 
     return 1000 * statistics.median(times)
 
 
-def ours(images: list[np.ndarray], symbols: list[str], convention: str = "plain") -> dict[str, torch.Tensor]:
+def own_scores(images: list[np.ndarray], symbols: list[str], convention: str = "plain") -> dict[str, torch.Tensor]:
     """Scores of a triple from its arrays."""
     tensors = (torch.from_numpy(image)[None, None] for image in images)
     return score_images(*(Picture(x, 255) for x in tensors), metrics=symbols, convention=convention)
@@ -85,22 +85,22 @@ def per_metric(settings: list[Setting], seconds: float) -> None:
     print(f"| metric | alone, ms | in a suite, ms | fastest peer, ms | {ratios} |")
     print("|---" * (4 + len(settings)) + "|")
     first = settings[0].start()
-    known = [Picture(torch.from_numpy(image)[None, None], 255) for image in first]
-    score_images(*known)
+    shared = [Picture(torch.from_numpy(image)[None, None], 255) for image in first]
+    score_images(*shared)
     for symbol in METRICS:
         peer = PEERS.get(symbol)
         timed = [beside(symbol, peer, setting.start(), seconds) for setting in settings]
         settings[0].start()
-        within = median_ms(lambda s=symbol: score_images(*known, metrics=[s]), seconds)
+        within = median_ms(lambda s=symbol: score_images(*shared, metrics=[s]), seconds)
         alone, other = timed[0]
-        of_peer = "none" if peer is None else f"{other:.1f}"
-        quotients = " | ".join("" if peer is None else f"{theirs / mine:.1f}" for mine, theirs in timed)
-        print(f"| {symbol} | {alone:.2f} | {within:.2f} | {of_peer} | {quotients} |", flush=True)
+        milliseconds = "none" if peer is None else f"{other:.1f}"
+        quotients = " | ".join("" if peer is None else f"{of_peer / own:.1f}" for own, of_peer in timed)
+        print(f"| {symbol} | {alone:.2f} | {within:.2f} | {milliseconds} | {quotients} |", flush=True)
 
 
 def beside(symbol: str, peer: Peer | None, images: list[np.ndarray], seconds: float) -> tuple[float, float]:
     """Milliseconds of our metric alone and of its peer, nan without one."""
-    alone = median_ms(lambda: ours(images, [symbol]), seconds)
+    alone = median_ms(lambda: own_scores(images, [symbol]), seconds)
     if peer is None:
         return alone, math.nan
     return alone, median_ms(lambda: peer(*images), seconds, warm=not symbol.startswith("FMI"))
@@ -110,12 +110,12 @@ def together(images: list[np.ndarray], seconds: float) -> None:
     """The seven metrics of the tables, and all there are."""
     symbols = list(get_convention(TABLE).definitions)
     peers = [PEERS["SSIM refinefuse"] if symbol == "SSIM" else PEERS[symbol] for symbol in symbols]
-    mine = median_ms(lambda: ours(images, symbols, TABLE), seconds)
+    own = median_ms(lambda: own_scores(images, symbols, TABLE), seconds)
     other = median_ms(lambda: [peer(*images) for peer in peers], seconds)
-    print(f"\n{' '.join(symbols)} together: ours {mine:.1f} ms, evaluator {other:.0f} ms, ratio {other / mine:.1f}")
+    print(f"\n{' '.join(symbols)} together: ours {own:.1f} ms, evaluator {other:.0f} ms, ratio {other / own:.1f}")
     copied = median_ms(lambda: MOST_COPIED["MI"](*images), seconds)
     print(f"MI by scikit-learn, as most evaluators: {copied:.1f} ms")
-    whole = median_ms(lambda: ours(images, list(METRICS)), seconds)
+    whole = median_ms(lambda: own_scores(images, list(METRICS)), seconds)
     print(f"all {len(METRICS)} metrics on one triple: {whole:.0f} ms")
 
 

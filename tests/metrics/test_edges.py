@@ -21,9 +21,10 @@ from torch import Tensor
 
 from imfuse.core.errors import MetricError
 from imfuse.imaging import read_image
-from imfuse.metrics import Picture, _pictures, _sobel
+from imfuse.metrics import Picture, _pictures, _sobel, accidents
 from imfuse.metrics.edges import gradient_quality, survey_gradient_quality
 from imfuse.metrics.petrovic import fusion_artefacts, fusion_loss, total_performance
+from imfuse.ops.windows import Border
 
 Metric = Callable[..., Tensor]
 Rows = list[list[float]]
@@ -36,15 +37,15 @@ PLAIN: dict[str, Metric] = {
     "Nabf": fusion_artefacts,
     "Nabf_o": partial(fusion_artefacts, original=True),
 }
-QABF_2022 = partial(gradient_quality, ties="strength", summation="matlab")
-QABF_2023 = partial(gradient_quality, ties="strength")
+QABF_2023 = partial(accidents.gradient_quality_with_slips, ties="strength")
+QABF_2022 = partial(QABF_2023, summation="matlab")
 VARIANTS: dict[str, Metric] = PLAIN | {
     "Qabf, tang2022": QABF_2022,
     "Qabf, tang2023": QABF_2023,
-    "Qabf, hli": partial(gradient_quality, ties="strength", summation="octave"),
-    "QG, zliu": partial(survey_gradient_quality, flat_first=True),
-    "Nabf, tang2023": partial(fusion_artefacts, infrared_as_fused=True),
-    "Nabf, hli": partial(fusion_artefacts, summation="columns"),
+    "Qabf, hli": partial(QABF_2023, summation="octave"),
+    "QG, zliu": accidents.survey_gradient_quality_of_flat_fused,
+    "Nabf, tang2023": accidents.fusion_artefacts_of_infrared,
+    "Nabf, hli": partial(accidents.fusion_artefacts_of_unit_range, summation="columns"),
 }
 
 
@@ -261,11 +262,11 @@ def test_argument_accident(images: tuple[np.ndarray, np.ndarray, np.ndarray]) ->
 
 @pytest.mark.parametrize("summation", ["matlab", "octave", "columns"])
 @pytest.mark.parametrize("border", ["zero", "mirror"])
-def test_order_of_summation(summation: _sobel.Summation, border: str) -> None:
+def test_order_of_summation(summation: accidents.Summation, border: Border) -> None:
     """Added one by one in Python; whatever the order, the sums are those of whole numbers but for rounding."""
     levels = np.random.default_rng(3).integers(0, 256, (7, 9))
     picture = Picture(tensor(levels), 255)
-    down, across = (x[0, 0].numpy() for x in _sobel._in_order(picture.levels, border, summation))  # type: ignore[arg-type]
+    down, across = (x[0, 0].numpy() for x in accidents.RESPONSES[summation](picture.levels, border))
     padded = np.pad(levels / 255, 1, mode="reflect" if border == "mirror" else "constant")
     kernel = np.outer((1, 2, 1), (-1, 0, 1))
     for weights, found in ((kernel, across), (kernel.T, down)):
@@ -281,7 +282,7 @@ def test_order_of_summation(summation: _sobel.Summation, border: str) -> None:
                     for v in (2, 1, 0):
                         wanted[y, x] += term[v][u]
         assert np.array_equal(found, wanted)
-    exact = [x[0, 0].numpy() / 255 for x in _sobel.sobel(picture.levels, border)]  # type: ignore[arg-type]
+    exact = [x[0, 0].numpy() / 255 for x in _sobel.sobel(picture.levels, border)]
     assert np.allclose([down, across], exact, rtol=0, atol=1e-14)
     assert not np.array_equal([down, across], exact)
 
@@ -290,7 +291,7 @@ def test_orders_differ_where_zeros_are_noise() -> None:
     """Ramps with equal sums: the responses that should be zero are not."""
     y, x = np.mgrid[0:24, 0:24]
     images = (7 * y % 256, 5 * x % 256, (3 * x + 7 * y) % 256)
-    found = [score(partial(gradient_quality, ties="strength", summation=s), *images) for s in ("matlab", "octave")]
+    found = [score(partial(QABF_2023, summation=s), *images) for s in ("matlab", "octave")]
     assert abs(found[0] - found[1]) > 0.1
     assert min(found) < score(QABF_2023, *images) < max(found)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from imfuse.core.errors import MetricError
 from imfuse.metrics._pictures import Picture
+from imfuse.metrics.accidents import saturated_visual_information_fidelity as saturated_vif
 from imfuse.metrics.fidelity import visual_information_fidelity as vif
 from imfuse.metrics.fidelity import visual_information_fidelity_for_fusion as viff
 from metric_pictures import check_batch, noise, smooth, triple, unrounded
@@ -33,7 +34,7 @@ def test_published_table_of_8_bit_products(shared: Path, image: str) -> None:
         rows = [row for row in csv.DictReader(file) if (row["image"], row["metric"]) == (image, "VIF")]
     assert len(rows) == 3
     for row in rows:
-        found = vif(*triple(shared, row["method"], image), 255, saturated=True).item()
+        found = saturated_vif(*triple(shared, row["method"], image), 255).item()
         # Variances next to 1e-10, made by the saturation, carry the rounding of any implementation.
         assert found == pytest.approx(float(row["value"]), rel=1e-6), row
 
@@ -134,17 +135,17 @@ def test_definition(size: tuple[int, int], seed: int) -> None:
     images[1][..., :20, :20] = 7
     images[0][..., 10:, 20:] = 200
     fused, infrared, visible = (image[0, 0].numpy() for image in images)
-    for top, saturated in ((math.inf, False), (255, True)):
+    for top, metric in ((math.inf, vif), (255, saturated_vif)):
         wanted = sum(share(source, fused, top) for source in (infrared, visible))
-        assert vif(*images, 255, saturated=saturated).item() == pytest.approx(wanted, rel=1e-9)
+        assert metric(*images, 255).item() == pytest.approx(wanted, rel=1e-9)
     assert viff(*images, 255).item() == pytest.approx(for_fusion(fused, infrared, visible), rel=1e-9)
 
 
 def test_dark_products_do_not_saturate() -> None:
     dark = tuple(image / 17 for image in smooth(48, 50, 0))
-    assert vif(*dark, 255, saturated=True).item() == vif(*dark, 255).item()
+    assert saturated_vif(*dark, 255).item() == vif(*dark, 255).item()
     bright = smooth(48, 50, 0)
-    assert vif(*bright, 255, saturated=True).item() != pytest.approx(vif(*bright, 255).item(), rel=1e-3)
+    assert saturated_vif(*bright, 255).item() != pytest.approx(vif(*bright, 255).item(), rel=1e-3)
 
 
 # Cases that are known exactly
@@ -238,13 +239,13 @@ def test_batch_is_one_by_one(metric: Callable[..., Tensor]) -> None:
 def test_pictures_remember() -> None:
     images = smooth(43, 52, 5)
     pictures = [Picture(image, 255) for image in images]
-    for saturated in (False, True, False, True):
-        assert vif(*pictures, saturated=saturated).item() == vif(*images, 255, saturated=saturated).item()
-        other = vif(images[2], *pictures[1:], 255, saturated=saturated)
-        assert other.item() == vif(images[2], *images[1:], 255, saturated=saturated).item()
+    for metric in (vif, saturated_vif, vif, saturated_vif):
+        assert metric(*pictures).item() == metric(*images, 255).item()
+        other = metric(images[2], *pictures[1:], 255)
+        assert other.item() == metric(images[2], *images[1:], 255).item()
 
 
-@pytest.mark.parametrize("metric", [vif, viff, lambda *images: vif(*images, saturated=True)])
+@pytest.mark.parametrize("metric", [vif, viff, saturated_vif])
 def test_same_with_gradients(metric: Callable[..., Tensor]) -> None:
     images = smooth(45, 90, 6)
     wanted = metric(*images, 255).item()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
 from imfuse.core.errors import MetricError
-from imfuse.metrics import Picture
+from imfuse.metrics import Picture, accidents
 from imfuse.metrics._histograms import histogram, joint_histogram
 from imfuse.metrics.information import (
     cross_entropy,
@@ -24,7 +25,6 @@ from imfuse.metrics.information import (
     mutual_information,
     nonlinear_correlation_information_entropy,
     normalised_mutual_information,
-    stretched,
     tsallis_information,
 )
 from metric_pictures import (
@@ -43,15 +43,15 @@ SCORES: dict[str, Score] = {
     "EN": lambda f, a, b: entropy(f),
     "MI": mutual_information,
     "MI nat": lambda f, a, b: mutual_information(f, a, b, unit="nat"),
-    "MI merged": lambda f, a, b: mutual_information(f, a, b, merge_top=True),
-    "MI rows": lambda f, a, b: mutual_information(f, a, b, of_rows=True),
+    "MI merged": accidents.mutual_information_of_merged_levels,
+    "MI rows": accidents.mutual_information_of_rows,
     "QMI": normalised_mutual_information,
     "QTE": tsallis_information,
     "QTE 1.85": lambda f, a, b: tsallis_information(f, a, b, order=1.85),
     "QTE Cvejic": lambda f, a, b: tsallis_information(f, a, b, order=1.85, divisor="none"),
-    "QTE Nava": lambda f, a, b: tsallis_information(f, a, b, divisor="shannon"),
-    "QTE Cvejic, exchanged": lambda f, a, b: tsallis_information(f, a, b, order=1.85, divisor="none", exchanged=True),
-    "QTE Nava, exchanged": lambda f, a, b: tsallis_information(f, a, b, divisor="shannon", exchanged=True),
+    "QTE Nava": partial(accidents.survey_tsallis_information, exchanged=False),
+    "QTE Cvejic, exchanged": partial(accidents.survey_tsallis_information, order=1.85, divisor="none"),
+    "QTE Nava, exchanged": accidents.survey_tsallis_information,
     "QNCIE": nonlinear_correlation_information_entropy,
     "CE": cross_entropy,
 }
@@ -313,7 +313,7 @@ def test_levels_are_mere_names(images: np.ndarray) -> None:
     straight = scores(*images)
     names_of_levels = np.random.default_rng(0).permuted(np.arange(256.0)[None].repeat(3, 0), axis=1)
     renamed = scores(*(names[image.astype(int)] for names, image in zip(names_of_levels, images, strict=True)))
-    spread = scores(*(stretched(picture(image)).levels[0, 0].numpy() for image in images))
+    spread = scores(*(accidents._stretched(picture(image)).levels[0, 0].numpy() for image in images))
     names = [name for name in SCORES if name not in ("MI merged", "CE", *EXCHANGED)]
     same({name: straight[name] for name in names}, {name: renamed[name] for name in names})
     same({name: straight[name] for name in names}, {name: spread[name] for name in names})
@@ -353,7 +353,7 @@ def test_order_of_questions_changes_nothing() -> None:
 
 def test_stretching() -> None:
     image = picture(np.array([[[10.0, 11, 12]], [[7, 7, 7]], [[0, 0, 0]], [[0, 255, 3]]]))
-    assert stretched(image).levels[:, 0, 0].tolist() == [[0, 128, 255], [0, 0, 0], [0, 0, 0], [0, 255, 3]]
+    assert accidents._stretched(image).levels[:, 0, 0].tolist() == [[0, 128, 255], [0, 0, 0], [0, 0, 0], [0, 255, 3]]
 
 
 @pytest.mark.parametrize("name", SCORES)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
-from imfuse.metrics import Picture
+from imfuse.metrics import Picture, accidents
 from imfuse.metrics.statistics import (
     correlation_coefficient,
     mean_squared_error,
@@ -39,18 +39,18 @@ Score = Callable[[Picture, Picture, Picture], Tensor]
 
 SCORES: dict[str, Score] = {
     "SD": lambda f, a, b: standard_deviation(f),
-    "SD saturated": lambda f, a, b: standard_deviation(f, saturated=True),
-    "SD summed": lambda f, a, b: standard_deviation(f, white=1.0, root_of_sum=True),
+    "SD saturated": lambda f, a, b: accidents.saturated_standard_deviation(f),
+    "SD summed": lambda f, a, b: accidents.standard_deviation_of_sum(f),
     "VAR": lambda f, a, b: variance(f),
     "MSE": mean_squared_error,
     "MSE unit": lambda f, a, b: mean_squared_error(f, a, b, white=1.0),
     "RMSE": root_mean_squared_error,
-    "RMSE summed": lambda f, a, b: root_mean_squared_error(f, a, b, root_of_sum=True),
+    "RMSE summed": accidents.root_mean_squared_error_of_sum,
     "PSNR": peak_signal_to_noise_ratio,
-    "PSNR fused": lambda f, a, b: peak_signal_to_noise_ratio(f, a, b, peak="fused"),
-    "PSNR unit": lambda f, a, b: peak_signal_to_noise_ratio(f, a, b, white=1.0),
+    "PSNR fused": accidents.peak_signal_to_noise_ratio_of_fused_peak,
+    "PSNR unit": accidents.peak_signal_to_noise_ratio_of_unit_range,
     "PSNR per source": lambda f, a, b: peak_signal_to_noise_ratio(f, a, b, per_source=True),
-    "PSNR summed": lambda f, a, b: peak_signal_to_noise_ratio(f, a, b, root_of_sum=True),
+    "PSNR summed": accidents.peak_signal_to_noise_ratio_of_rmse,
     "CC": correlation_coefficient,
     "SCD": sum_of_correlations_of_differences,
 }

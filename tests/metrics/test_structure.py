@@ -17,10 +17,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from imfuse.core.errors import MetricError
-from imfuse.metrics._pictures import Picture
-from imfuse.metrics.structure import UNIFORM, Window, half
+from imfuse.metrics import UNIFORM, Picture, Window
+from imfuse.metrics._structure import half
+from imfuse.metrics.accidents import structural_similarity_of_range
 from imfuse.metrics.structure import multi_scale_structural_similarity as ms_ssim
-from imfuse.metrics.structure import structural_similarity as ssim
+from imfuse.metrics.structure import structural_similarity
 from metric_pictures import noise, smooth, tensor, triple, unrounded
 
 REPLICATE = Window(border="replicate")
@@ -32,6 +33,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "tang2023": {"window": REPLICATE, "peak": 1},
     "hli": {"window": REPLICATE},
 }
+
+
+def ssim(*images: Any, **options: Any) -> Tensor:
+    return (structural_similarity_of_range if "peak" in options else structural_similarity)(*images, **options)
 
 
 # Published values

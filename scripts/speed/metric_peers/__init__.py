@@ -1,6 +1,6 @@
 """Metrics as public Python evaluators compute them, for the speed benchmark: ``PEERS`` maps symbols to functions.
 
-Each takes the fused image and its two sources, (H, W) uint8 levels, and gives one number. They are written here from
+Each takes the fused image and its two sources, (H, W) uint8 levels, and returns one number. They are written here from
 the descriptions of those programs, plainly; where several do a metric differently, the fastest sensible way was taken.
 """
 

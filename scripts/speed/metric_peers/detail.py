@@ -27,7 +27,7 @@ def wavelet_edges(fused: Levels, infrared: Levels, visible: Levels) -> float:
         for bands in (bands_a, bands_b):
             weight = bands[0] ** 2 + bands[1] ** 2 + bands[2] ** 2
             pairs = zip(bands, bands_f, strict=True)
-            similar = torch.stack([torch.exp(-torch.abs(band - theirs)) for band, theirs in pairs]).sum(0)
+            similar = torch.stack([torch.exp(-torch.abs(band - of_fused)) for band, of_fused in pairs]).sum(0)
             kept += (similar * weight).sum().item()
             total += weight.sum().item()
         product *= (kept / total) ** power
@@ -49,12 +49,12 @@ def _across(image: Tensor, taps: Tensor) -> Tensor:
 
 def frequency_error(fused: Levels, infrared: Levels, visible: Levels) -> float:
     f, a, b = _tensors(fused, infrared, visible)
-    found = wanted = 0.0
+    own = reference = 0.0
     for weight, kernel in zip((1, 1, 0.5**0.5, 0.5**0.5), _DIFFERENCES, strict=True):
-        theirs, first, second = (torch.abs(F.conv2d(image, kernel[None, None])) for image in (f, a, b))
-        found += weight * (theirs**2).sum().item()
-        wanted += weight * (torch.maximum(first, second) ** 2).sum().item()
-    return float((np.sqrt(found) - np.sqrt(wanted)) / np.sqrt(wanted))
+        of_fused, first, second = (torch.abs(F.conv2d(image, kernel[None, None])) for image in (f, a, b))
+        own += weight * (of_fused**2).sum().item()
+        reference += weight * (torch.maximum(first, second) ** 2).sum().item()
+    return float((np.sqrt(own) - np.sqrt(reference)) / np.sqrt(reference))
 
 
 def _tensors(*images: Levels) -> list[Tensor]:

@@ -19,7 +19,7 @@ def visual_information_fidelity(fused: Levels, infrared: Levels, visible: Levels
 
 def _share(source: Levels, fused: Levels) -> float:
     x, y = source.astype(np.float64), fused.astype(np.float64)
-    seen = there = 0.0
+    kept = total = 0.0
     for scale in range(1, 5):
         window = _window(2 ** (5 - scale) + 1)
         if scale > 1:
@@ -38,9 +38,9 @@ def _share(source: Levels, fused: Levels) -> float:
         negative = gain < 0
         gain[negative], noise[negative] = 0, var_y[negative]
         noise = np.maximum(noise, 1e-10)
-        seen += float(np.log10(1 + gain**2 * var_x / (noise + 2)).sum())
-        there += float(np.log10(1 + var_x / 2).sum())
-    return seen / there
+        kept += float(np.log10(1 + gain**2 * var_x / (noise + 2)).sum())
+        total += float(np.log10(1 + var_x / 2).sum())
+    return kept / total
 
 
 def _window(size: int) -> Levels:

@@ -22,9 +22,9 @@ def phase_congruency(fused: Levels, infrared: Levels, visible: Levels) -> float:
     f, a, b = (_features(image.astype(np.float64)) for image in (fused, infrared, visible))
     masks = a[0] > 0.1, b[0] > 0.1, np.maximum(a[0], b[0]) > 0.1
     product = 1.0
-    for theirs, first, second in zip(f, a, b, strict=True):
+    for of_fused, first, second in zip(f, a, b, strict=True):
         wanted = first * masks[0], second * masks[1], np.where(a[0] > b[0], first, second) * masks[2]
-        alike = [_correlation(source, theirs) * mask for source, mask in zip(wanted, masks, strict=True)]
+        alike = [_correlation(source, of_fused) * mask for source, mask in zip(wanted, masks, strict=True)]
         product *= float(np.maximum.reduce(alike).sum() / masks[2].sum())
     return product
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from imfuse.ops import ssim, vif
 from imfuse.ops.filters import own_precision
+from imfuse.ops.windows import gaussian
 
 SALIENT_CLASSES = (1, 2, 3)
 """Cars, people and bikes among the nine classes of MSRS."""
@@ -21,13 +23,12 @@ IGNORE = 255
 @torch.inference_mode(False)  # What validation makes first must serve training too.
 def _blur_matrix(length: int, window: int, sigma: float) -> Tensor:
     """Gaussian blur of ``length`` values as a matrix, the mirrored border included."""
-    offsets = torch.arange(window, dtype=torch.float64) - (window - 1) / 2
-    weights = torch.exp(-(offsets**2) / (2 * sigma**2))
+    offsets, weights = torch.arange(window) - (window - 1) // 2, gaussian(window, sigma)
     matrix = torch.zeros(length, length, dtype=torch.float64)
     for place in range(length):
-        mirrored = (place + offsets.long()).abs()
+        mirrored = (place + offsets).abs()
         mirrored = torch.where(mirrored < length, mirrored, 2 * (length - 1) - mirrored)
-        matrix[place].index_add_(0, mirrored, weights / weights.sum())
+        matrix[place].index_add_(0, mirrored, weights)
     return matrix
 
 
@@ -46,12 +47,8 @@ def ssim_map(first: Tensor, second: Tensor, window: int = 11, sigma: float = 1.5
 
     Moments are those of the population. H and W must exceed ``window // 2``.
     """
-    c1, c2 = 0.01**2, 0.03**2
-    # One pass over five maps: the filter is linear.
-    stacked = torch.cat([first, second, first * first, second * second, first * second])
-    m1, m2, s11, s22, s12 = gaussian_mean(stacked, window, sigma).chunk(5)
-    luminance = (2 * m1 * m2 + c1) / (m1 * m1 + m2 * m2 + c1)
-    return luminance * (2 * (s12 - m1 * m2) + c2) / (s11 - m1 * m1 + s22 - m2 * m2 + c2)
+    moments = ssim.moments(first, second, partial(gaussian_mean, window=window, sigma=sigma))
+    return ssim.similarity(*moments, *ssim.constants(1))
 
 
 def dssim(first: Tensor, second: Tensor, window: int = 11) -> Tensor:
@@ -96,43 +93,39 @@ def sobel_magnitude(image: Tensor) -> Tensor:
 @cache
 @torch.inference_mode(False)
 def _blur_and_halve_matrix(length: int, window: int, step: int) -> Tensor:
-    """Gaussian mean without a border, of every ``step``-th place, as a matrix (places, length)."""
-    offsets = torch.arange(window, dtype=torch.float64) - (window - 1) / 2
-    weights = torch.exp(-(offsets**2) / (2 * (window / 5) ** 2))
+    """The window of a scale of VIF, without a border, at every ``step``-th place, as a matrix (places, length)."""
     starts = torch.arange(0, length - window + 1, step)
     matrix = torch.zeros(len(starts), length, dtype=torch.float64)
     for row, start in enumerate(starts.tolist()):
-        matrix[row, start : start + window] = weights / weights.sum()
+        matrix[row, start : start + window] = vif.window_taps(window)
     return matrix
 
 
 def visual_information(fused: Tensor, source: Tensor) -> Tensor:
     """Visual information fidelity of images in [0, 1], one value per image; H, W >= 41.
 
-    That of :func:`imfuse.metrics.visual_information_fidelity` (pixel domain, four scales) for one source, in the
-    precision of the images and without rounding to levels, so that it can be trained.
+    That of :func:`imfuse.metrics.visual_information_fidelity` for one source, by the same formulas, in the precision of
+    the images and without rounding to levels, so that it can be trained.
     """
 
     def filtered(x: Tensor, window: int, step: int = 1) -> Tensor:
         down, across = (_blur_and_halve_matrix(length, window, step).to(x) for length in x.shape[-2:])
         return down @ x @ across.t()
 
-    told = known = source.new_zeros(len(source))
+    kept = total = source.new_zeros(len(source))
     with own_precision(source):
         # Differences of nearly equal numbers follow: a mean of 0 keeps more digits.
         centre = source.mean((1, 2, 3), keepdim=True)
         x, y = 255 * (source - centre), 255 * (fused - centre)
-        for window in (17, 9, 5, 3):
-            if window != 17:
+        for scale, window in enumerate(vif.WINDOWS):
+            if scale:
                 x, y = filtered(torch.cat([x, y]), window, 2).chunk(2)
             m_x, m_y, s_xx, s_yy, s_xy = filtered(torch.cat([x, y, x * x, y * y, x * y]), window).chunk(5)
-            s_xx, s_yy = (s_xx - m_x * m_x).clamp_min(0), (s_yy - m_y * m_y).clamp_min(0)
-            # What the fused image keeps of the source is not less than nothing.
-            gain = ((s_xy - m_x * m_y) / (s_xx + 1e-10)).clamp_min(0)
-            noise = (s_yy - 2 * gain * (s_xy - m_x * m_y) + gain * gain * s_xx).clamp_min(1e-10)
-            told = told + torch.log1p(gain * gain * s_xx / (noise + 2)).sum((1, 2, 3))
-            known = known + torch.log1p(s_xx / 2).sum((1, 2, 3))
-    return told / (known + 1e-10)
+            v_x, v_y = vif.without_noise(s_xx - m_x * m_x), vif.without_noise(s_yy - m_y * m_y)
+            gain, noise = vif.gain_and_noise(v_x, v_y, s_xy - m_x * m_y)
+            kept = kept + vif.information(vif.signal_to_noise(gain, noise, v_x))
+            total = total + vif.information(v_x / vif.EYE)
+    return kept / (total + 1e-10)
 
 
 def hard_pixel_loss(

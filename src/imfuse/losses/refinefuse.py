@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -16,6 +17,7 @@ from torch.nn import functional as F
 
 from imfuse.losses._base import Loss, WeightedObjective
 from imfuse.losses.common import correlation, gaussian_mean, salient_mask, visual_information
+from imfuse.ops import ssim
 from imfuse.ops.filters import box_mean, own_precision, reflect_pad
 
 Window = Literal["gaussian", "box", "pixel"]
@@ -158,12 +160,8 @@ def signed_texture_loss(fused: Tensor, infrared: Tensor, visible: Tensor, gain: 
 
 def box_ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:
     """Mean structural similarity under a box, without a border, moments of the population, dynamic range 1."""
-    maps = torch.cat([first, second, first * first, second * second, first * second])
-    m1, m2, s11, s22, s12 = F.avg_pool2d(maps, window, stride=1).chunk(5)
-    c1, c2 = 0.01**2, 0.03**2
-    variances = (s11 - m1 * m1) + (s22 - m2 * m2)
-    score = (2 * m1 * m2 + c1) * (2 * (s12 - m1 * m2) + c2) / ((m1 * m1 + m2 * m2 + c1) * (variances + c2))
-    return score.mean()
+    moments = ssim.moments(first, second, partial(F.avg_pool2d, kernel_size=window, stride=1))
+    return ssim.similarity(*moments, *ssim.constants(1)).mean()
 
 
 def hot_loss(fused: Tensor, infrared: Tensor) -> Tensor:

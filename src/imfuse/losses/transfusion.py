@@ -16,10 +16,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.losses._base import Loss, WeightedObjective
+from imfuse.ops import ssim
 from imfuse.ops.filters import own_precision
 from imfuse.ops.padding import crop_to, pad_to
+from imfuse.ops.ssim import SCALE_WEIGHTS as SCALES
 
-SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 SMALLEST = 176
 """Pixels of a side below which five scales of MS-SSIM have no room."""
 POSITIONS, CHANNELS = 1024, 64
@@ -166,14 +167,15 @@ def _gaussian(length: int) -> Tensor:
 def _ssim_maps(first: Tensor, second: Tensor, white: float, window: Tensor) -> tuple[Tensor, Tensor]:
     """Contrast and structure, and the whole similarity, of every place whose window lies within."""
     kernel = window.to(first)[None, None]
-    stacked = torch.cat([first, second, first * first, second * second, first * second])
-    # Variances are differences of nearly equal numbers: mixed precision must not touch them.
-    with own_precision(first):
-        blurred = F.conv2d(F.conv2d(stacked, kernel[..., None]), kernel[..., None, :])
-    m1, m2, s11, s22, s12 = blurred.chunk(5)
-    c1, c2 = (0.01 * white) ** 2, (0.03 * white) ** 2
-    contrast = (2 * (s12 - m1 * m2) + c2) / (s11 - m1 * m1 + s22 - m2 * m2 + c2)
-    return contrast, contrast * (2 * m1 * m2 + c1) / (m1 * m1 + m2 * m2 + c1)
+
+    def mean(x: Tensor) -> Tensor:
+        # Variances are differences of nearly equal numbers: mixed precision must not touch them.
+        with own_precision(x):
+            return F.conv2d(F.conv2d(x, kernel[..., None]), kernel[..., None, :])
+
+    moments, (c1, c2) = ssim.moments(first, second, mean), ssim.constants(white)
+    contrast = ssim.contrast_structure(moments.variances, moments.covariance, c2)
+    return contrast, ssim.similarity(*moments, c1, c2)
 
 
 # Mutual information

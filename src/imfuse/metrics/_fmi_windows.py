@@ -5,8 +5,8 @@ functions P and Q. Their joint distribution is ``phi g + (1 - phi) p q``, where 
 which is zero but for a path of 17 cells from one corner of the table to the other. Sort the steps of P and of Q along
 0..1: the k-th gap between neighbouring steps is the mass of the k-th cell of the path. Then
 
-- each step leads either one row down or one column on, so cell k has ``row + column = k + 1``: that gives the
-  covariance of g;
+- each step leads either one row down or one column on, so cell k has ``row + column = k + 1``: that yields
+  the covariance of g;
 - in that cell, p q is the product of the two intervals, one between steps of P and one between steps of Q, that
   contain the gap;
 - in all other cells the joint distribution is ``(1 - phi) p q``, and its entropy follows from those of p and q.
@@ -62,7 +62,7 @@ class WindowScores:
     """The normalised mutual information of windows of a fused image with those of its sources.
 
     Attributes:
-        windows: (9, 1 + sources, size), to be filled before each call of :meth:`scores`: the windows of the fused image
+        windows: (9, 1 + sources, size), to be filled before each call of ``scores``: the windows of the fused image
             and those of each source, less their minimum, column by column.
     """
 

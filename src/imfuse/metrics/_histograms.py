@@ -28,7 +28,7 @@ def histogram(picture: Picture) -> Tensor:
 def joint_histogram(first: Picture, second: Picture) -> Tensor:
     """Share of the pixels at each pair of levels, (N, 256, 256) float64: rows are the levels of ``first``.
 
-    Remembered in this order only: ask for (fused, source) and (infrared, visible), never the reverse.
+    Remembered in this order only: take (fused, source) and (infrared, visible), never the reverse.
     """
 
     def compute() -> Tensor:

@@ -13,34 +13,72 @@ from imfuse.core.errors import MetricError
 
 T = TypeVar("T")
 
-# On Linux, memory of freed tensors goes back to the system at once, and taking it anew costs more than the arithmetic
-# of a metric. The C library keeps blocks up to the size of the largest that it saw freed, 32 MiB at most: show it one.
-torch.empty((32 << 20) - (1 << 16), dtype=torch.uint8)
-
 _STRIP = 1 << 15
 """Pixels at a time on a CPU: few enough for its cache."""
 
 
 class Picture:
-    """Images as gray levels, with a memory for what several metrics need of them (histogram, gradients, moments).
+    """Images as gray levels, with a memory for what several metrics need of them: histogram, gradients, moments.
 
-    A metric takes tensors or pictures; give the same ``Picture`` to several metrics, and work that they share is done
-    once. A source's picture may serve any number of fused ones.
+    Every metric takes tensors or pictures. Give the same ``Picture`` to several metrics, and the work that they share
+    is done once; the picture of a source may serve any number of fused ones.
+
+    Args:
+        image: (N, 1, H, W) in [0, data_range], floating point; or whole numbers, which need their ``data_range``.
+        data_range: the value of white, in the unit of the images.
 
     Attributes:
         levels: (N, 1, H, W) float64 in 0..255, rounded (half to even). Gradients pass through the rounding.
+
+    Raises:
+        MetricError: the shape is another, the image is empty, values are NaN or infinite, or the range is not positive
+            or, for whole numbers, left out.
+
+    Example:
+        >>> Picture(torch.tensor([0, 128, 255], dtype=torch.uint8).view(1, 1, 1, 3), 255).levels.flatten().tolist()
+        [0.0, 128.0, 255.0]
     """
 
     def __init__(self, image: Tensor, data_range: float = 1.0) -> None:
-        """Quantise (N, 1, H, W) in [0, data_range]; raises ``MetricError`` for anything else."""
         self.levels = to_levels(image, data_range)
-        self._known: dict[Hashable, object] = {}
+        self._memory: dict[Hashable, object] = {}
+
+    @classmethod
+    def of_levels(cls, levels: Tensor) -> Picture:
+        """A picture of levels as they are, neither rounded nor limited to 0..255.
+
+        Args:
+            levels: (N, 1, H, W) float64.
+
+        Returns:
+            The picture, which shares the memory of ``levels``.
+
+        Example:
+            >>> Picture.of_levels(torch.tensor([0.5, 300.0]).view(1, 1, 1, 2)).levels.flatten().tolist()
+            [0.5, 300.0]
+        """
+        picture = cls.__new__(cls)
+        picture.levels, picture._memory = levels, {}
+        return picture
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """What ``compute`` gives, from memory if ``key`` was asked for before. A key may hold other pictures."""
-        if key not in self._known:
-            self._known[key] = compute()
-        return cast(T, self._known[key])
+        """What ``compute`` returns, from memory if it was computed before.
+
+        Args:
+            key: what the result is remembered by. It may hold other pictures.
+            compute: called without arguments the first time.
+
+        Returns:
+            The result. Whoever takes it must not change it.
+
+        Example:
+            >>> picture = Picture(torch.tensor([0.0, 1.0]).view(1, 1, 1, 2))
+            >>> picture.once("highest", lambda: picture.levels.amax((1, 2, 3))).item()
+            255.0
+        """
+        if key not in self._memory:
+            self._memory[key] = compute()
+        return cast(T, self._memory[key])
 
 
 Image = Tensor | Picture

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
 
 import cv2
 import torch
 from torch import Tensor
 
 from imfuse.metrics._pictures import Picture, parts
-from imfuse.ops.windows import Border, filter_separable, pad
+from imfuse.ops.windows import Border, filter_separable
 
-Summation = Literal["matlab", "octave", "columns"]
-"""The order in which a program adds the terms of a Sobel response: ``matlab`` and ``octave`` as their ``conv2`` do,
-``columns`` each column from top to bottom first.
+Responses = Callable[[Tensor, Border], tuple[Tensor, Tensor]]
+"""From levels (N, 1, H, W), and what lies beyond their border, to responses to changes down and across."""
 
-On levels, which are whole numbers, the order is all one. On levels / 255 it decides which responses are exactly zero
-and which edges exactly equal, and rules for those cases turn that into visible differences.
-"""
-
-_TERMS: dict[Summation, list[list[tuple[int, int]]]] = {
-    "matlab": [[(row, column) for column in (2, 1, 0) for row in (2, 1, 0)]],
-    "octave": [[(row, column) for column in (0, 1, 2) for row in (2, 1, 0)]],
-    "columns": [[(row, column) for row in (0, 1, 2)] for column in (0, 1, 2)],
-}
-_DIFFERENCE, _SMOOTHING = (-1, 0, 1), (1, 2, 1)
+DIFFERENCE, SMOOTHING = (-1, 0, 1), (1, 2, 1)
 _TINY = 1e-300
 
 
@@ -44,16 +33,25 @@ def strength(image: Picture, border: Border) -> Tensor:
     return image.once(("strength", border), compute)
 
 
+def sobel(levels: Tensor, border: Border) -> tuple[Tensor, Tensor]:
+    """Correlate with the Sobel kernels of whole numbers: responses to changes down and across."""
+    difference, smoothing = (torch.tensor(taps, dtype=torch.float64) for taps in (DIFFERENCE, SMOOTHING))
+    return (
+        filter_separable(levels, smoothing, difference, border),
+        filter_separable(levels, difference, smoothing, border),
+    )
+
+
 def edges(
     image: Picture,
     border: Border,
     orientation: Callable[[Tensor, Tensor], Tensor],
-    summation: Summation | None = None,
+    responses: Responses = sobel,
 ) -> tuple[Tensor, Tensor]:
     """Length of the Sobel gradient and ``orientation`` of the responses down and across, (N, 1, H, W) each."""
 
     def compute() -> tuple[Tensor, Tensor]:
-        down, across = sobel(image.levels, border) if summation is None else _in_order(image.levels, border, summation)
+        down, across = responses(image.levels, border)
         if down.requires_grad:
             return _length(down, across), orientation(down, across)
         for d, a in parts(down, across):
@@ -62,40 +60,11 @@ def edges(
             a.copy_(length)
         return across, down
 
-    return image.once(("edges", border, orientation, summation), compute)
+    return image.once(("edges", border, orientation, responses), compute)
 
 
 def _length(down: Tensor, across: Tensor) -> Tensor:
     return root((down * down).add_(across * across))
-
-
-def sobel(levels: Tensor, border: Border) -> tuple[Tensor, Tensor]:
-    """Correlate with the Sobel kernels of whole numbers: responses to changes down and across."""
-    difference, smoothing = (torch.tensor(taps, dtype=torch.float64) for taps in (_DIFFERENCE, _SMOOTHING))
-    return (
-        filter_separable(levels, smoothing, difference, border),
-        filter_separable(levels, difference, smoothing, border),
-    )
-
-
-def _in_order(levels: Tensor, border: Border, summation: Summation) -> tuple[Tensor, Tensor]:
-    """Responses of levels / 255, terms added in an order of programs."""
-    # By a tensor: a GPU would multiply by 1 / 255 instead, which is not the same.
-    padded = pad(levels / levels.new_tensor(255), 1, 1, border)
-    height, width = levels.shape[2:]
-
-    def respond(down: tuple[int, ...], across: tuple[int, ...]) -> Tensor:
-        total = torch.zeros_like(levels)
-        for group in _TERMS[summation]:
-            part = torch.zeros_like(levels)
-            for row, column in group:
-                if weight := down[row] * across[column]:
-                    # Weights are powers of two: products are exact, fused with the addition or not.
-                    part = torch.add(part, padded[..., row : row + height, column : column + width], alpha=weight)
-            total = total + part
-        return total
-
-    return respond(_DIFFERENCE, _SMOOTHING), respond(_SMOOTHING, _DIFFERENCE)
 
 
 def root(x: Tensor) -> Tensor:

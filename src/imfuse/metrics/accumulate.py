@@ -11,7 +11,8 @@ from torchmetrics import Metric
 
 from imfuse.core.errors import MetricError
 from imfuse.metrics._pictures import Image
-from imfuse.metrics.conventions import get_convention, get_definition, score_images
+from imfuse.metrics.conventions import get_convention, get_definition
+from imfuse.metrics.score import score_images
 
 
 class FusionScores(Metric):
@@ -27,12 +28,14 @@ class FusionScores(Metric):
         options: those of ``torchmetrics.Metric``.
 
     Raises:
-        MetricError: a metric or the convention is unknown, or not defined.
+        MetricError: a metric or the convention is unknown, the convention does not define a metric, or no metric is
+            named.
 
-    >>> scores = FusionScores(["EN", "SD"])
-    >>> scores.update(*torch.tensor([0.0, 1.0]).view(1, 1, 1, 2).expand(3, 4, 1, 1, 2))
-    >>> {symbol: mean.item() for symbol, mean in scores.compute().items()}
-    {'EN': 1.0, 'SD': 127.5}
+    Example:
+        >>> scores = FusionScores(["EN", "SD"])
+        >>> scores.update(*torch.tensor([0.0, 1.0]).view(1, 1, 1, 2).expand(3, 4, 1, 1, 2))
+        >>> {symbol: mean.item() for symbol, mean in scores.compute().items()}
+        {'EN': 1.0, 'SD': 127.5}
     """
 
     is_differentiable = False
@@ -53,7 +56,7 @@ class FusionScores(Metric):
         super().__init__(**options)
         self.metrics = tuple(get_convention(convention).definitions if metrics is None else metrics)
         if not self.metrics:
-            raise MetricError("no metric is asked for")
+            raise MetricError("no metric is named", "leave metrics out for all that the convention defines")
         for symbol in self.metrics:
             get_definition(symbol, convention)
         self.convention, self.data_range = convention, data_range
@@ -64,7 +67,22 @@ class FusionScores(Metric):
 
     @torch.no_grad()
     def update(self, fused: Image, infrared: Image, visible: Image) -> None:
-        """Add images (N, 1, H, W) in [0, data_range]. Raises ``MetricError`` for what metrics refuse."""
+        """Add the scores of some images.
+
+        Args:
+            fused: fused images (N, 1, H, W) in [0, data_range], or a ``Picture`` of them.
+            infrared: their first sources, as ``fused``.
+            visible: their second sources, as ``fused``.
+
+        Raises:
+            MetricError: the images are not what a metric takes.
+
+        Example:
+            >>> scores = FusionScores(["EN"])
+            >>> scores.update(*torch.rand(3, 4, 1, 16, 20))
+            >>> int(scores.images)
+            4
+        """
         scores = score_images(fused, infrared, visible, self.data_range, self.metrics, self.convention)
         values = torch.stack([scores[symbol] for symbol in self.metrics]).to(self.sums.device)
         defined = values.isfinite()
@@ -74,7 +92,17 @@ class FusionScores(Metric):
         self.images += values.shape[1]
 
     def compute(self) -> dict[str, Tensor]:
-        """Mean under each symbol, nan where no image had a defined value."""
+        """Means over the images of all processes.
+
+        Returns:
+            The mean under each symbol, a float64 scalar; nan where no image had a defined value.
+
+        Example:
+            >>> scores = FusionScores(["EN"])
+            >>> scores.update(*torch.zeros(3, 4, 1, 16, 20))
+            >>> scores.compute()["EN"].item()
+            0.0
+        """
         return dict(zip(self.metrics, self.sums / self.counts, strict=True))
 
     @property

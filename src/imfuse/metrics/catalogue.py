@@ -1,10 +1,18 @@
-"""Every metric there is, in the order of tables; ``conventions.py`` says how each is computed."""
+"""Every metric there is, in the order of tables; ``conventions`` says how each is computed."""
 
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint
 from math import inf
+from threading import RLock
 
+from imfuse.core import plugins
+from imfuse.core.errors import ImfuseError, MetricError
+from imfuse.metrics._open import OpenMapping
 from imfuse.metrics.spec import Direction, MetricSpec
+
+GROUP = "imfuse.metrics"
+"""Group of the entry points by which packages bring metrics."""
 
 _Row = tuple[str, str, str, tuple[float, float], Direction, str, int]
 _ALONE: tuple[_Row, ...] = (
@@ -57,8 +65,51 @@ _WITH_SOURCES: tuple[_Row, ...] = (
     ("QCV", "Chen and Varshney's weighted error", "gray levels^2", (0, inf), "lower", "Chen and Varshney, IF 2007", 1),
 )
 
-METRICS: dict[str, MetricSpec] = {
-    symbol: MetricSpec(symbol, name, unit, extent, better, sources, paper, size)
-    for sources, rows in ((False, _ALONE), (True, _WITH_SOURCES))
-    for symbol, name, unit, extent, better, paper, size in rows
-}
+_lock = RLock()
+_loading = _loaded = False
+
+
+def load_plugins() -> None:
+    """Load the metrics of installed packages, once: an entry point's module registers the metric of its name.
+
+    Raises:
+        MetricError: an entry point cannot be loaded or registers no metric of its name.
+    """
+    global _loading, _loaded
+    if _loaded:
+        return
+    with _lock:
+        # Loading: this comes from a module that registers a metric. Other threads wait until all are there.
+        if _loaded or _loading:
+            return
+        _loading = True
+        try:
+            for point in plugins.plugins(GROUP).values():
+                _load(point)
+            _loaded = True
+        finally:
+            _loading = False
+
+
+def _load(point: EntryPoint) -> None:
+    try:
+        point.load()
+    except ImfuseError:
+        raise
+    except Exception as error:
+        raise MetricError(
+            f"the metric {point.name!r} cannot be loaded from {point.value} ({type(error).__name__}: {error})",
+            "repair or uninstall the package that brings it",
+        ) from error
+    if point.name not in METRICS:
+        raise MetricError(f"{point.value} registers no metric {point.name!r}, which is the name of its entry point")
+
+
+METRICS: OpenMapping[MetricSpec] = OpenMapping(
+    {
+        symbol: MetricSpec(symbol, name, unit, extent, better, sources, paper, size)
+        for sources, rows in ((False, _ALONE), (True, _WITH_SOURCES))
+        for symbol, name, unit, extent, better, paper, size in rows
+    },
+    load_plugins,
+)

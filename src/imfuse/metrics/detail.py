@@ -1,4 +1,4 @@
-"""Metrics that ask how much of the sources' fine detail the fused image keeps."""
+"""Metrics of how much of the sources' fine detail the fused image keeps."""
 
 from __future__ import annotations
 
@@ -15,16 +15,31 @@ _DIRECTIONS = (1, 1, math.sqrt(0.5), math.sqrt(0.5))
 
 
 def wavelet_edge_quality(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
-    """Wavelet edge preservation QM: ``q1^(2/3) q2^(1/3)`` over two levels of the Haar transform. Higher is better.
+    """Wavelet edges kept QM: ``q1^(2/3) q2^(1/3)`` over two levels of the Haar transform. Higher is better.
 
     ``q = sum(e_a w_a + e_b w_b) / sum(w_a + w_b)`` with ``w = h^2 + v^2 + d^2`` of a source's three detail bands and e
-    the sum over the bands of ``exp(-|band of the source - band of f|)``. In [0, 3], not in [0, 1]; 3 where all three
-    images are the same. An odd last row or column is left out. nan where both sources are flat on a level. H, W >= 4.
-    Wang and Liu, ICSP 2008, as Liu et al., TPAMI 2012, compute it.
+    the sum over the bands of ``exp(-|band of the source - band of f|)``. An odd last row or column is left out.
 
-    >>> picture = torch.rand(1, 1, 16, 16)
-    >>> round(wavelet_edge_quality(picture, picture, picture).item(), 9)
-    3.0
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range], H and W at least 4.
+        infrared: one source, as ``fused``.
+        visible: the other source, as ``fused``.
+        data_range: the value of white.
+
+    Returns:
+        One value per image, (N,) float64 in [0, 3], not in [0, 1], without a unit: 3 where all three images are the
+        same, nan where both sources are flat on a level.
+
+    Raises:
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
+
+    Source:
+        Wang and Liu, ICSP 2008, as computed by Liu et al., IEEE TPAMI 2012.
+
+    Example:
+        >>> picture = torch.rand(1, 1, 16, 16)
+        >>> round(wavelet_edge_quality(picture, picture, picture).item(), 9)
+        3.0
     """
     f, a, b = pictures(fused, infrared, visible, data_range)
     at_least(f.levels, 4, "QM")
@@ -36,21 +51,35 @@ def wavelet_edge_quality(fused: Image, infrared: Image, visible: Image, data_ran
 
 
 def spatial_frequency_error(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
-    """Ratio of spatial frequency error QSF: ``(S(f) - S_r) / S_r``. 0 is best; less: detail is lost, more: artefacts.
+    """Spatial frequency ratio error QSF: ``(S(f) - S_r) / S_r``. 0 is best; less: detail is lost, more: artefacts.
 
     ``S = sqrt(sum_d k_d sum(difference^2) / HW)`` over differences of neighbours down, across (k = 1) and along both
-    diagonals (k = sqrt(1/2)); for S_r each is the greater of the two sources', regardless of sign. In [-1, inf); nan
-    where both sources are constant. H, W >= 2. Zheng et al., Information Fusion 2007, as Liu et al., TPAMI 2012,
-    compute it.
+    diagonals (k = sqrt(1/2)); for S_r each is the greater of the two sources', regardless of sign.
 
-    >>> picture = torch.rand(1, 1, 16, 16)
-    >>> spatial_frequency_error(picture, picture, picture).item()
-    0.0
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range], H and W at least 2.
+        infrared: one source, as ``fused``.
+        visible: the other source, as ``fused``.
+        data_range: the value of white.
+
+    Returns:
+        One value per image, (N,) float64 in [-1, inf), without a unit; nan where both sources are constant.
+
+    Raises:
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
+
+    Source:
+        Zheng, Essock, Hansen and Haun, Information Fusion 2007, as computed by Liu et al., IEEE TPAMI 2012.
+
+    Example:
+        >>> picture = torch.rand(1, 1, 16, 16)
+        >>> spatial_frequency_error(picture, picture, picture).item()
+        0.0
     """
     f, a, b = pictures(fused, infrared, visible, data_range)
     at_least(f.levels, 2, "QSF")
-    found, reference = _frequency(f), a.once(("reference frequency", b), lambda: _frequency(a, b))
-    return ratio_or_nan(found - reference, reference)
+    reference = a.once(("reference frequency", b), lambda: _frequency(a, b))
+    return ratio_or_nan(_frequency(f) - reference, reference)
 
 
 def _kept_edges(source: Picture, fused: Picture, level: int) -> Tensor:

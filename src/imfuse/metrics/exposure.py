@@ -8,30 +8,48 @@ import torch
 from torch import Tensor
 
 from imfuse.metrics._pictures import Image, Picture, at_least, pictures
-from imfuse.metrics.structure import GAUSSIAN, half, power
+from imfuse.metrics._structure import half, power
+from imfuse.metrics.window import GAUSSIAN
+from imfuse.ops import ssim
 from imfuse.ops.windows import filter_separable
 
 _SIZE = GAUSSIAN.size
 _PIXELS = _SIZE**2
-_CONSTANT = (0.03 * 255) ** 2
+_C2 = ssim.constants(255)[1]
 _EPS = torch.finfo(torch.float64).eps
 _NOTHING = 1e-100
 _SCALE_WEIGHTS = (0.0448 / 0.6305, 0.2856 / 0.6305, 0.3001 / 0.6305)
 
 
 def mef_structural_similarity(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
-    """MEF-SSIM, in [-1, 1]. Higher is better. Blind to the mean level, so also to a constant added to an image.
+    """Structural similarity to the better patch MEF_SSIM. Higher is better.
 
-    In each window of 11x11 pixels the sources make an ideal patch: their deviations ``x - mean``, each divided by its
-    length and weighted by ``length^p``, added and stretched to the length of the longer. ``p = tan(pi R / 2)``, at most
-    10, grows with how far the sources agree: ``R = |sum of the deviations| / sum of their lengths``. The score is the
-    mean over windows of ``(2 v12 + C) / (v1 + v2 + C)`` between ideal and fused patch in a Gaussian window, with
-    ``C = 7.65^2``. Ma, Zeng and Wang, TIP 2015. H, W >= 11. Constant images have a value too.
+    Made for multiple exposures. In each window of 11x11 pixels the sources make an ideal patch: their deviations
+    ``x - mean``, each divided by its length and weighted by ``length^p``, added and stretched to the length of the
+    longer. ``p = tan(pi R / 2)``, at most 10, grows with how far the sources agree:
+    ``R = |sum of the deviations| / sum of their lengths``. The score is the mean over windows of
+    ``(2 v12 + C) / (v1 + v2 + C)`` between ideal and fused patch in a Gaussian window, with ``C = 7.65^2``. It is blind
+    to the mean level, so also to a constant added to an image.
 
-    >>> import torch
-    >>> source = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
-    >>> round(mef_structural_similarity(source, source, source).item(), 6)
-    1.0
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range], H and W at least 11.
+        infrared: one source, as ``fused``.
+        visible: the other source, as ``fused``.
+        data_range: the value of white.
+
+    Returns:
+        One value per image, (N,) float64 in [-1, 1], without a unit. Constant images have one too.
+
+    Raises:
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
+
+    Source:
+        Ma, Zeng and Wang, IEEE Transactions on Image Processing 2015.
+
+    Example:
+        >>> source = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+        >>> round(mef_structural_similarity(source, source, source).item(), 6)
+        1.0
     """
     f, a, b = pictures(fused, infrared, visible, data_range)
     at_least(f.levels, _SIZE, "MEF-SSIM")
@@ -41,16 +59,30 @@ def mef_structural_similarity(fused: Image, infrared: Image, visible: Image, dat
 def multi_scale_mef_structural_similarity(
     fused: Image, infrared: Image, visible: Image, data_range: float = 1.0
 ) -> Tensor:
-    """MEF-SSIM on three scales, in [0, 1]. Higher is better. What several toolboxes call "MS_SSIM".
+    """MEF_SSIM on three scales, MS_MEF_SSIM. Higher is better. What several toolboxes call "MS_SSIM".
 
-    Product of :func:`mef_structural_similarity` of the images, of their halves and of their quarters, to the powers
-    0.0448, 0.2856 and 0.3001, each divided by their sum; a negative value counts as 0. Ma, Zeng and Wang, TIP 2015.
-    H, W >= 44.
+    Product of ``mef_structural_similarity`` of the images, of their halves and of their quarters, to the powers
+    0.0448, 0.2856 and 0.3001, each divided by their sum; a negative value counts as 0.
 
-    >>> import torch
-    >>> source = torch.rand(1, 1, 48, 64, generator=torch.Generator().manual_seed(0))
-    >>> round(multi_scale_mef_structural_similarity(source, source, source).item(), 6)
-    1.0
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range], H and W at least 44.
+        infrared: one source, as ``fused``.
+        visible: the other source, as ``fused``.
+        data_range: the value of white.
+
+    Returns:
+        One value per image, (N,) float64 in [0, 1], without a unit.
+
+    Raises:
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
+
+    Source:
+        Ma, Zeng and Wang, IEEE Transactions on Image Processing 2015.
+
+    Example:
+        >>> source = torch.rand(1, 1, 48, 64, generator=torch.Generator().manual_seed(0))
+        >>> round(multi_scale_mef_structural_similarity(source, source, source).item(), 6)
+        1.0
     """
     f, a, b = pictures(fused, infrared, visible, data_range)
     at_least(f.levels, 4 * _SIZE, "multi-scale MEF-SSIM")
@@ -66,8 +98,7 @@ def _similarity(fused: Picture, infrared: Picture, visible: Picture) -> Tensor:
     """The ideal patch is a sum of the sources' deviations, so that its covariances follow from theirs."""
     share_a, share_b, variance = infrared.once(("MEF-SSIM patch", visible), lambda: _ideal_patch(infrared, visible))
     covariance = (share_a * GAUSSIAN.covariance(fused, infrared)).addcmul_(share_b, GAUSSIAN.covariance(fused, visible))
-    both = variance + GAUSSIAN.moments(fused)[1]
-    return ((2 * covariance).add_(_CONSTANT) / both.add_(_CONSTANT)).mean((1, 2, 3))
+    return ssim.contrast_structure(variance + GAUSSIAN.moments(fused)[1], covariance, _C2).mean((1, 2, 3))
 
 
 def _ideal_patch(infrared: Picture, visible: Picture) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Feature mutual information FMI: how much of the sources' features, 3x3 pixels at a time, the fused image tells."""
+"""Feature mutual information FMI: how much of the sources' features, 3x3 pixels at a time, the fused image keeps."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _NOISE = 1e-12
 def feature_mutual_information(
     fused: Image, infrared: Image, visible: Image, data_range: float = 1.0, *, feature: Feature = "none"
 ) -> Tensor:
-    """Feature mutual information FMI, one value per image, usually in [0, 1]. Higher is better.
+    """Feature mutual information FMI of 3x3 windows. Higher is better. No gradient.
 
     Mean over all 3x3 windows and both sources of ``2 (H(s) + H(f) - H(s, f)) / (H(s) + H(f))``: the nine values of a
     window of the feature, less their minimum and over their sum, are taken as probabilities of the places 1..9,
-    column by column. No gradients. H, W >= 3.
+    column by column.
 
     The joint distribution is a mixture: ``phi`` of the one with the largest correlation of places (the smallest, where
     the windows' values are negatively correlated), ``1 - phi`` of independence. ``phi`` is the correlation of the
@@ -39,15 +39,30 @@ def feature_mutual_information(
     and so do two flat ones; a flat window and one that is not score 0.
 
     Args:
-        feature: what is compared, see :data:`~imfuse.metrics.features.Feature`. MATLAB toolboxes call the function
-            without one for their "FMI_pixel" and so get ``edge`` instead of ``none``. ``wavelet`` has filters of 62
-            taps where MATLAB's ``dmey`` has 102: figures of MATLAB cannot be met.
+        fused: fused image (N, 1, H, W) in [0, data_range], H and W at least 3.
+        infrared: one source, as ``fused``.
+        visible: the other source, as ``fused``.
+        data_range: the value of white.
+        feature: what is compared: ``none``, the gray levels; ``gradient``, horizontal differences; ``edge``, Sobel
+            edges; ``dct`` or ``wavelet``, coefficients of the whole image. MATLAB toolboxes call the function without
+            one for their "FMI_pixel" and so get ``edge`` instead of ``none``. ``wavelet`` has filters of 62 taps where
+            MATLAB's ``dmey`` has 102: figures of MATLAB cannot be met.
 
-    Source: Haghighat et al., CEE 2011; the fast form of Haghighat and Razian, AICT 2014.
+    Returns:
+        One value per image, (N,) float64, usually in [0, 1], without a unit; never nan.
 
-    >>> image = torch.arange(25.0).view(1, 1, 5, 5).sin() ** 2
-    >>> feature_mutual_information(image, image, 1 - image).item() > 0.5
-    True
+    Raises:
+        MetricError: an image is not what ``Picture`` takes or is too small, the shapes differ, or the feature is
+            unknown.
+
+    Source:
+        Haghighat, Aghagolzadeh and Seyedarabi, Computers and Electrical Engineering 2011; the fast form of Haghighat
+        and Razian, AICT 2014.
+
+    Example:
+        >>> image = torch.arange(25.0).view(1, 1, 5, 5).sin() ** 2
+        >>> feature_mutual_information(image, image, 1 - image).item() > 0.5
+        True
     """
     triple = pictures(fused, infrared, visible, data_range)
     at_least(triple[0].levels, 3, "feature mutual information")

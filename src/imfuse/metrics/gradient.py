@@ -13,19 +13,28 @@ from imfuse.metrics._sobel import root, sobel
 def spatial_frequency(
     fused: Image, data_range: float = 1.0, *, white: float = 255.0, per_pixel: bool = False
 ) -> Tensor:
-    """Spatial frequency SF: ``sqrt(mean(down^2) + mean(across^2))`` of differences, in gray levels. Higher is better.
+    """Spatial frequency SF: ``sqrt(mean(down^2) + mean(across^2))`` of differences of neighbours. Higher is better.
 
-    Each mean runs over the differences that exist, (H-1)W and H(W-1). In [0, 361); 0 for a constant image. H, W >= 2.
-    Eskicioglu and Fisher, IEEE Transactions on Communications 1995.
+    Each mean runs over the differences that exist, (H-1)W and H(W-1).
 
     Args:
-        fused: (N, 1, H, W) in [0, data_range].
-        data_range: highest value of the images.
-        white: the level of white; 1 scores images in [0, 1].
+        fused: fused image (N, 1, H, W) in [0, data_range], H and W at least 2.
+        data_range: the value of white.
+        white: the value of white in the score: 255 for gray levels, 1 for images in [0, 1].
         per_pixel: divide both sums by H W.
 
-    >>> round(spatial_frequency(torch.tensor([[0.0, 1.0], [0.0, 1.0]])[None, None]).item(), 9)
-    255.0
+    Returns:
+        One value per image, (N,) float64 in [0, 361), in gray levels; 0 for a constant image.
+
+    Raises:
+        MetricError: the image is not what ``Picture`` takes or is too small.
+
+    Source:
+        Eskicioglu and Fisher, IEEE Transactions on Communications 1995.
+
+    Example:
+        >>> round(spatial_frequency(torch.tensor([[0.0, 1.0], [0.0, 1.0]])[None, None]).item(), 9)
+        255.0
     """
     levels = picture(fused, data_range).levels
     at_least(levels, 2, "a gradient")
@@ -38,15 +47,30 @@ def spatial_frequency(
 
 
 def average_gradient(fused: Image, data_range: float = 1.0, *, per_pixel: bool = False) -> Tensor:
-    """Average gradient AG, in gray levels: ``sum sqrt((gx^2 + gy^2) / 2) / ((H-1)(W-1))``. Higher is better.
+    """Average gradient AG: ``sum sqrt((gx^2 + gy^2) / 2) / ((H-1)(W-1))``. Higher is better.
 
     Central differences, one-sided on the border; all H W pixels are summed. That is the form of the field's tables; the
-    textbook's uses forward differences. With ``per_pixel`` the sum is divided by H W. 0 for a constant image, about
-    127.5 at most for large ones. H, W >= 2. Cui, Feng, Xu, Li and Chen, Optics Communications 2015.
+    textbook's uses forward differences.
 
-    >>> ramp = torch.arange(4.0).repeat(4, 1)[None, None]
-    >>> round(average_gradient(ramp, data_range=255).item(), 6)
-    1.257079
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range], H and W at least 2.
+        data_range: the value of white.
+        per_pixel: divide the sum by H W.
+
+    Returns:
+        One value per image, (N,) float64 from 0, about 127.5 at most for large images, in gray levels; 0 for a constant
+        image.
+
+    Raises:
+        MetricError: the image is not what ``Picture`` takes or is too small.
+
+    Source:
+        Cui, Feng, Xu, Li and Chen, Optics Communications 2015.
+
+    Example:
+        >>> ramp = torch.arange(4.0).repeat(4, 1)[None, None]
+        >>> round(average_gradient(ramp, data_range=255).item(), 6)
+        1.257079
     """
     levels = picture(fused, data_range).levels
     at_least(levels, 2, "a gradient")
@@ -65,14 +89,28 @@ def _twice_central(x: Tensor, dim: int) -> Tensor:
 
 
 def edge_intensity(fused: Image, data_range: float = 1.0) -> Tensor:
-    """Edge intensity EI: mean length of the Sobel gradient, in gray levels times 8. Higher is better.
+    """Edge intensity EI: mean length of the Sobel gradient. Higher is better.
 
-    Kernels of 1, 2, 1 that are not divided by their sum, replicated border; in [0, 1443). 0 for a constant image.
-    Rajalingam and Priya, International Journal of Engineering Science Invention 2018 (as VIFB has it).
+    Kernels of 1, 2, 1 that are not divided by their sum, replicated border.
 
-    >>> ramp = torch.arange(4.0).repeat(4, 1)[None, None]
-    >>> edge_intensity(ramp, data_range=255).item()
-    6.0
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range].
+        data_range: the value of white.
+
+    Returns:
+        One value per image, (N,) float64 in [0, 1443), in gray levels times 8; 0 for a constant image.
+
+    Raises:
+        MetricError: the image is not what ``Picture`` takes.
+
+    Source:
+        Rajalingam and Priya, International Journal of Engineering Science Invention 2018, as the VIFB benchmark
+        computes it.
+
+    Example:
+        >>> ramp = torch.arange(4.0).repeat(4, 1)[None, None]
+        >>> edge_intensity(ramp, data_range=255).item()
+        6.0
     """
     return _length(*sobel(picture(fused, data_range).levels, "replicate")).mean((1, 2, 3))
 

@@ -21,19 +21,34 @@ _BLOCK = 16
 
 
 def chen_blum_quality(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
-    """Chen and Blum's metric QCB, preserved contrast: mean of ``l q_a + (1 - l) q_b``. Higher is better.
+    """Chen and Blum's contrast quality QCB: mean of ``l q_a + (1 - l) q_b``. Higher is better.
 
     Of each image, stretched to 0..255 and filtered by ``exp(-(r / 15.387)^2) - 0.7622 exp(-(r / 1.3456)^2)`` with r in
     cycles per image / 15, the local contrast is ``c = |g2 / g4 - 1|`` with Gaussians of sigma 2 and 4 (31x31, zero
     border, not renormalised), masked to ``c^3 / (c^2 + 0.0001)``. q is the smaller by the greater of the masked
     contrasts of source and f, ``l = c_a^2 / (c_a^2 + c_b^2)``.
 
-    In [0, 1]; 1 where all three images are the same. nan where an image is constant, or two contrasts are zero at a
-    pixel. Chen and Blum, IVC 2009, as VIFB and Liu et al., TPAMI 2012, compute it.
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range].
+        infrared: one source, as ``fused``.
+        visible: the other source, as ``fused``.
+        data_range: the value of white.
 
-    >>> picture = torch.rand(1, 1, 32, 32)
-    >>> round(chen_blum_quality(picture, picture, picture).item(), 9)
-    1.0
+    Returns:
+        One value per image, (N,) float64 in [0, 1], without a unit: 1 where all three images are the same, nan where an
+        image is constant, or two contrasts are zero at a pixel.
+
+    Raises:
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
+
+    Source:
+        Chen and Blum, Image and Vision Computing 2009, as computed by the VIFB benchmark and by Liu et al., IEEE TPAMI
+        2012.
+
+    Example:
+        >>> picture = torch.rand(1, 1, 32, 32)
+        >>> round(chen_blum_quality(picture, picture, picture).item(), 9)
+        1.0
     """
     f, a, b = (_contrast(image) for image in pictures(fused, infrared, visible, data_range))
     kept_a, kept_b = (torch.minimum(source, f) / torch.maximum(source, f) for source in (a, b))
@@ -42,48 +57,60 @@ def chen_blum_quality(fused: Image, infrared: Image, visible: Image, data_range:
 
 
 def chen_varshney_error(fused: Image, infrared: Image, visible: Image, data_range: float = 1.0) -> Tensor:
-    """Chen and Varshney's metric QCV, in gray levels^2: ``sum(l_a d_a + l_b d_b) / sum(l_a + l_b)``. Lower is better.
+    """Chen and Varshney's weighted error QCV: ``sum(l_a d_a + l_b d_b) / sum(l_a + l_b)``. Lower is better.
 
     Over blocks of 16x16 pixels, with zeros for those beyond the image: l is the sum of the Sobel strength (zero border)
     of a source to the fifth power, d the mean square of the difference of source and f, filtered by the contrast
     sensitivity ``2.6 (0.0192 + 0.144 r) exp(-(0.144 r)^1.1)`` with r in cycles per image / 4. Few blocks with strong
     edges dominate.
 
-    At least 0; 0 where all three images are the same. nan where an image is constant; a black one is left as it is, and
-    only two black sources are undefined. Chen and Varshney, Information Fusion 2007, as VIFB and Liu et al.,
-    TPAMI 2012, compute it.
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range].
+        infrared: one source, as ``fused``.
+        visible: the other source, as ``fused``.
+        data_range: the value of white.
 
-    >>> picture = torch.rand(1, 1, 32, 32)
-    >>> chen_varshney_error(picture, picture, picture).item()
-    0.0
+    Returns:
+        One value per image, (N,) float64, at least 0, in squared gray levels; 0 where all three images are the same.
+        nan where an image is constant; a black one is left as it is, and only two black sources are undefined.
+
+    Raises:
+        MetricError: an image is not what ``Picture`` takes, or the shapes differ.
+
+    Source:
+        Chen and Varshney, Information Fusion 2007, as computed by the VIFB benchmark and by Liu et al., IEEE TPAMI
+        2012.
+
+    Example:
+        >>> picture = torch.rand(1, 1, 32, 32)
+        >>> chen_varshney_error(picture, picture, picture).item()
+        0.0
     """
     f, a, b = (_stretched(image) for image in pictures(fused, infrared, visible, data_range))
     error, total = _weighted_error(a, f), _saliency(a).sum((1, 2))
     return ratio_or_nan(error + _weighted_error(b, f), total + _saliency(b).sum((1, 2)))
 
 
-class _Stretched(Picture):
-    """A picture with its levels spread over 0..255: nan if it is constant, unchanged if it is black."""
+def _stretched(image: Picture) -> Picture:
+    """The picture with its levels spread over 0..255: nan if it is constant, unchanged if it is black."""
 
-    def __init__(self, levels: Tensor) -> None:
+    def compute() -> Picture:
+        levels = image.levels
         low, high = levels.amin((2, 3), keepdim=True), levels.amax((2, 3), keepdim=True)
         span = torch.where(high > low, high - low, torch.where(high > 0, torch.nan, 1))
         spread = (levels - low).mul_(255) / span
         whole = (spread.detach() + 0.5).floor_()
         # Rounding has no slope; the gradient is that of the levels before it.
-        self.levels = spread + (whole - spread.detach()) if spread.requires_grad else whole
-        self._known = {}
+        return Picture.of_levels(spread + (whole - spread.detach()) if spread.requires_grad else whole)
 
-
-def _stretched(image: Picture) -> Picture:
-    return image.once("stretched for the eye", lambda: _Stretched(image.levels))
+    return image.once("stretched for the eye", compute)
 
 
 def _filtered(stretched: Picture, response: Tensor) -> Tensor:
     """Multiply the spectrum, as if the image went on periodically."""
     spectrum = stretched.once("spectrum", lambda: torch.fft.rfft2(stretched.levels))
-    seen: Tensor = torch.fft.irfft2(spectrum * response, stretched.levels.shape[2:])
-    return seen
+    filtered: Tensor = torch.fft.irfft2(spectrum * response, stretched.levels.shape[2:])
+    return filtered
 
 
 def _contrast(image: Picture) -> Tensor:
@@ -91,8 +118,8 @@ def _contrast(image: Picture) -> Tensor:
 
     def compute() -> Tensor:
         stretched = _stretched(image)
-        seen = _filtered(stretched, _centre_surround(*stretched.levels.shape[2:], stretched.levels.device))
-        near, far = (filter_separable(seen, _surround(sigma), border="zero") for sigma in (2, 4))
+        filtered = _filtered(stretched, _centre_surround(*stretched.levels.shape[2:], stretched.levels.device))
+        near, far = (filter_separable(filtered, _surround(sigma), border="zero") for sigma in (2, 4))
         contrast = (near / far - 1).abs()
         square = contrast * contrast
         return contrast * square / (square + 1e-4)
@@ -101,17 +128,17 @@ def _contrast(image: Picture) -> Tensor:
 
 
 def _weighted_error(source: Picture, fused: Picture) -> Tensor:
-    square = (_seen(source) - _seen(fused)).square()
+    square = (_perceived(source) - _perceived(fused)).square()
     return (_saliency(source) * _block_sums(square)).sum((1, 2)) / _BLOCK**2
 
 
-def _seen(stretched: Picture) -> Tensor:
+def _perceived(stretched: Picture) -> Tensor:
     """What passes the contrast sensitivity. The filter is linear: differences need not be filtered one by one."""
 
     def compute() -> Tensor:
         return _filtered(stretched, _sensitivity(*stretched.levels.shape[2:], stretched.levels.device))
 
-    return stretched.once("seen", compute)
+    return stretched.once("perceived", compute)
 
 
 def _saliency(stretched: Picture) -> Tensor:

@@ -1,4 +1,4 @@
-"""Phase congruency after Kovesi, and how much of the sources' is found in the fused image."""
+"""Phase congruency after Kovesi, and how much of that of the sources the fused image keeps."""
 
 from __future__ import annotations
 
@@ -31,13 +31,28 @@ def phase_congruency_quality(fused: Image, infrared: Image, visible: Image, data
     of whichever has the greater p, each source set to 0 where its p <= 0.1. The greatest of the three correlations is
     summed, and divided by the number of pixels where a or b has p > 0.1.
 
-    About 0 to 1. Three images that are the same score below 1 where they have p <= 0.1, as f is not set to 0 there:
-    0.92 to 0.98 for pictures of TNO. nan where an image is constant. H, W >= 11. Zhao, Laganiere and Liu, IJICIC 2007,
-    as Liu et al., TPAMI 2012, compute it.
+    Args:
+        fused: fused image (N, 1, H, W) in [0, data_range], H and W at least 11.
+        infrared: one source, as ``fused``.
+        visible: the other source, as ``fused``.
+        data_range: the value of white.
 
-    >>> board = torch.eye(2).repeat(2, 2).repeat_interleave(8, 0).repeat_interleave(8, 1)[None, None]
-    >>> round(phase_congruency_quality(board, board, board).item(), 9)
-    1.0
+    Returns:
+        One value per image, (N,) float64, about 0 to 1, without a unit. Three images that are the same score below 1
+        where they have p <= 0.1, as f is not set to 0 there: 0.92 to 0.98 for pictures of TNO. nan where an image is
+        constant.
+
+    Raises:
+        MetricError: an image is not what ``Picture`` takes or is too small, or the shapes differ.
+
+    Source:
+        Zhao, Laganiere and Liu, International Journal of Innovative Computing, Information and Control 2007, as
+        computed by Liu et al., IEEE TPAMI 2012.
+
+    Example:
+        >>> board = torch.eye(2).repeat(2, 2).repeat_interleave(8, 0).repeat_interleave(8, 1)[None, None]
+        >>> round(phase_congruency_quality(board, board, board).item(), 9)
+        1.0
     """
     f, a, b = pictures(fused, infrared, visible, data_range)
     at_least(f.levels, 11, "QP")
@@ -46,11 +61,11 @@ def phase_congruency_quality(fused: Image, infrared: Image, visible: Image, data
         b.once("marked phase windows", lambda: _marked_windows(_features(b))),
         a.once(("marked phase windows", b), lambda: _marked_windows(_greater(_features(a), _features(b)))),
     )
-    theirs = f.once("phase windows", lambda: [_window(feature) for feature in _features(f)])
+    of_fused = f.once("phase windows", lambda: [_window(feature) for feature in _features(f)])
     count = sources[-1].mark.sum((1, 2, 3))
     product = torch.ones_like(count)
-    for feature, their in enumerate(theirs):
-        best = reduce(torch.maximum, (_correlation(each.windows[feature], their) * each.mark for each in sources))
+    for feature, window in enumerate(of_fused):
+        best = reduce(torch.maximum, (_correlation(each.windows[feature], window) * each.mark for each in sources))
         product = product * ratio_or_nan(best.sum((1, 2, 3)), count)
     return product
 

@@ -10,9 +10,9 @@ Direction = Literal["higher", "lower", "none"]
 
 @dataclass(frozen=True)
 class MetricSpec:
-    """A metric, whatever the convention that it is computed under.
+    """What a metric says about itself, whatever the convention that it is computed under.
 
-    Attributes:
+    Args:
         symbol: its name in tables, such as ``Qabf``.
         name: its name in words.
         unit: of its plain value; empty where it has none.
@@ -20,7 +20,11 @@ class MetricSpec:
         better: which direction is better; ``none`` where the best value lies between.
         sources: whether it compares the fused image with its sources.
         paper: who defined it, where and when.
-        min_size: smallest height and width.
+        min_size: smallest height and width, in pixels.
+
+    Example:
+        >>> MetricSpec("SD", "standard deviation", "gray levels", (0, 127.5), "higher", False, "common").arrow
+        '↑'
     """
 
     symbol: str
@@ -34,5 +38,5 @@ class MetricSpec:
 
     @property
     def arrow(self) -> str:
-        """The direction that is better, for tables."""
+        """The direction that is better, for tables: ↑, ↓ or nothing."""
         return {"higher": "↑", "lower": "↓", "none": ""}[self.better]
