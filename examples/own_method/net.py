@@ -34,7 +34,7 @@ SPEC = imfuse.ModelSpec(
         imfuse.WeightsSpec(
             name="default",
             file=str(Path(__file__).with_name("tinyfuse.safetensors")),
-            sha256="",
+            sha256="867dab67173beb6f18847e9a45580220c1823e46024e25bf80a8b56340302ae9",
             recipe="recipe.yaml",
             data="8 rendered scenes",
             date="2026-11-30",
