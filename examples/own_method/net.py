@@ -24,7 +24,7 @@ SPEC = imfuse.ModelSpec(
     name="tinyfuse",
     title="TinyFuse",
     paper=imfuse.Paper("An example of a fusion method", venue="unpublished", year=2026),
-    summary="two convolutions weigh the two images, pixel by pixel",
+    summary="two convolutions weigh the two images, pixel by pixel; the brighter one has a lead",
     # Two 3x3 convolutions look one pixel far each; a mirrored border needs two pixels.
     size=imfuse.SizeRule(min_size=2, halo=2),
     memory_per_pixel=160,
@@ -34,7 +34,7 @@ SPEC = imfuse.ModelSpec(
         imfuse.WeightsSpec(
             name="default",
             file=str(Path(__file__).with_name("tinyfuse.safetensors")),
-            sha256="867dab67173beb6f18847e9a45580220c1823e46024e25bf80a8b56340302ae9",
+            sha256="0ff5b61760f8ca9bd09a89cbd1f1afc04d21ad1481a47883be62ca69a2beff36",
             recipe="recipe.yaml",
             data="8 rendered scenes",
             date="2026-11-30",
@@ -45,19 +45,20 @@ SPEC = imfuse.ModelSpec(
 
 @imfuse.register_method(SPEC)
 class TinyFuse(imfuse.FusionModel):
-    """``weight * infrared + (1 - weight) * visible``; the weight of each pixel comes from its neighbours."""
+    """``weight * infrared + (1 - weight) * visible``; a pixel's weight comes from its brightness and its neighbours."""
 
     def __init__(self, sharp: bool = False) -> None:
         super().__init__()
         self.look = nn.Conv2d(2, 8, 3, padding=1, padding_mode="reflect")
         self.choose = nn.Conv2d(8, 2, 3, padding=1, padding_mode="reflect")
-        self.steepness = 4.0 if sharp else 1.0
+        self.steepness = 40.0 if sharp else 20.0
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1] of two such images."""
-        scores = self.choose(F.relu(self.look(torch.cat([infrared, visible], dim=1))))
-        weights = torch.softmax(self.steepness * scores, dim=1)
-        return (weights * torch.cat([infrared, visible], dim=1)).sum(1, keepdim=True)
+        images = torch.cat([infrared, visible], dim=1)
+        # The brighter image wins, unless what lies around says otherwise.
+        scores = self.steepness * images + self.choose(F.relu(self.look(images)))
+        return (torch.softmax(scores, dim=1) * images).sum(1, keepdim=True)
 
 
 @dataclass(frozen=True)
