@@ -235,6 +235,16 @@ def test_inference_form_leaves_the_network_alone() -> None:
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
+@pytest.mark.parametrize("levels", [3, 4])
+def test_inference_form_holds_every_weight_once(levels: int) -> None:
+    model = build(levels=levels)
+    form = fast_form(model)
+    count = sum(value.numel() for value in (*form.parameters(), *form.buffers()))
+    # The joined first layer has zeros where one image does not reach the features of the other.
+    zeros = 2 * 64 * 9
+    assert count == sum(parameter.numel() for parameter in model.parameters()) + zeros
+
+
 def test_bfloat16_keeps_the_picture() -> None:
     scene = render_scene(96, 128)
     images = (

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.core.size_rule import SizeRule
-from imfuse.layers.blocks import InFloat32, NarrowConv
+from imfuse.layers.blocks import NarrowConv
 from imfuse.layers.fusion_rules import fuse_maps
 from imfuse.layers.output import finished
+from imfuse.layers.precision import InFloat32
 from imfuse.models.densefuse import DenseFuse
 from imfuse.models.u2fusion import U2Fusion
 from imfuse.ops.filters import reflect_pad

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.core.size_rule import SizeRule
-from imfuse.layers.blocks import InFloat32
 from imfuse.layers.folding import fold_norm, norm_scale_shift
+from imfuse.layers.precision import InFloat32
 from imfuse.layers.resnet import BasicBlock
 from imfuse.models._psfusion_parts import SDFM, SIM, DetailFusion, DoubleNorm, Encoder, FReLU, pool
 from imfuse.models.psfusion import PSFusion

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.layers.blocks import InFloat32, replace_modules
+from imfuse.layers.blocks import replace_modules
+from imfuse.layers.precision import InFloat32
 from imfuse.layers.winograd import Winograd
 from imfuse.models.transfusion import TransFusion
 

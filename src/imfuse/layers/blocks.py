@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.ops.filters import reflect_pad
+
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
+
+
+def channels_last(module: AnyModule) -> AnyModule:
+    """Brings the 4-D parameters and buffers of a module into channels-last order, in place, and returns it."""
+    # PyTorch's annotations know the argument for tensors alone.
+    move: Any = module.to
+    moved: AnyModule = move(memory_format=torch.channels_last)
+    return moved
 
 
 class Conv3x3(nn.Conv2d):
@@ -60,23 +70,6 @@ def conv_mirrored(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride:
     if (x.shape[3] - 1) % stride == 0:
         add(y[:, :, :, -1:], x[..., -2:-1], weight[:, :, :, 2:], (1, 0))
     return y
-
-
-class InFloat32(nn.Module):
-    """A module that computes in float32, with all its digits, in a network that is moved to another type."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, *inputs: Tensor | None) -> Tensor:
-        """What the module gives, float32."""
-        output: Tensor = self.module(*(x if x is None else x.float() for x in inputs))
-        return output
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        # Of a move it takes part in the change of device alone.
-        return super()._apply(lambda x: x.to(fn(x).device), recurse)  # type: ignore[no-untyped-call]
 
 
 class NarrowConv(nn.Conv2d):

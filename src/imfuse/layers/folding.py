@@ -6,6 +6,12 @@ import torch
 from torch import Tensor, nn
 
 
+def bias_of(layer: nn.Conv2d) -> Tensor:
+    """The bias (outputs,) of a convolution that has one, without its gradient."""
+    assert layer.bias is not None
+    return layer.bias.detach()
+
+
 def norm_scale_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Scale and shift, each (C,) in float64, that a batch norm applies in evaluation mode."""
     assert norm.running_var is not None
@@ -21,9 +27,3 @@ def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     if conv.bias is not None:
         shift = shift + conv.bias.detach().double() * scale
     return weight.to(conv.weight.dtype), shift.to(conv.weight.dtype)
-
-
-def in_two(x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """A number and what it lacks: their sum has twice the digits of the type."""
-    high = x.to(dtype)
-    return high, (x - high.to(x.dtype)).to(dtype)
