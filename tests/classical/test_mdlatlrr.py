@@ -11,6 +11,7 @@ from torch import Tensor
 from imfuse.classical import mdlatlrr
 from imfuse.classical._latlrr import choose_patches, learn_projection, reduced, shrink_values
 from imfuse.classical.mdlatlrr import MDLatLRR, nuclear_norms, share_of_first
+from imfuse.core.errors import ModelError
 from imfuse.models import create_model
 
 DOUBLE = torch.float64
@@ -130,5 +131,5 @@ def test_samples_without_a_solution_are_an_error(monkeypatch: pytest.MonkeyPatch
     from imfuse.classical import _latlrr
 
     monkeypatch.setattr(_latlrr, "MOST_STEPS", 3)
-    with pytest.raises(ValueError, match="no solution within 3 steps"):
+    with pytest.raises(ModelError, match="no solution within 3 steps"):
         learn_projection(random(4, 8))

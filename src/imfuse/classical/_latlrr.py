@@ -11,6 +11,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from imfuse.core.errors import ModelError
+
 SPARSITY = 0.4
 FIRST_PENALTY, GROWTH, LAST_PENALTY = 1e-6, 1.1, 1e6
 TOLERANCE = 1e-6
@@ -74,7 +76,7 @@ def learn_projection(
             return projection, step
         y1, y2, y3 = (y + penalty * error for y, error in zip((y1, y2, y3), errors, strict=True))
         penalty = min(GROWTH * penalty, LAST_PENALTY)
-    raise ValueError(f"no solution within {MOST_STEPS} steps: the largest error is still {largest:.1e}")
+    raise ModelError(f"no solution within {MOST_STEPS} steps: the largest error is still {largest:.1e}")
 
 
 def reduced(x: Tensor) -> Tensor:

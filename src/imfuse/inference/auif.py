@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.layers.folding import norm_scale_shift
-from imfuse.layers.fusion_rules import fuse_maps
+from imfuse.layers.fusion_rules import check_rule, fuse_maps
 from imfuse.models.auif import AUIF, Encoder, UnrolledLayer, correlate_framed, folded_kernels
 from imfuse.ops.filters import box_mean, reflect_pad
 
@@ -77,7 +77,8 @@ class FoldedAUIF(nn.Module):
 
     def __init__(self, model: AUIF) -> None:
         super().__init__()
-        self.rule = model.rule
+        # The path for arrays below treats any rule that it does not know as a sum.
+        self.rule = check_rule(model.rule)
         self.layers = {"base": fold_encoder(model.base), "detail": fold_encoder(model.detail)}
         scale, shift = norm_scale_shift(model.decoder_norm)
         decoder = model.decoder.weight.detach().double() * scale.view(-1, 1, 1, 1)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from imfuse.core.size_rule import SizeRule
 from imfuse.layers.blocks import NarrowConv
 from imfuse.layers.fusion_rules import fuse_maps
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.layers.precision import InFloat32
 from imfuse.models.densefuse import DenseFuse
 from imfuse.models.u2fusion import U2Fusion
@@ -77,7 +77,7 @@ class FastDenseFuse(nn.Module):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
-        return finished(in_tiles(self._raw, infrared, visible, self.size), self.output)
+        return to_unit_range(in_tiles(self._raw, infrared, visible, self.size), self.output)
 
     def _raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
         first, second = self.layers.encode(255 * torch.cat([infrared, visible])).chunk(2)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.core.size_rule import SizeRule
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.models.seafusion import Block, SeAFusion
 from imfuse.ops.tiles import in_tiles
 
@@ -59,7 +59,7 @@ class FastSeAFusion(nn.Module):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
         raw = in_tiles(self._raw, infrared, visible, self.size)
-        return finished(torch.tanh(raw) / 2 + 0.5, self.output)
+        return to_unit_range(torch.tanh(raw) / 2 + 0.5, self.output)
 
     def _raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
         infrared, visible = (x.contiguous(memory_format=torch.channels_last) for x in (infrared, visible))

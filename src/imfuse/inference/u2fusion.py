@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from imfuse.core.size_rule import SizeRule
 from imfuse.inference.densefuse import DenseLayers
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.models.u2fusion import U2Fusion
 from imfuse.ops.tiles import in_tiles
 
@@ -32,7 +32,7 @@ class FastU2Fusion(nn.Module):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
         raw = in_tiles(self._raw, infrared, visible, self.size)
-        return finished(torch.tanh(raw) / 2 + 0.5, self.output)
+        return to_unit_range(torch.tanh(raw) / 2 + 0.5, self.output)
 
     def _raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
         return self.layers.decode(self.layers.encode(self.join(infrared, visible)))

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imfuse.core.errors import ModelError
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.layers.restormer import block_layout, lite_block, restormer_block
 from imfuse.models._base import FusionModel
 
@@ -156,7 +157,7 @@ class CDDFuse(FusionModel):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H, W >= 2."""
         fused = self.fuse(self.encoder(infrared), self.encoder(visible))
-        return finished(self.decoder(fused, self.skip_image(infrared, visible)), self.output)
+        return to_unit_range(self.decoder(fused, self.skip_image(infrared, visible)), self.output)
 
     def fuse(self, infrared: Features, visible: Features) -> Features:
         """Features of both images to those that are decoded."""
@@ -165,7 +166,9 @@ class CDDFuse(FusionModel):
         )
 
     def skip_image(self, infrared: Tensor, visible: Tensor) -> Tensor | None:
-        """What the decoder adds to."""
+        """The image that the decoder's output is added to, if any; ``ModelError`` for an unknown ``skip``."""
+        if self.skip not in ("visible", "sum", "none"):
+            raise ModelError(f"skip={self.skip!r} is not one of visible, sum, none")
         if self.skip == "none":
             return None
         return visible if self.skip == "visible" else infrared + visible

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.blocks import Conv3x3
 from imfuse.layers.fusion_rules import fuse_maps
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -117,7 +117,7 @@ class DenseFuse(FusionModel):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H, W >= 2."""
-        return finished(self.raw(infrared, visible), self.output)
+        return to_unit_range(self.raw(infrared, visible), self.output)
 
     def raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """What the decoder makes of the joined maps, (N, 1, H, W), about twice as bright by rule ``sum``."""

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.layers.blocks import Conv3x3
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.layers.restormer import block_layout, lite_block
 from imfuse.models._base import FusionModel, Prediction
 from imfuse.ops.padding import crop_to, pad_to
@@ -175,7 +175,7 @@ class EMMA(FusionModel):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H, W >= 16."""
         fuse = self.fuse_parts if self.in_parts and min(infrared.shape[2:]) >= RELEASED_STEP else self.fuse_whole
-        return finished(fuse(infrared, visible), self.output)
+        return to_unit_range(fuse(infrared, visible), self.output)
 
     def predict(self, infrared: Tensor, visible: Tensor) -> Prediction:
         """With the sensing networks, what they give too; sides are multiples of 16 then."""

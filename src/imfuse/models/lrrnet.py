@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.blocks import Conv3x3
-from imfuse.layers.output import finished, stretched
+from imfuse.layers.output import stretched, to_unit_range
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -112,7 +112,7 @@ class LRRNet(FusionModel):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H, W >= 2."""
-        return finished(self.raw(infrared, visible), self.output)
+        return to_unit_range(self.raw(infrared, visible), self.output)
 
     def raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """The sum of both parts, without a fixed range; the images are normalised first."""

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imfuse.core.errors import ModelError
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.layers.blocks import Conv3x3
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -50,6 +51,7 @@ SPEC = ModelSpec(
 WIDTHS = (64, 112, 160, 208)
 WHITE = 255.0
 """The network works on gray levels."""
+FIXED_RULES = ("sum", "average", "max", "spatial", "nuclear")
 LARGE, BEYOND = 512, (3, 2)
 """Side above which ``quarters`` cuts in two, and how many pixels the first and the second half reach beyond."""
 
@@ -153,9 +155,13 @@ class ResidualFusion(nn.Module):
 
 
 def fuse_fixed(infrared: Tensor, visible: Tensor, rule: str) -> Tensor:
-    """The rules that learn nothing. ``spatial`` weighs places by their channels' mean, ``nuclear`` channels by the sum
-    of the singular values of their maps.
+    """Fuses features (N, C, H, W) of both images by a rule that is not learned.
+
+    ``spatial`` weights pixels by the mean of their channels, ``nuclear`` channels by their nuclear norm, the sum of the
+    singular values of their map. Raises ``ModelError`` for an unknown rule.
     """
+    if rule not in FIXED_RULES:
+        raise ModelError(f"unknown fusion rule {rule!r}; there are {', '.join(FIXED_RULES)}")
     if rule == "sum":
         return infrared + visible
     if rule == "average":
@@ -163,7 +169,7 @@ def fuse_fixed(infrared: Tensor, visible: Tensor, rule: str) -> Tensor:
     if rule == "max":
         return torch.maximum(infrared, visible)
     if rule == "spatial":
-        # The share of exponentials, without what overflows.
+        # The softmax of both means, in the form that does not overflow.
         weight = torch.sigmoid(infrared.mean(1, keepdim=True) - visible.mean(1, keepdim=True))
     else:
         first, second = (torch.linalg.svdvals(x).sum(-1)[..., None, None] for x in (infrared, visible))
@@ -186,7 +192,7 @@ class RFNNest(FusionModel):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H, W >= 16."""
         fuse = self.fuse_quarters if self.in_quarters and max(infrared.shape[2:]) > LARGE else self.raw
-        return finished(fuse(infrared, visible), self.output)
+        return to_unit_range(fuse(infrared, visible), self.output)
 
     def raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """The fused image, 1 for white, without an upper bound."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.models._base import FusionModel, Prediction
 
 SPEC = ModelSpec(
@@ -140,7 +140,7 @@ class SDNet(FusionModel):
     def to_picture(self, fused: Tensor) -> Tensor:
         """The fused image in [-1, 1] to [0, 1]."""
         # To stretch needs all digits of values that may lie close together.
-        return finished(fused if self.output == "stretch" else (fused + 1) / 2, self.output)
+        return to_unit_range(fused if self.output == "stretch" else (fused + 1) / 2, self.output)
 
     def decompose(self, fused: Tensor) -> tuple[Tensor, Tensor]:
         """Infrared and visible image, in [-1, 1], as they are found in the fused one."""

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.bisenet import BiSeNet
 from imfuse.layers.blocks import Conv3x3
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -154,7 +154,7 @@ class SeAFusion(FusionModel):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
         maps = torch.cat([self.visible(visible), self.infrared(infrared)], dim=1)
-        return finished(torch.tanh(self.decoder(maps)) / 2 + 0.5, self.output)
+        return to_unit_range(torch.tanh(self.decoder(maps)) / 2 + 0.5, self.output)
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.blocks import Conv3x3
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -116,7 +116,7 @@ class U2Fusion(FusionModel):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H, W >= 2."""
-        return finished(self.fuse(self.join(infrared, visible)), self.output)
+        return to_unit_range(self.fuse(self.join(infrared, visible)), self.output)
 
     def join(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """The two inputs (N, 2, H, W) in their order."""
