@@ -68,9 +68,9 @@ class FastRefineFuse(nn.Module):
         weight = None if fim is None else channel_weight(skip) + channel_weight(deep)
         fused = torch.empty_like(infrared)
         for tile in tiles:
-            parts = tile.seen(skip, 1), tile.seen(deep, 1)
+            parts = tile.with_halo(skip, 1), tile.with_halo(deep, 1)
             x = torch.cat(parts, dim=1) if fim is None or weight is None else fim.join(*parts, weight)
-            shallow = _fuse_level(self.model.fusion[0], self.stem(tile.seen(images)))
+            shallow = _fuse_level(self.model.fusion[0], self.stem(tile.with_halo(images)))
             deep_part = resize_to(self.model.decoders[-1](x), shallow.shape[2:])
             tile.store(fused, (torch.tanh(self._head(shallow, deep_part)) + 1) / 2)
         return fused
@@ -79,7 +79,7 @@ class FastRefineFuse(nn.Module):
         """Fused features of level 2, and the upsampled ones of level 3, for the whole image: (N, 64, H/2, W/2) each."""
         maps: list[Tensor] = []
         for tile in tiles:
-            x = self.stem(tile.seen(images))
+            x = self.stem(tile.with_halo(images))
             for level, encoder in enumerate(self.encoders, 1):
                 x = encoder(x)
                 # The next encoder layer needs the unfused features, and fusion works in place.
