@@ -1,4 +1,7 @@
-"""Batch normalisation folded into the convolution before it, in float64 because published variances are large."""
+"""Batch norms folded into the convolution before them.
+
+Scales are computed in float64, because the running variances of published weights are large.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ def bias_of(layer: nn.Conv2d) -> Tensor:
 
 
 def norm_scale_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Scale and shift, each (C,) in float64, that a batch norm applies in evaluation mode."""
+    """Scale and shift that a batch norm applies in evaluation mode, (C,) float64 each."""
     assert norm.running_var is not None
     assert norm.running_mean is not None
     scale = norm.weight.detach().double() / torch.sqrt(norm.running_var.double() + norm.eps)
@@ -21,7 +24,7 @@ def norm_scale_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weight and bias, in the type of ``conv``, of one convolution that equals ``norm(conv(x))`` in evaluation mode."""
+    """Weight and bias of the convolution that equals ``norm(conv(x))`` in evaluation mode, in the type of ``conv``."""
     scale, shift = norm_scale_shift(norm)
     weight = conv.weight.detach().double() * scale[:, None, None, None]
     if conv.bias is not None:
