@@ -52,7 +52,9 @@ class TiledLRRNet(nn.Module):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
         pair = normalised(infrared), normalised(visible)
-        return to_unit_range(fuse_tiled(self._tile, *pair, tile=TILE, rule=SizeRule(min_size=2, halo=HALO)), self.output)
+        return to_unit_range(
+            fuse_tiled(self._tile, *pair, tile=TILE, rule=SizeRule(min_size=2, halo=HALO)), self.output
+        )
 
     def _tile(self, infrared: Tensor, visible: Tensor) -> Tensor:
         parts = torch.cat([self.infrared(infrared), self.visible(visible)], dim=1)
