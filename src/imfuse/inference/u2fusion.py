@@ -1,6 +1,6 @@
-"""U2Fusion for inference: channels-last, in parts, a narrow last layer.
+"""U2Fusion for inference: the layers of DenseFuse's form, with the activations of U2Fusion.
 
-``scripts/speed/networks.py`` compares it with the plain module, which stays as its oracle.
+``scripts/speed/networks.py`` compares this form with the plain module, which stays as its oracle.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from imfuse.ops.tiles import in_tiles
 
 
 def fast_form(model: U2Fusion) -> nn.Module:
-    """What :func:`imfuse.inference.forms.fast_form` uses for this network."""
+    """The inference form, for :func:`imfuse.inference.forms.fast_form`."""
     return FastU2Fusion(model)
 
 
 class FastU2Fusion(nn.Module):
-    """The fused image of a :class:`U2Fusion`."""
+    """Inference form of a :class:`U2Fusion`."""
 
     def __init__(self, model: U2Fusion) -> None:
         super().__init__()
