@@ -11,6 +11,7 @@ from torch import Tensor
 from imfuse.classical import mdlatlrr
 from imfuse.classical._latlrr import choose_patches, learn_projection, reduced, shrink_values
 from imfuse.classical.mdlatlrr import MDLatLRR, nuclear_norms, share_of_first
+from imfuse.core.errors import ModelError
 from imfuse.models import create_model
 
 DOUBLE = torch.float64
@@ -42,7 +43,7 @@ def test_decomposition_against_a_loop_over_patches(monkeypatch: pytest.MonkeyPat
     wanted_bases, wanted_detail = part_by_patches(images, model.projection)
     for strip in (1 << 13, 1):
         monkeypatch.setattr(mdlatlrr, "STRIP", strip)
-        bases, detail = model.part(images[:, None, None])
+        bases, detail = model.decompose(images[:, None, None])
         assert torch.allclose(bases[:, 0, 0], wanted_bases, atol=1e-12)
         assert torch.allclose(detail[0, 0], wanted_detail, atol=1e-12)
 
@@ -62,8 +63,8 @@ def test_share_of_flat_patches_is_a_half() -> None:
     assert found.tolist() == [0.5, 0.0, 0.75]
 
 
-@pytest.mark.parametrize("levels", ["1", "2", "3", "4"])
-def test_equal_images_are_kept(levels: str) -> None:
+@pytest.mark.parametrize("levels", [1, 2, 3, 4])
+def test_equal_images_are_kept(levels: int) -> None:
     image = random(1, 1, 24, 30)
     assert torch.allclose(create_model("mdlatlrr", levels=levels).double()(image, image), image)
 
@@ -71,19 +72,19 @@ def test_equal_images_are_kept(levels: str) -> None:
 def test_published_levels_count_more_than_once() -> None:
     pair = 0.4 + 0.2 * random(2, 1, 1, 30, 30)
     model = MDLatLRR().double()
-    bases, first = model.part(pair)
-    bases, second = model.part(bases)
+    bases, first = model.decompose(pair)
+    bases, second = model.decompose(bases)
     assert torch.allclose(model(*pair), bases.mean(0) + first + second)
     published = MDLatLRR(mode="faithful").double()
     assert torch.allclose(published(*pair), bases.mean(0) + 2 * first + second)
-    assert torch.equal(MDLatLRR("1", "faithful").double()(*pair), MDLatLRR("1").double()(*pair))
+    assert torch.equal(MDLatLRR(1, "faithful").double()(*pair), MDLatLRR(1).double()(*pair))
 
 
 def test_published_program_cuts_large_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mdlatlrr, "LARGE", 50)
     pair = 0.4 + 0.2 * random(2, 1, 1, 40, 51)
-    whole, cut = MDLatLRR("1").double()(*pair), MDLatLRR("1", "faithful").double()(*pair)
-    apart = MDLatLRR("1").double()(*pair[..., :22, :27])
+    whole, cut = MDLatLRR(1).double()(*pair), MDLatLRR(1, "faithful").double()(*pair)
+    apart = MDLatLRR(1).double()(*pair[..., :22, :27])
     assert torch.allclose(cut[..., :18, :23], apart[..., :18, :23])
     seam = (whole - cut).abs()[0, 0]
     assert seam[:, 20:30].max() > 1e-4
@@ -106,8 +107,8 @@ def test_both_forms_of_the_learning_agree(scene_pair: Callable[[int, int, int], 
 
 
 def test_patches_are_chosen_by_their_detail() -> None:
-    black, gray, noise = torch.zeros(80, 80), torch.full((80, 90), 0.5), random(80, 80).float()
-    pictures = [black, gray, noise, torch.ones(3, 90)]
+    black, grey, noise = torch.zeros(80, 80), torch.full((80, 90), 0.5), random(80, 80).float()
+    pictures = [black, grey, noise, torch.ones(3, 90)]
     samples = choose_patches(pictures, side=16, count=10, seed=0)
     spread = (samples - samples.mean(0)).norm(dim=0)
     assert samples.shape == (256, 20)
@@ -130,5 +131,5 @@ def test_samples_without_a_solution_are_an_error(monkeypatch: pytest.MonkeyPatch
     from imfuse.classical import _latlrr
 
     monkeypatch.setattr(_latlrr, "MOST_STEPS", 3)
-    with pytest.raises(ValueError, match="no solution within 3 steps"):
+    with pytest.raises(ModelError, match="no solution within 3 steps"):
         learn_projection(random(4, 8))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from imfuse.core.errors import ModelError
 from imfuse.layers.fusion_rules import RULES, fuse_maps
 
 
@@ -77,5 +78,5 @@ def test_type_and_shape_stay(rule: str) -> None:
 
 
 def test_unknown_rule() -> None:
-    with pytest.raises(ValueError, match="unknown fusion rule 'max'; there are sum, average, l1"):
+    with pytest.raises(ModelError, match="unknown fusion rule 'max'; there are sum, average, l1"):
         fuse_maps(*maps(), "max")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from imfuse.layers.output import finished
+from imfuse.core.errors import ModelError
+from imfuse.layers.output import to_unit_range
 
 
 def levels(image: torch.Tensor) -> np.ndarray:
@@ -18,33 +19,39 @@ def raw() -> torch.Tensor:
 
 
 def test_clip() -> None:
-    assert torch.equal(finished(raw(), "clip"), raw().clamp(0, 1))
+    assert torch.equal(to_unit_range(raw(), "clip"), raw().clamp(0, 1))
 
 
 def test_stretch_is_of_each_image_by_itself() -> None:
     image = raw() * torch.tensor([1.0, 0.1, 5.0])[:, None, None, None]
-    for i, found in enumerate(finished(image, "stretch")):
+    for i, found in enumerate(to_unit_range(image, "stretch")):
         low, high = image[i].min(), image[i].max()
         torch.testing.assert_close(found, (image[i] - low) / (high - low))
         assert (found.min(), found.max()) == (0, 1)
 
 
 def test_max() -> None:
-    torch.testing.assert_close(finished(raw()[:1], "max"), (raw()[:1] / raw()[:1].max()).clamp(0, 1))
-    assert finished(torch.zeros(1, 1, 4, 4), "max").max() == 0
-    assert finished(-torch.ones(1, 1, 4, 4), "max").max() == 0
+    torch.testing.assert_close(to_unit_range(raw()[:1], "max"), (raw()[:1] / raw()[:1].max()).clamp(0, 1))
+    assert to_unit_range(torch.zeros(1, 1, 4, 4), "max").max() == 0
+    assert to_unit_range(-torch.ones(1, 1, 4, 4), "max").max() == 0
 
 
 @pytest.mark.parametrize("value", [-1.0, 0.0, 0.25, 7.0])
 def test_an_even_image_stays_even(value: float) -> None:
     image = torch.full((2, 1, 5, 5), value)
-    assert torch.equal(finished(image, "stretch"), torch.zeros_like(image))
-    assert torch.equal(finished(image, "clip"), image.clamp(0, 1))
+    assert torch.equal(to_unit_range(image, "stretch"), torch.zeros_like(image))
+    assert torch.equal(to_unit_range(image, "clip"), image.clamp(0, 1))
+
+
+@pytest.mark.parametrize("output", ["", "strech", "clip-", "max-cut"])
+def test_unknown_output_is_refused(output: str) -> None:
+    with pytest.raises(ModelError, match="is not one of clip, clip-cut, stretch"):
+        to_unit_range(raw(), output)
 
 
 @pytest.mark.parametrize("how", ["clip", "stretch"])
 def test_levels_are_cut_off(how: str) -> None:
     """Rounding the result gives what cutting the decimals of the uncut one gives, whole levels included."""
     for image in (raw(), torch.arange(256.0).reshape(1, 1, 16, 16) / 255):
-        wanted = np.floor(finished(image, how).double().numpy() * 255 + 1e-4).astype(int)
-        assert np.array_equal(levels(finished(image, f"{how}-cut")), wanted)
+        wanted = np.floor(to_unit_range(image, how).double().numpy() * 255 + 1e-4).astype(int)
+        assert np.array_equal(levels(to_unit_range(image, f"{how}-cut")), wanted)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from imfuse.layers.blocks import Conv3x3
-from imfuse.layers.winograd import MOST, Winograd, transform
+from imfuse.layers.winograd import LARGE_TILE_LIMIT, Winograd, transform
 
 
 def layer(inputs: int, outputs: int, *, mirrored: bool = False, bias: bool = True) -> tuple[nn.Conv2d, Winograd]:
@@ -36,8 +36,8 @@ def test_without_a_bias() -> None:
 
 
 def test_large_layers_take_smaller_tiles() -> None:
-    assert Winograd(nn.Conv2d(128, MOST // 128, 3, padding=1)).side == 4
-    assert Winograd(nn.Conv2d(128, MOST // 128 + 1, 3, padding=1)).side == 2
+    assert Winograd(nn.Conv2d(128, LARGE_TILE_LIMIT // 128, 3, padding=1)).side == 4
+    assert Winograd(nn.Conv2d(128, LARGE_TILE_LIMIT // 128 + 1, 3, padding=1)).side == 2
     assert transform(torch.randn(6, 5, 3, 3), 2).shape == (16, 5, 6)
 
 

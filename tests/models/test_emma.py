@@ -46,10 +46,11 @@ def test_golden_output_of_released_parts(golden: Any) -> None:
 @pytest.mark.parametrize("size", [(32, 64), (70, 75), (32, 33)])
 def test_every_pixel_belongs_to_one_part(size: tuple[int, int]) -> None:
     owners = torch.zeros(size)
-    for seen_rows, rows in _spans(size[0]):
-        for seen_columns, columns in _spans(size[1]):
-            owners[rows, columns] += 1
-            assert (seen_rows.stop - seen_rows.start) % 32 == (seen_columns.stop - seen_columns.start) % 32 == 0
+    for row in _spans(size[0]):
+        for column in _spans(size[1]):
+            owners[row.core, column.core] += 1
+            for part in (row.with_halo, column.with_halo):
+                assert (part.stop - part.start) % 32 == 0
     assert owners.eq(1).all()
 
 

@@ -17,7 +17,7 @@ from imfuse.inference.forms import fast_form
 from imfuse.layers.attention import attend_plainly
 from imfuse.models import _psfusion_parts, create_model
 from imfuse.models._convert import convert
-from imfuse.models._psfusion_parts import answer
+from imfuse.models._psfusion_parts import published_attention
 from imfuse.models.psfusion import PSFusion
 
 
@@ -164,9 +164,9 @@ def test_attention_runs_over_the_places_of_the_query() -> None:
     for n in range(2):
         scores = torch.einsum("ci,cj->ij", key[n].flatten(1), query[n].flatten(1))
         wanted[n] = torch.einsum("ij,cj->ci", scores.softmax(1), value[n].flatten(1)).view(8, 5, 7)
-    assert largest(answer(key, query, value) - wanted) < 1e-5
+    assert largest(published_attention(key, query, value) - wanted) < 1e-5
     with torch.inference_mode():
-        assert largest(answer(key, query, value) - wanted) < 1e-5
+        assert largest(published_attention(key, query, value) - wanted) < 1e-5
 
 
 def test_kernels_without_the_map_give_what_the_map_gives(model: PSFusion, monkeypatch: pytest.MonkeyPatch) -> None:

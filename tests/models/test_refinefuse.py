@@ -40,7 +40,7 @@ def random_pair(height: int, width: int, number: int = 1) -> tuple[Tensor, Tenso
     return pair[0], pair[1]
 
 
-def build(**options: str) -> RefineFuse:
+def build(**options: Any) -> RefineFuse:
     """Seeded random weights whose output has contrast."""
     torch.manual_seed(0)
     model = RefineFuse(**options).eval()
@@ -60,18 +60,18 @@ def build(**options: str) -> RefineFuse:
         ({}, 2_208_173),
         ({"fim": "off"}, 2_208_173),
         ({"fim": "spatial"}, 2_208_173),
-        ({"sfim": "off"}, 2_353_249),
-        ({"psim": "off"}, 1_470_285),
-        ({"levels": "1", "sfim": "off"}, 135_233),
-        ({"levels": "1"}, 62_695),
-        ({"levels": "2", "psim": "off"}, 288_295),
-        ({"levels": "2"}, 380_607),
-        ({"levels": "3"}, 1_076_733),
-        ({"levels": "5"}, 3_347_805),
+        ({"sfim": False}, 2_353_249),
+        ({"psim": False}, 1_470_285),
+        ({"levels": 1, "sfim": False}, 135_233),
+        ({"levels": 1}, 62_695),
+        ({"levels": 2, "psim": False}, 288_295),
+        ({"levels": 2}, 380_607),
+        ({"levels": 3}, 1_076_733),
+        ({"levels": 5}, 3_347_805),
     ],
     ids=str,
 )
-def test_parameters(options: dict[str, str], parameters: int) -> None:
+def test_parameters(options: dict[str, Any], parameters: int) -> None:
     assert sum(p.numel() for p in RefineFuse(**options).parameters()) == parameters
 
 
@@ -205,10 +205,10 @@ def test_tokens_are_bounded_and_the_log_says_so(
 # Inference form
 
 
-@pytest.mark.parametrize("options", [{}, {"levels": "3"}, {"levels": "5"}, {"sfim": "off"}, {"psim": "off"}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"levels": 3}, {"levels": 5}, {"sfim": False}, {"psim": False}], ids=str)
 @pytest.mark.parametrize("size", [(32, 32), (72, 200), (136, 104)])
 def test_tiles_give_what_the_whole_gives(
-    monkeypatch: pytest.MonkeyPatch, options: dict[str, str], size: tuple[int, int]
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], size: tuple[int, int]
 ) -> None:
     monkeypatch.setattr(_refinefuse_inference, "TILE", 48)
     model, pair = build(**options), random_pair(*size)
@@ -233,6 +233,16 @@ def test_inference_form_leaves_the_network_alone() -> None:
         fast_form(model).to(torch.bfloat16)(*pair)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("levels", [3, 4])
+def test_inference_form_holds_every_weight_once(levels: int) -> None:
+    model = build(levels=levels)
+    form = fast_form(model)
+    count = sum(value.numel() for value in (*form.parameters(), *form.buffers()))
+    # The joined first layer has zeros where one image does not reach the features of the other.
+    zeros = 2 * 64 * 9
+    assert count == sum(parameter.numel() for parameter in model.parameters()) + zeros
 
 
 def test_bfloat16_keeps_the_picture() -> None:

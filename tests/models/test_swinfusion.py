@@ -13,7 +13,7 @@ from imfuse.inference import swinfusion as inference
 from imfuse.inference.forms import fast_form
 from imfuse.models import create_model
 from imfuse.models._convert import convert
-from imfuse.models.swinfusion import SwinFusion, _places, from_windows, shift_mask, to_windows
+from imfuse.models.swinfusion import SwinFusion, _relative_positions, from_windows, shift_mask, to_windows
 
 SIZES = [(32, 40), (33, 41)]
 
@@ -77,8 +77,8 @@ def test_windows_go_there_and_back() -> None:
     assert torch.equal(from_windows(windows, (16, 24)), x)
 
 
-def test_places_in_the_table_of_biases() -> None:
-    places = _places()
+def test_relative_positions_in_the_table_of_biases() -> None:
+    places = _relative_positions()
     assert places[0, 0] == 7 * 15 + 7
     # Query at row 2, column 3; key at row 5, column 1.
     assert places[2 * 8 + 3, 5 * 8 + 1] == (2 - 5 + 7) * 15 + (3 - 1 + 7)

@@ -42,15 +42,15 @@ def test_tiles_lie_on_the_grid_of_the_whole(size: tuple[int, int]) -> None:
 
 
 def test_parts_are_small_and_never_too_small() -> None:
-    seen = []
+    shapes = []
 
     def watch(infrared: Tensor, visible: Tensor) -> Tensor:
-        seen.append(tuple(infrared.shape[2:]))
+        shapes.append(tuple(infrared.shape[2:]))
         return infrared
 
     fuse_tiled(watch, torch.rand(1, 1, 101, 57), torch.rand(1, 1, 101, 57), tile=10, rule=SizeRule(min_size=13, halo=2))
-    assert len(seen) == 11 * 6
-    assert all(13 <= side <= 14 for shape in seen for side in shape)
+    assert len(shapes) == 11 * 6
+    assert all(13 <= side <= 14 for shape in shapes for side in shape)
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_cores_cover_the_axis_once(size: int, tile: int, multiple: int) -> None:
     spans = SizeRule(multiple, min_size=8, halo=5).spans(size, tile)
     assert [i for span in spans for i in range(size)[span.core]] == list(range(size))
     for span in spans:
-        assert span.core.start % multiple == span.seen.start % multiple == span.seen.stop % multiple == 0
-        assert range(size)[span.seen][span.kept] == range(size)[span.core]
+        assert span.core.start % multiple == span.with_halo.start % multiple == span.with_halo.stop % multiple == 0
+        assert range(size)[span.with_halo][span.inner] == range(size)[span.core]
 
 
 def test_tile_side() -> None:

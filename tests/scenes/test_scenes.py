@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
+from imfuse.core.errors import ImageError
 from imfuse.scenes import CLASSES, PALETTE, Scene, render_scene
 
 PERSON, CONE = CLASSES.index("person"), CLASSES.index("color cone")
@@ -39,12 +40,12 @@ def test_shapes_and_types(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", [(0, 5), (5, 0), (-1, 5)])
 def test_invalid_size(size: tuple[int, int]) -> None:
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ImageError, match="at least 1"):
         render_scene(*size)
 
 
 def test_invalid_seed() -> None:
-    with pytest.raises(ValueError, match="seed"):
+    with pytest.raises(ImageError, match="seed=-1"):
         render_scene(8, 8, seed=-1)
 
 

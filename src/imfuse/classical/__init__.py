@@ -1,4 +1,13 @@
 """Training-free fusion methods, one file each: specification, steps in order, method.
 
-A file in this package that assigns ``SPEC`` is a method, as in ``imfuse.models``; it has no parameters.
+A file in this package that assigns ``SPEC`` is a method, as in ``imfuse.models``; its network class has no parameters.
 """
+
+from __future__ import annotations
+
+import pkgutil
+
+from imfuse.core.lazy import lazy_exports
+
+_MODULES = {module.name: f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)}
+__getattr__, __dir__ = lazy_exports(__name__, {k: v for k, v in _MODULES.items() if not k.startswith("_")})

@@ -1,4 +1,4 @@
-"""Bicubic resizing as a matrix: torch's own has another kernel where it enlarges, and other borders."""
+"""Bicubic resizing as a matrix product, since PyTorch's has another kernel for upsampling, and other borders."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from torch import Tensor
 
 @lru_cache(maxsize=16)
 @torch.inference_mode(False)
-def resize_matrix(size: int, wanted: int) -> Tensor:
-    """What turns ``size`` samples into ``wanted`` ones, (wanted, size) float64: Keys' kernel with a = -1/2.
+def resize_matrix(size: int, target: int) -> Tensor:
+    """The matrix that resizes an axis of ``size`` samples to ``target`` ones, (target, size) float64.
 
-    Pixels are areas (half-pixel centres), the kernel grows with the step where samples are left out, and beyond the
-    border the picture is mirrored, its edge repeated. Each row has sum 1.
+    It has Keys' kernel with a = -1/2. Samples have half-pixel centres; the kernel widens with the step when the axis
+    shrinks; beyond the border the axis is mirrored with its edge repeated. Each row has sum 1.
 
     >>> resize_matrix(2, 2).tolist()
     [[1.0, 0.0], [0.0, 1.0]]
     """
-    scale = wanted / size
+    scale = target / size
     stretch = max(1 / scale, 1)
     reach = int(2 * stretch) + 2
-    centre = (torch.arange(wanted, dtype=torch.float64) + 0.5) / scale - 0.5
-    places = centre.floor().long()[:, None] + torch.arange(-reach, reach + 1)
-    weights = keys_kernel((centre[:, None] - places) / stretch)
+    centre = (torch.arange(target, dtype=torch.float64) + 0.5) / scale - 0.5
+    samples = centre.floor().long()[:, None] + torch.arange(-reach, reach + 1)
+    weights = keys_kernel((centre[:, None] - samples) / stretch)
     weights = weights / weights.sum(1, keepdim=True)
-    places = places % (2 * size)
-    places = torch.minimum(places, 2 * size - 1 - places)
-    return torch.zeros(wanted, size, dtype=torch.float64).scatter_add_(1, places, weights)
+    samples = samples % (2 * size)
+    samples = torch.minimum(samples, 2 * size - 1 - samples)
+    return torch.zeros(target, size, dtype=torch.float64).scatter_add_(1, samples, weights)
 
 
 def keys_kernel(x: Tensor) -> Tensor:
-    """Cubic convolution (Keys, IEEE Transactions on Acoustics, Speech, and Signal Processing 1981)."""
+    """Cubic convolution kernel (Keys, IEEE Transactions on Acoustics, Speech, and Signal Processing 29, 1981)."""
     x = x.abs()
-    near = 1.5 * x**3 - 2.5 * x**2 + 1
-    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-    return torch.where(x <= 1, near, torch.where(x < 2, far, 0))
+    inner = 1.5 * x**3 - 2.5 * x**2 + 1
+    outer = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return torch.where(x <= 1, inner, torch.where(x < 2, outer, 0))

@@ -1,4 +1,4 @@
-"""Which source a coefficient of a transform is taken from."""
+"""Selection rules: from which image a coefficient of a transform is taken."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from imfuse.ops.windows import pad
 
 
 def pad_mirror(x: Tensor, margin: int, zero_corners: bool) -> Tensor:
-    """Mirror ``margin`` pixels around (N, C, H, W) without repeating the edge.
+    """Pads (N, C, H, W) by ``margin`` mirrored pixels on each side, without repeating the edge.
 
-    ``zero_corners`` leaves the four corner blocks of the frame at 0, as the published toolbox does by mistake.
+    ``zero_corners`` sets the four corner blocks of the frame to 0, as the published toolbox does by mistake.
     """
     padded = pad(x, margin, margin, "mirror")
     if zero_corners:
@@ -23,7 +23,7 @@ def pad_mirror(x: Tensor, margin: int, zero_corners: bool) -> Tensor:
 
 
 def take_larger(first: Tensor, second: Tensor) -> Tensor:
-    """The coefficient of larger magnitude; the second where both are as large.
+    """The coefficients of larger magnitude; the second where magnitudes are equal.
 
     >>> take_larger(torch.tensor([1.0, -3.0, 2.0]), torch.tensor([2.0, 1.0, -2.0]))
     tensor([ 2., -3., -2.])
@@ -32,19 +32,29 @@ def take_larger(first: Tensor, second: Tensor) -> Tensor:
 
 
 def first_is_stronger(first: Tensor, second: Tensor, zero_corners: bool = False) -> Tensor:
-    """Where the first of two maps of activity (N, C, H, W) >= 0 is the stronger one: booleans of that shape.
+    """Decides for each pixel which of two images is more active there, with consistency verification.
 
-    The larger maximum of a 3x3 window decides, and then the majority of the 3x3 decisions around each pixel (Li,
-    Manjunath and Mitra, Graphical Models and Image Processing 57, 1995: consistency verification).
+    The larger maximum over a 3x3 window decides; then the majority of the 3x3 decisions around each pixel.
+
+    Args:
+        first: activity, (N, C, H, W) and non-negative.
+        second: activity of the other image, of the same shape.
+        zero_corners: see :func:`pad_mirror`.
+
+    Returns:
+        True where the first is more active, (N, C, H, W).
+
+    Source:
+        Li, Manjunath and Mitra, Graphical Models and Image Processing 57, 1995.
     """
-    larger = _peak(first, zero_corners) > _peak(second, zero_corners)
+    larger = _maximum(first, zero_corners) > _maximum(second, zero_corners)
     votes = larger.to(torch.uint8)
     votes = votes[..., :-2, :] + votes[..., 1:-1, :] + votes[..., 2:, :]
     return votes[..., :-2] + votes[..., 1:-1] + votes[..., 2:] > 4
 
 
-def _peak(activity: Tensor, zero_corners: bool) -> Tensor:
-    """Maximum of 3x3, on the image and on a mirrored frame of one pixel around it."""
+def _maximum(activity: Tensor, zero_corners: bool) -> Tensor:
+    """Maximum over 3x3 pixels, for the image and a mirrored frame of one pixel around it."""
     x = F.pad(pad_mirror(activity, 1, zero_corners), (1, 1, 1, 1))
     x = torch.maximum(torch.maximum(x[..., :-2, :], x[..., 1:-1, :]), x[..., 2:, :])
     return torch.maximum(torch.maximum(x[..., :-2], x[..., 1:-1]), x[..., 2:])

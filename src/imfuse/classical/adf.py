@@ -1,7 +1,8 @@
-"""ADF: anisotropic diffusion parts base and detail; the detail is weighted by its principal component.
+"""ADF: anisotropic diffusion separates base and detail; principal components weight the details.
 
 Bavirisetti and Dhuli, "Fusion of infrared and visible sensor images based on anisotropic diffusion and Karhunen-Loeve
-transform", IEEE Sensors Journal 2016. The diffusion is that of Perona and Malik with eight neighbours.
+transform", IEEE Sensors Journal 2016. The diffusion is that of Perona and Malik with eight neighbours. The bases are
+averaged, the details added with the weights of their Karhunen-Loeve transform.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from imfuse.classical._gray import gray_levels, unit
+from imfuse.classical._grey import grey_levels, unit
 from imfuse.classical._weights import principal_weights
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
@@ -37,11 +38,11 @@ SPEC = ModelSpec(
 STEPS = 10
 STEP_SIZE = 0.15
 EDGE = 30.0
-"""Differences far above it, in gray levels, are edges that the diffusion leaves."""
+"""Differences far above it, in grey levels, are edges, which the diffusion preserves."""
 
 
 class ADF(FusionModel):
-    """Anisotropic diffusion fusion. ``mode`` faithful lets the borders bleed towards black."""
+    """Anisotropic diffusion fusion. In mode ``faithful`` borders diffuse into black, as published."""
 
     spec = SPEC
 
@@ -51,24 +52,24 @@ class ADF(FusionModel):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
-        images = torch.cat([gray_levels(image, self.faithful) for image in (infrared, visible)])
+        images = torch.cat([grey_levels(image, self.faithful) for image in (infrared, visible)])
         base = diffuse(images, "zero" if self.faithful else "replicate")
-        first, second = (images - base).chunk(2)
-        one, other = principal_weights(first, second, self.faithful)
-        return unit(one * first + other * second + sum(base.chunk(2)) / 2)
+        detail_ir, detail_vi = (images - base).chunk(2)
+        weight_ir, weight_vi = principal_weights(detail_ir, detail_vi, self.faithful)
+        return unit(weight_ir * detail_ir + weight_vi * detail_vi + sum(base.chunk(2)) / 2)
 
 
 def diffuse(x: Tensor, border: Border) -> Tensor:
-    """Ten steps of (N, 1, H, W) in gray levels. With ``replicate`` nothing flows over the border."""
+    """Ten steps of diffusion of (N, 1, H, W) in grey levels. With ``replicate`` nothing flows across the border."""
     for _ in range(STEPS):
         x = x + STEP_SIZE * inflow(pad(x, 1, 1, border))
     return x
 
 
 def inflow(x: Tensor) -> Tensor:
-    """What flows from the eight neighbours into each pixel, (N, 1, H + 2, W + 2) to (N, 1, H, W); diagonals by half.
+    """Flow from the eight neighbours into each pixel, diagonals by half: (N, 1, H + 2, W + 2) to (N, 1, H, W).
 
-    What one pixel gets its neighbour gives, so four directions are enough.
+    The inflow of a pixel is the outflow of its neighbour, so four directions suffice.
     """
     down = flow(x[..., 1:, 1:-1] - x[..., :-1, 1:-1])
     right = flow(x[..., 1:-1, 1:] - x[..., 1:-1, :-1])
@@ -80,5 +81,5 @@ def inflow(x: Tensor) -> Tensor:
 
 
 def flow(difference: Tensor) -> Tensor:
-    """Difference times conductance, which falls to nothing at edges."""
+    """Difference times conductance, which vanishes at edges."""
     return difference * torch.exp(-(difference / EDGE).square())

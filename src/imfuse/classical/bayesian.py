@@ -1,6 +1,7 @@
-"""Bayesian fusion: expectation maximisation in a model of both images' differences, with a total variation prior.
+"""Bayesian fusion: a hierarchical model of the differences to both images, with a total variation prior.
 
-Zhao, Xu, Zhang, Liu and Zhang, "Bayesian fusion for infrared and visible images", Signal Processing 2020.
+Zhao, Xu, Zhang, Liu and Zhang, "Bayesian fusion for infrared and visible images", Signal Processing 2020. The model has
+Laplacian priors on the differences of the fused image to its sources; expectation maximisation solves it.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ TINY = 1e-6
 
 
 class Bayesian(FusionModel):
-    """Bayesian fusion. ``mode`` faithful shrinks the negative gradient, which is not even periodic, as published."""
+    """Bayesian fusion. Mode ``faithful`` shrinks the negative, non-periodic gradient, as published."""
 
     spec = SPEC
 
@@ -48,10 +49,10 @@ class Bayesian(FusionModel):
         return (visible + self.share(infrared - visible)).clamp(0, 1)
 
     def share(self, difference: Tensor) -> Tensor:
-        """X, what of ``difference`` Y = infrared - visible (N, 1, H, W) is added to the visible image.
+        """X, the part of the difference Y = infrared - visible that is added to the visible image, (N, 1, H, W).
 
-        C weighs the distance of X to Y, D that to 0, each with a scale tau of its prior. H is a smooth copy of X, the
-        two F are its gradients with small ones removed, and rho ties H to X.
+        C weights the distance of X to Y, D that of X to 0, each with the scale tau of its prior. H is a smooth copy of
+        X, the two F are its soft-thresholded gradients, and rho weights the distance of H to X.
         """
         y = difference
         c = d = rho = torch.ones_like(y)
@@ -61,10 +62,10 @@ class Bayesian(FusionModel):
         for _ in range(LOOPS):
             for _ in range(INNER_LOOPS):
                 x = (2 * c * y + rho * h) / (2 * c + 2 * d + rho)
-                # Least squares: near X, with the gradients F.
-                wanted = x - f_down.diff(dim=-2, prepend=f_down[..., -1:, :])
-                wanted = wanted - f_across.diff(dim=-1, prepend=f_across[..., -1:])
-                h = torch.fft.irfft2(gain * torch.fft.rfft2(wanted), s=y.shape[-2:])
+                # Least squares: H near X, with the gradients F.
+                target = x - f_down.diff(dim=-2, prepend=f_down[..., -1:, :])
+                target = target - f_across.diff(dim=-1, prepend=f_across[..., -1:])
+                h = torch.fft.irfft2(gain * torch.fft.rfft2(target), s=y.shape[-2:])
                 f_down, f_across = (shrink(g, SMOOTHNESS / rho) for g in self.gradients(h))
             d = torch.sqrt(2 / (tau_d * (x.square() + TINY)))
             c = torch.sqrt(2 / tau_c) / self.distance(y - x)
@@ -75,18 +76,18 @@ class Bayesian(FusionModel):
         return x
 
     def gradients(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """Differences of each pixel to the next, down and across, periodic."""
+        """Periodic differences of each pixel to the next, down and across."""
         if self.faithful:
             return -h.diff(dim=-2, append=torch.zeros_like(h[..., :1, :])), -h.diff(dim=-1, append=0 * h[..., :1])
         return h.diff(dim=-2, append=h[..., :1, :]), h.diff(dim=-1, append=h[..., :1])
 
     def distance(self, error: Tensor) -> Tensor:
-        """Magnitude of an error, never 0; the published one is 0 at -1e-6."""
+        """Positive magnitude of an error; the published formula is 0 at -1e-6."""
         return (error + TINY).abs() if self.faithful else torch.sqrt(error.square() + TINY)
 
 
 def smooth_gain(image: Tensor) -> Tensor:
-    """Inverse of 1 + Laplacian for each frequency of ``torch.fft.rfft2``, (H, W // 2 + 1)."""
+    """Inverse of 1 minus the Laplacian at each frequency of ``torch.fft.rfft2``, (H, W // 2 + 1)."""
     height, width = image.shape[-2:]
     down = torch.fft.fftfreq(height, dtype=image.dtype, device=image.device)
     across = torch.fft.rfftfreq(width, dtype=image.dtype, device=image.device)
@@ -95,10 +96,10 @@ def smooth_gain(image: Tensor) -> Tensor:
 
 
 def shrink(x: Tensor, limit: Tensor) -> Tensor:
-    """Towards 0 by ``limit``: what is smaller becomes 0."""
+    """Soft threshold: values move towards 0 by ``limit``, and smaller ones become 0."""
     return x.sign() * (x.abs() - limit).clamp(min=0)
 
 
 def mean(x: Tensor) -> Tensor:
-    """Of each image, (N, 1, 1, 1)."""
+    """Mean of each image, (N, 1, 1, 1)."""
     return x.mean((-2, -1), keepdim=True)

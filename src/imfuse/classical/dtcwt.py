@@ -1,7 +1,8 @@
-"""Dual-tree complex wavelets: of each direction and scale the coefficient of larger modulus, the mean of the low band.
+"""Dual-tree complex wavelet transform (DTCWT): coefficients of larger modulus, and the mean of the low bands.
 
 Lewis, O'Callaghan, Nikolov, Bull and Canagarajah, "Pixel- and region-based image fusion with complex wavelets",
-Information Fusion 8, 2007, as in the toolbox of Liu, Liu and Wang, Information Fusion 24, 2015.
+Information Fusion 8, 2007, as in the toolbox of Liu, Liu and Wang, Information Fusion 24, 2015. The selection is made
+at each scale and in each direction, with consistency verification.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from imfuse.classical._dual_tree import Bands, analyse, synthesise
-from imfuse.classical._gray import unit
+from imfuse.classical._grey import unit
 from imfuse.classical._selection import first_is_stronger
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
@@ -50,15 +51,15 @@ class DTCWT(FusionModel):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1], of any size."""
-        # On gray levels the sums of the finest scale are exact, so equal ones of 8-bit pictures are found equal.
+        # Sums of grey levels are exact at the finest scale, so that equal coefficients of 8-bit images compare equal.
         images = 255 * torch.cat([infrared, visible], 1)
         scales, low = analyse(pad_to(images, SizeRule(2)), LEVELS)
         fused = synthesise([self._select(bands) for bands in scales], low.mean(1, keepdim=True))
         return unit(crop_to(fused, *images.shape[2:]))
 
     def _select(self, bands: Bands) -> Bands:
-        """The stronger of two channels."""
-        heat, light = bands.modulus.chunk(2, -3)
-        stronger = first_is_stronger(heat, light, self.zero_corners)
-        real, imaginary = (torch.where(stronger, part[..., :1, :, :], part[..., 1:, :, :]) for part in bands)
+        """The bands (2, 3, N, 1, H, W) of the stronger of two channels."""
+        modulus_ir, modulus_vi = bands.modulus.chunk(2, -3)
+        from_infrared = first_is_stronger(modulus_ir, modulus_vi, self.zero_corners)
+        real, imaginary = (torch.where(from_infrared, part[..., :1, :, :], part[..., 1:, :, :]) for part in bands)
         return Bands(real, imaginary)

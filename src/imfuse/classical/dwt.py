@@ -1,7 +1,8 @@
-"""Wavelet fusion: Haar bands of four scales, the stronger coefficient of each, the mean of the low band.
+"""Discrete wavelet transform (DWT): the stronger Haar coefficients at four scales, and the mean of the low bands.
 
 Li, Manjunath and Mitra, "Multisensor image fusion using the wavelet transform", Graphical Models and Image Processing
-57, 1995, as in the toolbox of Liu, Liu and Wang, Information Fusion 24, 2015.
+57, 1995, as in the toolbox of Liu, Liu and Wang, Information Fusion 24, 2015. The selection has consistency
+verification.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from imfuse.classical._gray import unit
+from imfuse.classical._grey import unit
 from imfuse.classical._selection import first_is_stronger
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
@@ -49,7 +50,7 @@ class DWT(FusionModel):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1], of any size."""
-        # On gray levels all sums are exact, so equal coefficients of 8-bit pictures are found equal.
+        # Sums of grey levels are exact, so that equal coefficients of 8-bit images compare equal.
         low = 255 * torch.cat([infrared, visible], 1)
         selected, sizes = [], []
         for _ in range(LEVELS):
@@ -61,18 +62,19 @@ class DWT(FusionModel):
             fused = crop_to(synthesise(fused, *bands), *size)
         return unit(fused)
 
-    def _select(self, heat: Tensor, light: Tensor) -> Tensor:
-        return torch.where(first_is_stronger(heat.abs(), light.abs(), self.zero_corners), heat, light)
+    def _select(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        from_infrared = first_is_stronger(infrared.abs(), visible.abs(), self.zero_corners)
+        return torch.where(from_infrared, infrared, visible)
 
 
 def analyse(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """A step of the Haar transform of (N, C, H, W), even sides: low band, differences of rows, of columns, of both."""
+    """A step of the Haar transform of (N, C, H, W), sides even: low band, differences of rows, of columns, of both."""
     p, q, r, s = x[..., ::2, ::2], x[..., ::2, 1::2], x[..., 1::2, ::2], x[..., 1::2, 1::2]
     return (p + q + r + s) / 2, (p + q - r - s) / 2, (p - q + r - s) / 2, (p - q - r + s) / 2
 
 
 def synthesise(low: Tensor, rows: Tensor, columns: Tensor, both: Tensor) -> Tensor:
-    """Undo :func:`analyse`."""
+    """The image (N, C, H, W) of the four bands: undoes :func:`analyse`."""
     x = low.new_empty(*low.shape[:2], 2 * low.shape[2], 2 * low.shape[3])
     x[..., ::2, ::2] = (low + rows + columns + both) / 2
     x[..., ::2, 1::2] = (low + rows - columns - both) / 2

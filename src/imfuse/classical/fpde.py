@@ -1,7 +1,8 @@
-"""FPDE: a fourth-order diffusion parts base and detail; the detail is weighted by its principal component.
+"""FPDE: fourth-order diffusion separates base and detail; principal components weight the details.
 
 Bavirisetti, Xiao and Liu, "Multi-sensor image fusion based on fourth order partial differential equations", FUSION
-2017. The diffusion is that of You and Kaveh.
+2017. The diffusion is that of You and Kaveh. The bases are averaged, the details added with the weights of their
+Karhunen-Loeve transform.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from imfuse.classical._gray import gray_levels, unit, whole_levels
+from imfuse.classical._grey import grey_levels, unit, whole_levels
 from imfuse.classical._weights import principal_weights
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
@@ -35,11 +36,11 @@ SPEC = ModelSpec(
 STEPS = 15
 STEP_SIZE = 0.9
 EDGE = 4.0
-"""Curvature far above it, in gray levels, is kept."""
+"""Curvature far above it, in grey levels, is preserved."""
 
 
 class FPDE(FusionModel):
-    """Fourth-order diffusion fusion. ``mode`` faithful rounds the bases to 8 bit, and half of each again."""
+    """Fourth-order diffusion fusion. Mode ``faithful`` rounds the bases to 8 bits, and their halves again."""
 
     spec = SPEC
 
@@ -49,23 +50,23 @@ class FPDE(FusionModel):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
-        images = torch.cat([gray_levels(image, self.faithful) for image in (infrared, visible)])
+        images = torch.cat([grey_levels(image, self.faithful) for image in (infrared, visible)])
         base = diffuse(images)
         if self.faithful:
             base = whole_levels(base)
-        first, second = (images - base).chunk(2)
-        one, other = principal_weights(first, second, self.faithful)
-        return unit(one * first + other * second + self.mean(*base.chunk(2)))
+        detail_ir, detail_vi = (images - base).chunk(2)
+        weight_ir, weight_vi = principal_weights(detail_ir, detail_vi, self.faithful)
+        return unit(weight_ir * detail_ir + weight_vi * detail_vi + self.mean(*base.chunk(2)))
 
     def mean(self, first: Tensor, second: Tensor) -> Tensor:
-        """Of the two bases."""
+        """Mean of the two bases, (N, 1, H, W) in grey levels."""
         if self.faithful:
             return (whole_levels(first / 2) + whole_levels(second / 2)).clamp(max=255)
         return (first + second) / 2
 
 
 def diffuse(x: Tensor) -> Tensor:
-    """Fifteen steps of (N, 1, H, W) in gray levels: what is curved little becomes flat pieces, edges stay."""
+    """Fifteen steps of diffusion of (N, 1, H, W) in grey levels: small curvature vanishes, edges are preserved."""
     for _ in range(STEPS):
         down, across = slope(slope(x, -2), -2), slope(slope(x, -1), -1)
         conductance = 1 / (1 + (down.square() + across.square()) / EDGE**2)
@@ -75,7 +76,7 @@ def diffuse(x: Tensor) -> Tensor:
 
 
 def slope(x: Tensor, axis: int) -> Tensor:
-    """Half the difference of the two neighbours along an axis; at both ends the difference to the only neighbour."""
+    """Central difference along an axis, one-sided at both ends."""
     size = x.shape[axis]
     if size == 1:
         return torch.zeros_like(x)

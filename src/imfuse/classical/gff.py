@@ -1,6 +1,8 @@
-"""GFF: each pixel from the picture that is more salient there, by weights that follow the edges of the pictures.
+"""GFF: two scales, fused with saliency weights that guided filters align with the edges of the images.
 
-Li, Kang and Hu, "Image fusion with guided filtering", IEEE Transactions on Image Processing 22(7), 2013.
+Li, Kang and Hu, "Image fusion with guided filtering", IEEE Transactions on Image Processing 22(7), 2013. Each image is
+split into a base, its mean, and a detail layer. Masks show which image is more salient at each pixel; guided filters
+turn them into weights, strongly smoothed for the bases and lightly for the details.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from imfuse.classical._gray import whole_levels
+from imfuse.classical._grey import whole_levels
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
 from imfuse.ops.guided import guided_filter
@@ -35,16 +37,16 @@ SPEC = ModelSpec(
     training_free=True,
 )
 
-# Radius of the guided filter, and its epsilon on [0, 1].
+# Radius of the guided filter in pixels, and its epsilon for images in [0, 1].
 BASE = (45, 0.3)
 DETAIL = (7, 1e-6)
 TINY = 1e-12
-# Saliencies that are as close as this are the same: rounding would decide which picture a flat area comes from.
 TIE = 1e-6
+"""Saliencies this close count as equal: otherwise rounding would decide which image a flat area comes from."""
 
 
 class GFF(FusionModel):
-    """Fusion by guided filters. The visible picture is the first source: it gets what is equally salient."""
+    """Fusion by guided filtering. Where both images are equally salient, the visible one counts."""
 
     spec = SPEC
 
@@ -55,14 +57,14 @@ class GFF(FusionModel):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1], of any size."""
         images = torch.cat([visible, infrared], 1)
-        chosen = self._choose(*saliency(images).chunk(2, 1))
-        masks = torch.cat([chosen, 1 - chosen], 1)
+        mask = self._visible_mask(*saliency(images).chunk(2, 1))
+        masks = torch.cat([mask, 1 - mask], 1)
         bases = filter_separable(images, box(31), border="replicate")
         fused = self._weights(images, masks, *BASE) * bases + self._weights(images, masks, *DETAIL) * (images - bases)
         return fused.sum(1, keepdim=True).clamp(0, 1)
 
-    def _choose(self, visible: Tensor, infrared: Tensor) -> Tensor:
-        """1 where the visible picture is at least as salient, else 0."""
+    def _visible_mask(self, visible: Tensor, infrared: Tensor) -> Tensor:
+        """Mask (N, 1, H, W): 1 where the visible image is at least as salient, else 0."""
         if not self.faithful:
             return (visible >= infrared - TIE).to(visible.dtype)
         visible, infrared = visible + TINY, infrared + TINY
@@ -78,7 +80,7 @@ class GFF(FusionModel):
 
 
 def saliency(x: Tensor) -> Tensor:
-    """Blurred magnitude of the Laplacian of (N, C, H, W)."""
+    """Saliency of (N, C, H, W): the blurred magnitude of its Laplacian."""
     framed = pad(x, 1, 1, "replicate")
     across = framed[..., 1:-1, :-2] + framed[..., 1:-1, 2:]
     down = framed[..., :-2, 1:-1] + framed[..., 2:, 1:-1]

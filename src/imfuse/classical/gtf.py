@@ -1,8 +1,8 @@
-"""GTF: infrared intensities with the gradients of the visible image, by minimising a total variation.
+"""GTF: the intensities of the infrared image with the gradients of the visible one, by total variation minimisation.
 
 Ma, Chen, Li and Huang, "Infrared and visible image fusion via gradient transfer and total variation minimization",
-Information Fusion 2016. The solver is IRN: Rodriguez and Wohlberg, "Efficient minimization method for a generalized
-total variation functional", IEEE Transactions on Image Processing 2009.
+Information Fusion 2016. The solver is the iteratively reweighted norm of Rodriguez and Wohlberg, "Efficient
+minimization method for a generalized total variation functional", IEEE Transactions on Image Processing 2009.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class GTF(FusionModel):
 def denoise(noisy: Tensor) -> Tensor:
     """The image U (N, 1, H, W) that minimises ``|U - noisy| + 4 |gradient of U|``, summed over pixels.
 
-    Both terms are made squares by weights that depend on U, and U is solved for anew with the weights of the last: five
-    times. The substitution U = w V makes the system symmetric.
+    Weights that depend on U turn both terms into squares. Five times, U is computed with the weights of its last
+    iterate. The substitution U = w V makes the system symmetric.
     """
     u = noisy
     for _ in range(LOOPS):
@@ -68,65 +68,76 @@ def denoise(noisy: Tensor) -> Tensor:
 
 
 def fidelity_root(error: Tensor) -> Tensor:
-    """Root of the inverse weight of the fidelity term: large where U is far from the image."""
+    """Square root of the inverse weight of the fidelity term, from the error of U: large where the error is."""
     error = error.abs()
     weight = torch.sqrt(torch.maximum(error, threshold(error, 0.05, beyond=1)) / 2)
-    # At the start there is no error to weigh by.
+    # At the first iteration U equals the image, so the error is 0 everywhere.
     tiny = 0.05 / error[0].numel()
     return torch.where(error.sum((1, 2, 3), keepdim=True) < tiny, 2 * math.sqrt(0.1), weight)
 
 
 def regularity_weight(u: Tensor) -> Tensor:
-    """Weight of the squared gradient: small where it is large."""
+    """Weight of the squared gradient of U: small where the gradient is large."""
     down, across = u.diff(dim=-2), u.diff(dim=-1)
     strength = F.pad(down.square(), (0, 0, 0, 1)) + F.pad(across.square(), (0, 1))
     least = threshold(strength, 0.01, beyond=0)
     least = torch.where(least > 0, least, threshold(strength, 0.01, beyond=1))
-    # An image without any gradient has no such value.
+    # In a constant image the threshold is 0.
     return 2 * torch.maximum(strength, least.clamp(min=1e-12)).rsqrt()
 
 
 def threshold(values: Tensor, share: float, beyond: int) -> Tensor:
-    """Value, (N, 1, 1, 1), that a small ``share`` of the pixels does not exceed.
+    """Quantile of each image, as published: a centre of a histogram with 1000 bins.
 
-    It is a centre of a histogram with 1000 bins from the least to the largest value (their centres), ``beyond`` bins
-    further up than the first with a cumulative share above ``share``. That is the bin of one order statistic.
+    Args:
+        values: (N, 1, H, W); the least and the largest of each image are the centres of the first and the last bin.
+        share: of the pixels. The first bin whose cumulative share exceeds it is that of one order statistic.
+        beyond: number of bins by which the result lies above that bin.
+
+    Returns:
+        (N, 1, 1, 1).
     """
     flat = values.flatten(1)
     least = flat.amin(1)
     step = (flat.amax(1) - least) / (BINS - 1)
     rank = int(share * flat.shape[1]) + 1
-    place = (flat.kthvalue(rank, 1).values - least) / step
-    place = torch.where(step > 0, place, 0)
-    bin_ = (torch.ceil(place - 0.5) + beyond).clamp(max=BINS - 1)
-    return (least + bin_ * step)[:, None, None, None]
+    position = (flat.kthvalue(rank, 1).values - least) / step
+    position = torch.where(step > 0, position, 0)
+    index = (torch.ceil(position - 0.5) + beyond).clamp(max=BINS - 1)
+    return (least + index * step)[:, None, None, None]
 
 
 def weighted_laplacian(u: Tensor, weight: Tensor) -> Tensor:
-    """Adjoint of the gradient, applied to the weighted gradient; differences over the border are 0."""
+    """Adjoint of the gradient, applied to the weighted gradient of ``u``; differences across the border are 0."""
     down = weight[..., :-1, :] * u.diff(dim=-2)
     across = weight[..., :-1] * u.diff(dim=-1)
     out = F.pad(down, (0, 0, 1, 0)) - F.pad(down, (0, 0, 0, 1))
     return out + F.pad(across, (1, 0)) - F.pad(across, (0, 1))
 
 
-def conjugate_gradients(system: Callable[[Tensor], Tensor], wanted: Tensor, x: Tensor) -> Tensor:
-    """Solve ``system(x) = wanted`` for each image of a batch until the residual is a fifth of that of the given ``x``.
+def conjugate_gradients(system: Callable[[Tensor], Tensor], target: Tensor, x: Tensor) -> Tensor:
+    """Solves ``system(x) = target`` for each image of a batch until its residual is a fifth of the initial one.
 
-    ``system`` is linear, symmetric and positive definite. An image that is done is left as it is while others go on.
+    Args:
+        system: a linear, symmetric and positive definite operator.
+        target: (N, 1, H, W).
+        x: initial value, (N, 1, H, W).
+
+    Returns:
+        The solution; images that have converged stay as they are while others continue.
     """
-    residual = wanted - system(x)
+    residual = target - system(x)
     energy = inner(residual, residual)
-    enough = energy / 25
+    converged = energy / 25
     direction = residual
     for _ in range(MOST_STEPS):
-        active = energy > enough
+        active = energy > converged
         if not active.any():
             break
-        image = system(direction)
-        length = torch.where(active, energy / inner(direction, image), 0)
+        product = system(direction)
+        length = torch.where(active, energy / inner(direction, product), 0)
         x = x + length * direction
-        residual = residual - length * image
+        residual = residual - length * product
         last, energy = energy, inner(residual, residual)
         direction = residual + torch.where(active, energy / last, 0) * direction
     return x

@@ -1,7 +1,8 @@
-"""IFEVIP: what is hotter than a reconstructed infrared background is added to the visible image.
+"""IFEVIP: infrared features above a reconstructed background are added to the visible image.
 
 Zhang, Zhang, Bai and Zhang, "Infrared and visual image fusion through infrared feature extraction and visual
-information preservation", Infrared Physics & Technology 2017.
+information preservation", Infrared Physics & Technology 2017. The background is built from Bezier surfaces on a
+quadtree of the infrared image. A gain keeps the brightest pixels of the sum within range.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.classical._bicubic import resize_matrix
-from imfuse.classical._gray import gray_levels, unit, whole_levels
+from imfuse.classical._grey import grey_levels, unit, whole_levels
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.metrics.information import entropy
 from imfuse.models._base import FusionModel
@@ -37,17 +38,18 @@ SPEC = ModelSpec(
 )
 
 SIDE = 512
-"""The background is built at this size, whatever that of the picture."""
+"""Side of the square in which the background is built, whatever the size of the image."""
 SMALLEST = 32
+"""Side of the smallest blocks of the quadtree."""
 SPREAD = 51
-"""A block of the quadtree is split where its levels differ by more."""
+"""Range of grey levels above which a block of the quadtree is split."""
 BRIGHTEST, HIGHEST_GAIN = 0.001, 0.8
 
 
 class IFEVIP(FusionModel):
     """Infrared feature extraction and visual information preservation: never darker than the visible image.
 
-    ``mode`` faithful rounds to 8 bit after each step as published, and smooths with black outside.
+    Mode ``faithful`` rounds to 8 bits after each step, and smooths the background with a black border, as published.
     """
 
     spec = SPEC
@@ -58,18 +60,18 @@ class IFEVIP(FusionModel):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
-        infrared, visible = (gray_levels(image, self.faithful) for image in (infrared, visible))
+        infrared, visible = (grey_levels(image, self.faithful) for image in (infrared, visible))
         hot = (infrared - self.whole(self.background(infrared))).clamp(min=0)
         addition = hot + (infrared - visible) * self.share(infrared, visible)
         addition = (addition * self.gain(addition, visible)).clamp(min=0)
         return unit(visible + self.whole(addition))
 
     def whole(self, levels: Tensor) -> Tensor:
-        """Rounded to 8 bit where the published program does so."""
+        """Levels as the published program keeps them: rounded to 8 bits in mode ``faithful``."""
         return whole_levels(levels) if self.faithful else levels
 
     def background(self, infrared: Tensor) -> Tensor:
-        """The picture without its hot objects, (N, 1, H, W) in gray levels: smooth surfaces through local minima."""
+        """The infrared image without hot objects, (N, 1, H, W) in grey levels: smooth surfaces through local minima."""
         size = infrared.shape[-2:]
         image = self.resized(infrared)
         surface = quadtree_surface(erode(image), leaves(image)).to(infrared)
@@ -78,7 +80,7 @@ class IFEVIP(FusionModel):
         return filter_separable(surface, gaussian(9, 4.5), border="zero" if self.faithful else "replicate")
 
     def resized(self, image: Tensor) -> Tensor:
-        """Bicubic to 512 x 512, (N, 1, 512, 512); the axis that shrinks more first."""
+        """The image resized to (N, 1, 512, 512), bicubic, beginning with the axis that shrinks more."""
         height, width = image.shape[-2:]
         down, across = (resize_matrix(length, SIDE).to(image) for length in (height, width))
         if height >= width:
@@ -86,12 +88,12 @@ class IFEVIP(FusionModel):
         return self.whole(down @ self.whole(image @ across.mT))
 
     def share(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Entropy of the infrared image over that of the visible one, (N, 1, 1, 1); 1 where that is 0."""
-        first, second = (entropy(whole_levels(image), data_range=255) for image in (infrared, visible))
-        return torch.where(second > 0, first / second, 1).to(infrared)[:, None, None, None]
+        """Entropy of the infrared image divided by that of the visible one, (N, 1, 1, 1); 1 where the latter is 0."""
+        entropy_ir, entropy_vi = (entropy(whole_levels(image), data_range=255) for image in (infrared, visible))
+        return torch.where(entropy_vi > 0, entropy_ir / entropy_vi, 1).to(infrared)[:, None, None, None]
 
     def gain(self, addition: Tensor, visible: Tensor) -> Tensor:
-        """What keeps the brightest pixels within range, (N, 1, 1, 1)."""
+        """Factor that keeps the brightest pixels within range, (N, 1, 1, 1)."""
         bright = (addition.clamp(min=0) + visible).flatten(1)
         count = max(1, int(BRIGHTEST * bright.shape[1] + 0.5))
         top = bright.topk(count).values.mean(1)
@@ -99,45 +101,46 @@ class IFEVIP(FusionModel):
 
 
 def erode(image: Tensor) -> Tensor:
-    """Minimum over 32 x 32 neighbours, 15 before to 16 after each pixel, as far as there are any."""
+    """Minimum over 32 x 32 pixels, from 15 before to 16 after each pixel, truncated at the border."""
     padded = F.pad(-image, (15, 16, 15, 16), value=-torch.inf)
     return -F.max_pool2d(F.max_pool2d(padded, (SMALLEST, 1), 1), (1, SMALLEST), 1)
 
 
 def leaves(image: Tensor) -> dict[int, Tensor]:
-    """The blocks that the quadtree of (N, 1, 512, 512) does not split: their side -> where, (N, 512/side, 512/side)."""
-    found = {}
-    inside = torch.ones(len(image), 1, 1, dtype=torch.bool, device=image.device)
+    """The leaves of the quadtree of (N, 1, 512, 512): side -> which blocks are leaves, (N, 512/side, 512/side)."""
+    leaves_by_side = {}
+    nodes = torch.ones(len(image), 1, 1, dtype=torch.bool, device=image.device)
     side = SIDE
     while side > SMALLEST:
         spread = (F.max_pool2d(image, side) + F.max_pool2d(-image, side))[:, 0]
-        split = inside & (spread > SPREAD)
-        found[side] = inside & ~split
-        inside = split.repeat_interleave(2, 1).repeat_interleave(2, 2)
+        split = nodes & (spread > SPREAD)
+        leaves_by_side[side] = nodes & ~split
+        nodes = split.repeat_interleave(2, 1).repeat_interleave(2, 2)
         side //= 2
-    return found | {side: inside}
+    return leaves_by_side | {side: nodes}
 
 
-def quadtree_surface(eroded: Tensor, found: dict[int, Tensor]) -> Tensor:
-    """One bicubic Bezier surface for each leaf, with 4 x 4 control points from (N, 1, 512, 512); the same size.
+def quadtree_surface(eroded: Tensor, leaves_by_side: dict[int, Tensor]) -> Tensor:
+    """The background of (N, 1, 512, 512): a bicubic Bezier surface for each leaf, with 4 x 4 control points.
 
-    Blocks share their border lines: small ones are written over large ones, and otherwise the later, column by column.
+    Neighbouring blocks share a border line: small blocks overwrite large ones; of equal ones the later counts, in
+    column-major order.
     """
     points = F.pad(eroded, (0, 1, 0, 1), mode="replicate")[:, 0]
     surface = torch.zeros_like(points)
-    for side, where in found.items():
+    for side, is_leaf in leaves_by_side.items():
         control = torch.tensor([0, side // 2 - 1, 3 * side // 4 - 1, side])
         basis = bezier_basis(side).to(points)
-        # (N, columns, rows) makes nonzero go down the columns
-        for image, column, row in where.mT.nonzero().tolist():
-            block = points[image, row * side : (row + 1) * side + 1, column * side : (column + 1) * side + 1]
-            patch = basis @ block[control][:, control] @ basis.mT
-            surface[image, row * side : (row + 1) * side + 1, column * side : (column + 1) * side + 1] = patch
+        # Transposed, nonzero lists the blocks column by column.
+        for image, column, row in is_leaf.mT.nonzero().tolist():
+            rows, columns = (slice(index * side, (index + 1) * side + 1) for index in (row, column))
+            block = points[image, rows, columns]
+            surface[image, rows, columns] = basis @ block[control][:, control] @ basis.mT
     return surface[:, None, :SIDE, :SIDE]
 
 
 def bezier_basis(side: int) -> Tensor:
-    """Cubic Bernstein polynomials at ``side`` + 1 places from 0 to 1, (side + 1, 4) float64."""
+    """Cubic Bernstein polynomials at ``side`` + 1 values from 0 to 1, (side + 1, 4) float64."""
     u = torch.linspace(0, 1, side + 1, dtype=torch.float64)
     v = 1 - u
     return torch.stack([v**3, 3 * v.square() * u, 3 * v * u.square(), u**3], dim=1)

@@ -1,4 +1,4 @@
-"""Laplacian pyramid: the stronger detail of each scale, the mean of what is left.
+"""Laplacian pyramid: the stronger detail at each scale, and the mean of the bases.
 
 Burt and Adelson, "The Laplacian pyramid as a compact image code", IEEE Transactions on Communications 31, 1983, with
 the selection of the toolbox of Liu, Liu and Wang, Information Fusion 24, 2015.
@@ -50,7 +50,8 @@ class LaplacianPyramid(FusionModel):
         levels, bases = decompose(torch.cat([infrared, visible], 1), LEVELS, self.zero_corners)
         fused = bases.mean(1, keepdim=True)
         for level in reversed(levels):
-            heat, light = (level.picture - level.predicted).chunk(2, 1)
-            detail = torch.where(first_is_stronger(heat.abs(), light.abs(), self.zero_corners), heat, light)
+            infrared, visible = (level.picture - level.predicted).chunk(2, 1)
+            from_infrared = first_is_stronger(infrared.abs(), visible.abs(), self.zero_corners)
+            detail = torch.where(from_infrared, infrared, visible)
             fused = crop_to(expand(fused, self.zero_corners) + detail, *level.size)
         return fused.clamp(0, 1)

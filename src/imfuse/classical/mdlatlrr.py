@@ -1,7 +1,8 @@
-"""MDLatLRR: a learned projection parts each patch into base and detail, level by level.
+"""MDLatLRR: a learned projection decomposes each patch into base and detail, level by level.
 
 Li, Wu and Kittler, "MDLatLRR: A Novel Decomposition Method for Infrared and Visible Image Fusion", IEEE Transactions on
-Image Processing 2020. The projection is learned by ``_latlrr``; there is nothing else to train.
+Image Processing 2020. The projection comes from a latent low-rank representation (``_latlrr``); nothing else is
+trained. The bases are averaged; the details of two patches are weighted by their nuclear norms.
 """
 
 from __future__ import annotations
@@ -49,17 +50,17 @@ SPEC = ModelSpec(
 
 SIDE = 16
 STRIP = 1 << 13
-"""Patches at a time."""
+"""Patches that are processed at a time."""
 LARGE = 512
-"""The published program cuts pictures with a longer side into four."""
+"""Side in pixels above which the published program cuts an image into four."""
 
 
 class MDLatLRR(FusionModel):
     """Multi-level latent low-rank fusion.
 
-    ``levels`` is 1 to 4. ``mode`` faithful adds the detail of a level once more for each further level, which is too
-    sharp, and fuses pictures above 512 pixels in four parts. The projection (256, 256) acts on patches row by row;
-    without weights it halves what differs from the mean of a patch.
+    Mode ``faithful`` adds the detail of a level once more for each further level, which oversharpens, and fuses images
+    above 512 pixels in four parts, as published. The projection (256, 256) applies to patches row by row; without
+    weights it halves the difference of a patch to its mean.
     """
 
     spec = SPEC
@@ -79,17 +80,17 @@ class MDLatLRR(FusionModel):
         return (self.fuse_in_four(images) if self.faithful and large else self.fuse(images)).clamp(0, 1)
 
     def fuse(self, images: Tensor) -> Tensor:
-        """The two images (2, N, 1, H, W) as one (N, 1, H, W): mean of the last bases, and the details of all levels."""
+        """Both images (2, N, 1, H, W) to the fused one (N, 1, H, W): mean of the last bases plus all details."""
         details: Tensor | float = 0
         for level in range(self.levels):
-            images, detail = self.part(images)
+            images, detail = self.decompose(images)
             details = details + (self.levels - level if self.faithful else 1) * detail
         return images.mean(0) + details
 
-    def part(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """One level: the bases (2, N, 1, H, W) and the fused detail (N, 1, H, W).
+    def decompose(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """One level of (2, N, 1, H, W): the bases (2, N, 1, H, W) and the fused detail (N, 1, H, W).
 
-        Each patch is projected to its salient part, and each pixel takes the mean of the patches that cover it.
+        Each patch is projected to its salient part, and each pixel is the mean of the patches that cover it.
         """
         _, count, _, height, width = images.shape
         projection = self.projection.to(images)
@@ -101,14 +102,14 @@ class MDLatLRR(FusionModel):
             size = strip.stop - strip.start, width
             patches = projection @ F.unfold(flat[..., strip, :], SIDE)
             salient[..., strip, :] += F.fold(patches, size, SIDE)
-            one, other = patches.view(2, count, SIDE**2, -1)
+            patches_ir, patches_vi = patches.view(2, count, SIDE**2, -1)
             weight = share_of_first(*nuclear_norms(patches).view(2, count, 1, -1))
-            fused[..., strip, :] += F.fold(torch.lerp(other, one, weight), size, SIDE)
-        covered = cover(height, images)[:, None] * cover(width, images)
-        return images - (salient / covered).view_as(images), fused / covered
+            fused[..., strip, :] += F.fold(torch.lerp(patches_vi, patches_ir, weight), size, SIDE)
+        coverage = patches_per_pixel(height, images)[:, None] * patches_per_pixel(width, images)
+        return images - (salient / coverage).view_as(images), fused / coverage
 
     def fuse_in_four(self, images: Tensor) -> Tensor:
-        """Four parts that overlap by four pixels, fused apart; where they overlap, their mean."""
+        """:meth:`fuse` in four parts that overlap by four pixels, where the mean counts."""
         height, width = images.shape[-2:]
         total, parts = torch.zeros_like(images[0]), torch.zeros_like(images[0])
         for rows in (slice(0, height // 2 + 2), slice(height // 2 - 2, height)):
@@ -119,9 +120,10 @@ class MDLatLRR(FusionModel):
 
 
 def nuclear_norms(patches: Tensor) -> Tensor:
-    """Sum of the singular values of each patch: (N, 256, P), columns of 16 x 16, to (N, P).
+    """Nuclear norm, the sum of the singular values, of each 16 x 16 patch: columns (N, 256, P) to (N, P).
 
-    They are the roots of the eigenvalues of the 16 x 16 products, which are found faster than singular values.
+    Singular values are the square roots of the eigenvalues of the matrix times its transpose, which are faster to
+    compute.
     """
     matrices = patches.mT.reshape(len(patches), -1, SIDE, SIDE)
     squares: Tensor = torch.linalg.eigvalsh(matrices @ matrices.mT)
@@ -129,13 +131,13 @@ def nuclear_norms(patches: Tensor) -> Tensor:
 
 
 def share_of_first(first: Tensor, second: Tensor) -> Tensor:
-    """Weight of the first of two patches by their norms; 1/2 where both are flat."""
+    """Weight of the first of two patches by their nuclear norms; 1/2 where both are 0."""
     total = first + second
     return torch.where(total > 0, first / total, 0.5)
 
 
-def cover(size: int, like: Tensor) -> Tensor:
-    """How many patches cover each of ``size`` pixels along one axis."""
-    place = torch.arange(size, device=like.device)
+def patches_per_pixel(size: int, like: Tensor) -> Tensor:
+    """Number of patches that cover each of ``size`` pixels along one axis, (size,)."""
+    position = torch.arange(size, device=like.device)
     last = size - SIDE
-    return (place.clamp(max=last) - (place - SIDE + 1).clamp(min=0) + 1).to(like)
+    return (position.clamp(max=last) - (position - SIDE + 1).clamp(min=0) + 1).to(like)

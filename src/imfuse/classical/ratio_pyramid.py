@@ -1,7 +1,8 @@
-"""Ratio pyramid: as the Laplacian one, but each level is divided by what the coarser ones say of it: local contrast.
+"""Ratio of low-pass pyramid: the stronger local contrast at each scale, and the mean of the bases.
 
 Toet, "Image fusion by a ratio of low-pass pyramid", Pattern Recognition Letters 9, 1989, with the selection of the
-toolbox of Liu, Liu and Wang, Information Fusion 24, 2015.
+toolbox of Liu, Liu and Wang, Information Fusion 24, 2015. Where a Laplacian pyramid subtracts the prediction from the
+coarser level, this one divides by it: its levels hold local contrasts.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from imfuse.classical._gray import unit
+from imfuse.classical._grey import unit
 from imfuse.classical._pyramid import decompose, expand
 from imfuse.classical._selection import first_is_stronger
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
@@ -52,7 +53,7 @@ class RatioPyramid(FusionModel):
     def __init__(self, mode: str = "clean") -> None:
         super().__init__()
         faithful = self.zero_corners = mode == "faithful"
-        # Both in gray levels of 255: a ratio to almost nothing is huge, one to at least a level is at most 256.
+        # In grey levels: ratios to almost 0 are huge, those to at least one level are at most 256.
         self.lift, self.epsilon = (0.0, 1e-6) if faithful else (1.0, 0.0)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
@@ -61,7 +62,8 @@ class RatioPyramid(FusionModel):
         levels, bases = decompose(images, LEVELS, self.zero_corners)
         fused = bases.mean(1, keepdim=True)
         for level in reversed(levels):
-            heat, light = (level.picture / (level.predicted + self.epsilon)).chunk(2, 1)
-            contrast = torch.where(first_is_stronger(heat.abs(), light.abs(), self.zero_corners), heat, light)
+            infrared, visible = (level.picture / (level.predicted + self.epsilon)).chunk(2, 1)
+            from_infrared = first_is_stronger(infrared.abs(), visible.abs(), self.zero_corners)
+            contrast = torch.where(from_infrared, infrared, visible)
             fused = crop_to((expand(fused, self.zero_corners) + self.epsilon) * contrast, *level.size)
         return unit(fused - self.lift)

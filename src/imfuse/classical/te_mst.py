@@ -1,7 +1,8 @@
-"""TE-MST: a Laplacian pyramid whose base keeps the infrared brightness, so that warm targets stay bright.
+"""TE-MST: target-enhanced multiscale transform, a Laplacian pyramid whose base keeps infrared targets bright.
 
-Chen, Li, Luo, Mei, Ma, "Infrared and visible image fusion based on target-enhanced multiscale transform
-decomposition", Information Sciences 508, 2020.
+Chen, Li, Luo, Mei and Ma, "Infrared and visible image fusion based on target-enhanced multiscale transform
+decomposition", Information Sciences 508, 2020. Details are selected by their magnitude; the base is the infrared one
+where that is bright.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ SPEC = ModelSpec(
 )
 
 PRESETS: Final = {"authors": (4, 40.0), "refinefuse": (1, 10.0)}
-"""Levels of the pyramid, and lambda, which regulates the share of the infrared base."""
+"""Levels of the pyramid and lambda, which regulates the weight of the infrared base."""
 
 
 class TEMST(FusionModel):
@@ -61,8 +62,8 @@ class TEMST(FusionModel):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1], of any size."""
         levels, bases = decompose(torch.cat([infrared, visible], 1), self.levels, self.zero_corners)
-        heat, light = bases.chunk(2, 1)
-        fused = enhance_targets(heat, light, self.share)
+        base_ir, base_vi = bases.chunk(2, 1)
+        fused = enhance_targets(base_ir, base_vi, self.share)
         for level in reversed(levels):
             detail = take_larger(*(level.picture - level.predicted).chunk(2, 1))
             fused = crop_to(expand(fused, self.zero_corners) + detail, *level.size)
@@ -70,7 +71,7 @@ class TEMST(FusionModel):
 
 
 def enhance_targets(infrared: Tensor, visible: Tensor, share: float) -> Tensor:
-    """The infrared base where it is bright, the visible one where it is not: (N, 1, H, W) each."""
+    """Fused base (N, 1, H, W): infrared where that is bright, visible elsewhere; ``share`` is lambda."""
     brightness = infrared.abs()
     brightest = brightness.amax((1, 2, 3), keepdim=True)
     saliency = torch.where(brightest > 0, brightness / brightest, 0)

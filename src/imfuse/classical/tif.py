@@ -1,7 +1,8 @@
-"""TIF: two scales, the detail weighted by how far the mean and the median of a neighbourhood lie apart.
+"""TIF: two-scale fusion, with details weighted by visual saliency.
 
 Bavirisetti and Dhuli, "Two-scale image fusion of visible and infrared images using saliency detection", Infrared
-Physics & Technology 2016.
+Physics & Technology 2016. The base is a mean over 35x35 pixels. The saliency that weights the details is the squared
+difference between that mean and the median of 3x3 pixels.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from imfuse.classical._gray import gray_levels, unit
+from imfuse.classical._grey import grey_levels, unit
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
 from imfuse.ops.windows import Border, box, filter_separable, pad
@@ -36,7 +37,7 @@ MEAN_SIZE = 35
 
 
 class TIF(FusionModel):
-    """Two-scale fusion. ``mode`` faithful has the mean go round the image and black around the median."""
+    """Two-scale fusion. In mode ``faithful`` the mean has a circular border and the median a black one."""
 
     spec = SPEC
 
@@ -48,24 +49,24 @@ class TIF(FusionModel):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
-        images = torch.stack([gray_levels(image, self.faithful) for image in (infrared, visible)])
+        images = torch.stack([grey_levels(image, self.faithful) for image in (infrared, visible)])
         flat = images.flatten(0, 1)
         base = filter_separable(flat, box(MEAN_SIZE), border=self.mean_border).view_as(images)
         median = median3x3(pad(flat, 1, 1, self.median_border)).view_as(images)
         detail = images - base
         saliency = (base - median).square()
         total = saliency.sum(0)
-        # Both are 0 in flat regions; the published 0/0 became black there.
+        # In flat regions both saliencies are 0; the published 0/0 becomes black.
         weight = torch.where(total > 0, saliency / total, 0.5)
         fused = (weight * detail).sum(0) + base.mean(0)
         return unit(torch.where(total > 0, fused, 0) if self.faithful else fused)
 
 
 def median3x3(x: Tensor) -> Tensor:
-    """Median of 3x3 neighbours, (N, C, H + 2, W + 2) to (N, C, H, W).
+    """Median over 3x3 pixels, (N, C, H + 2, W + 2) to (N, C, H, W).
 
-    Each column of three is sorted once and serves three windows. Of a window's sorted columns the median is the median
-    of the largest low, the middle of the middle and the smallest high value.
+    Each column of three pixels is sorted once for three windows. The median of a window is the median of the largest
+    of the low, the median of the middle and the smallest of the high values of its columns.
     """
     top, middle, bottom = x[..., :-2, :], x[..., 1:-1, :], x[..., 2:, :]
     low, high = torch.minimum(top, middle), torch.maximum(top, middle)
@@ -78,6 +79,6 @@ def median3x3(x: Tensor) -> Tensor:
 
 
 def median_of_three(first: Tensor, second: Tensor, third: Tensor) -> Tensor:
-    """The one between, place by place."""
+    """Median of three tensors, element by element."""
     low, high = torch.minimum(first, second), torch.maximum(first, second)
     return torch.maximum(low, torch.minimum(high, third))

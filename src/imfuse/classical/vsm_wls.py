@@ -1,7 +1,8 @@
-"""VSM-WLS: base layers weighed by how rare their gray levels are, infrared detail only where it is no noise.
+"""VSM-WLS: bases weighted by a visual saliency map, details fused by weighted least squares.
 
 Ma, Zhou, Wang and Zong, "Infrared and visible image fusion based on visual saliency map and weighted least square
-optimization", Infrared Physics & Technology 82, 2017.
+optimization", Infrared Physics & Technology 82, 2017. A rolling guidance filter separates three detail layers and the
+base. The saliency of a grey level is its rarity in the image; the least squares suppress infrared noise in the details.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import torch
 from torch import Tensor
 
-from imfuse.classical._gray import whole_levels
+from imfuse.classical._grey import whole_levels
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.models._base import FusionModel
 from imfuse.ops.guided import guided_filter
@@ -51,7 +52,7 @@ SMOOTH = gaussian(13, 2.0)
 
 
 class VSMWLS(FusionModel):
-    """Fusion by saliency of gray levels and weighted least squares."""
+    """Fusion by the saliency of grey levels and weighted least squares."""
 
     spec = SPEC
 
@@ -74,7 +75,7 @@ class VSMWLS(FusionModel):
 
 
 def decompose(x: Tensor) -> tuple[list[Tensor], Tensor]:
-    """Detail layers of (N, C, H, W), the finest first, and the base."""
+    """Detail layers of (N, C, H, W), from the finest to the coarsest, and the base."""
     details = []
     for scale in SCALES:
         smooth = roll(x, scale)
@@ -85,7 +86,7 @@ def decompose(x: Tensor) -> tuple[list[Tensor], Tensor]:
 
 
 def roll(x: Tensor, scale: int) -> Tensor:
-    """Rolling guidance: what is smaller than ``scale`` pixels goes, and edges of what is larger come back."""
+    """Rolling guidance filter: removes structures below ``scale`` pixels and restores the edges of larger ones."""
     guide = filter_separable(x, gaussian(2 * math.floor(3 * scale) + 1, float(scale)), border="replicate")
     for _ in range(ROLLS):
         guide = guided_filter(guide, x, scale, RANGE)
@@ -93,22 +94,22 @@ def roll(x: Tensor, scale: int) -> Tensor:
 
 
 def saliency(x: Tensor) -> Tensor:
-    """How far the gray level of each pixel is from those of all others, scaled to [0, 1]: (N, C, H, W)."""
+    """Visual saliency map of (N, C, H, W): the distance of each grey level to those of all pixels, scaled to [0, 1]."""
     levels = whole_levels(255 * x).long().flatten(2)
     counts = torch.zeros(*levels.shape[:2], 256, dtype=torch.long, device=x.device)
     counts.scatter_add_(2, levels, torch.ones_like(levels))
-    gray = torch.arange(256, device=x.device)
-    # Whole numbers: exact on every device, whatever the type of the picture.
-    distance = (counts[..., None, :] * (gray[:, None] - gray).abs()).sum(-1)
+    grey = torch.arange(256, device=x.device)
+    # Integers are exact on every device, whatever the type of the image.
+    distance = (counts[..., None, :] * (grey[:, None] - grey).abs()).sum(-1)
     rarity = distance.gather(2, levels).to(x.dtype).view(x.shape)
     low, high = (end((2, 3), keepdim=True) for end in (rarity.amin, rarity.amax))
     return torch.where(high > low, (rarity - low) / (high - low), 0)
 
 
 def join_details(first: Tensor, second: Tensor) -> Tensor:
-    """The stronger detail, drawn to the first the more the flatter the second is."""
+    """Weighted least squares: the stronger of two details, drawn to the first where the second is flat."""
     share = filter_separable((first.abs() < second.abs()).to(first.dtype), SMOOTH, border="symmetric")
     stronger = share * second + (1 - share) * first
-    # The system of the least squares is diagonal, so its solution is a formula.
+    # The system of equations is diagonal, so its solution has a closed form.
     flatness = LAMBDA / (filter_separable(second, box(7), border="replicate").abs() + 1e-6)
     return (stronger + flatness * first) / (1 + flatness)

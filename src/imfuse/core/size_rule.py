@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 
 class Span(NamedTuple):
-    """One axis of a tile: ``core`` is what it contributes, ``seen`` what the network sees of the image for it."""
+    """One axis of a tile, as slices of the image: its ``core``, which it contributes, and the core ``with_halo``."""
 
     core: slice
-    seen: slice
+    with_halo: slice
 
     @property
-    def kept(self) -> slice:
-        """Where the core lies within what is seen."""
-        return slice(self.core.start - self.seen.start, self.core.stop - self.seen.start)
+    def inner(self) -> slice:
+        """The core as a slice of the tile with its halo."""
+        return slice(self.core.start - self.with_halo.start, self.core.stop - self.with_halo.start)
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,10 @@ class SizeRule:
         return self.padding(height, width) == (0, 0)
 
     def spans(self, size: int, tile: int) -> list[Span]:
-        """Cut an axis of ``size`` pixels into cores of even length, at most ``tile`` where ``multiple`` allows.
+        """Cuts an axis of ``size`` pixels into cores of even length, at most ``tile`` where ``multiple`` allows.
 
-        All limits are multiples of ``multiple``, so that strided layers sample a tile where they sample the whole.
-        What is seen is wider than the core by the halo and ends at the border of the image: a network treats true
-        borders in its own way, and tiles must not hide them.
+        All limits are multiples of ``multiple``, so that strided layers sample a tile where they sample the whole
+        image. Halos end at the border of the image: a network has its own border treatment, which tiles must not hide.
 
         Args:
             size: of the axis, in pixels.

@@ -1,8 +1,10 @@
-"""AUIF-Net for inference: each layer is one folded 5x5 correlation, and the four streams go side by side.
+"""AUIF-Net for inference.
 
-The streams are (infrared, visible) x (base, detail). On the CPU in float32 OpenCV filters them; tensors elsewhere go
-through one grouped convolution. ``scripts/speed/networks.py auif`` compares the forms; ``AUIF(form="plain")`` is the
-oracle.
+Each unrolled layer becomes one folded 5x5 correlation. The two images pass the base and the detail encoder as four
+independent streams: on the CPU in float32 OpenCV filters them in threads, elsewhere they are the groups of one
+convolution.
+
+``scripts/speed/networks.py auif`` compares the forms; ``AUIF(form="plain")`` is the oracle.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.layers.folding import norm_scale_shift
-from imfuse.layers.fusion_rules import fuse_maps
+from imfuse.layers.fusion_rules import check_rule, fuse_maps
 from imfuse.models.auif import AUIF, Encoder, UnrolledLayer, correlate_framed, folded_kernels
 from imfuse.ops.filters import box_mean, reflect_pad
 
@@ -28,9 +30,10 @@ Floats = NDArray[np.float32]
 
 
 class FoldedLayer(NamedTuple):
-    """``x <- keep * x + inject * source - step(q)``, ``q = kernels * x + shift``; the step size is folded in.
+    """Constants of ``x <- keep * x + inject * source - step(q)`` with ``q = kernels * x + shift``.
 
-    ``step`` is the PReLU times eta: ``max(q, slope * q)``, or ``min`` where eta or the slope turn it over.
+    The step size eta is folded in: ``step`` is eta times the PReLU, which is ``max(q, slope * q)`` if ``larger``, else
+    ``min``.
     """
 
     kernels: Floats
@@ -42,7 +45,7 @@ class FoldedLayer(NamedTuple):
 
 
 def fold_encoder(encoder: Encoder) -> list[FoldedLayer]:
-    """Fold the ten layers of an encoder, in float64: published variances reach 22,216."""
+    """Folds the ten layers of an encoder, in float64, since the running variances of published weights reach 22,216."""
     folded = []
     for layer in cast("list[UnrolledLayer]", encoder.layers):
         scale, shift = norm_scale_shift(layer.norm)
@@ -54,7 +57,7 @@ def fold_encoder(encoder: Encoder) -> list[FoldedLayer]:
                 kernels=kernels[:, 0].float().numpy(force=True),
                 shift=float(eta * shift),
                 slope=slope,
-                # eta * PReLU(q) = max(eta q, eta slope q) for slope <= 1, eta >= 0; each sign turns it over once.
+                # eta * PReLU(q) = max(eta q, eta slope q) for slope <= 1 and eta >= 0; each sign swaps max and min.
                 larger=bool((slope <= 1) == (float(eta) >= 0)),
                 keep=float(1 - eta * theta),
                 inject=float(eta * theta),
@@ -64,12 +67,12 @@ def fold_encoder(encoder: Encoder) -> list[FoldedLayer]:
 
 
 def fast_form(model: AUIF) -> nn.Module:
-    """What :func:`imfuse.inference.forms.fast_form` uses for this network."""
+    """The inference form, for :func:`imfuse.inference.forms.fast_form`."""
     return FoldedAUIF(model)
 
 
 class FoldedAUIF(nn.Module):
-    """The fused image of an :class:`AUIF` in evaluation mode, to rounding (4e-6 at 640x480)."""
+    """Inference form of an :class:`AUIF`; it differs by rounding (4e-6 at 640x480)."""
 
     decoder: Tensor
     kernels: Tensor
@@ -77,7 +80,8 @@ class FoldedAUIF(nn.Module):
 
     def __init__(self, model: AUIF) -> None:
         super().__init__()
-        self.rule = model.rule
+        # The path for arrays below treats any rule that it does not know as a sum.
+        self.rule = check_rule(model.rule)
         self.layers = {"base": fold_encoder(model.base), "detail": fold_encoder(model.detail)}
         scale, shift = norm_scale_shift(model.decoder_norm)
         decoder = model.decoder.weight.detach().double() * scale.view(-1, 1, 1, 1)
@@ -107,7 +111,7 @@ class FoldedAUIF(nn.Module):
         return self.fuse_tensors(infrared, visible)
 
     def fuse_tensors(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """The same by torch operations, on any device."""
+        """:meth:`forward` with torch operations, on any device."""
         source = torch.cat([infrared, visible, infrared, visible], dim=1)
         base = box_mean(source[:, :2], 11)
         detail = (361 / 720) * (box_mean(source[:, 2:], 19) - source[:, 2:])
@@ -122,15 +126,15 @@ class FoldedAUIF(nn.Module):
 
     @staticmethod
     def _fuse_l1(x: Tensor) -> Tensor:
-        # Base and detail have activities of their own.
+        # Base and detail maps have separate activities.
         return torch.cat([fuse_maps(x[:, i : i + 1], x[:, i + 1 : i + 2], "l1") for i in (0, 2)], dim=1)
 
     def _fuse_arrays(self, infrared: Floats, visible: Floats) -> Floats:
-        """The same by OpenCV and NumPy on (H, W) float32; both release the interpreter, so streams run in threads."""
-        jobs = [(kind, np.ascontiguousarray(image)) for kind in ("base", "detail") for image in (infrared, visible)]
-        workers = min(len(jobs), torch.get_num_threads())
+        """:meth:`forward` with OpenCV and NumPy on (H, W) float32, whose filters release the interpreter lock."""
+        streams = [(kind, np.ascontiguousarray(image)) for kind in ("base", "detail") for image in (infrared, visible)]
+        workers = min(len(streams), torch.get_num_threads())
         run = _pool(workers, os.getpid()).map if workers > 1 else map
-        base_ir, base_vi, detail_ir, detail_vi = run(lambda job: self._encode(*job), jobs)
+        base_ir, base_vi, detail_ir, detail_vi = run(lambda stream: self._encode(*stream), streams)
         if self.rule == "l1":
             both = [(base_ir, base_vi), (detail_ir, detail_vi)]
             base, detail = (fuse_maps(_tensor(a), _tensor(b), "l1").numpy()[0, 0] for a, b in both)
@@ -155,30 +159,26 @@ class FoldedAUIF(nn.Module):
 
 
 def _correlate_framed(x: Floats, layer: FoldedLayer) -> Floats:
-    """The middle kernel everywhere, then the frame's own kernels on the three outermost rows and columns."""
+    """Correlates with the middle kernel, then overwrites the outermost frame by the kernels of the frame."""
 
     def correlate(part: Floats, index: int) -> Floats:
         return _filter(part, layer.kernels[index], layer.shift)
 
     q = correlate(x, 4)
-    near, far = slice(0, 3), slice(-3, None)
-    q[0], q[-1] = correlate(x[near], 1)[0], correlate(x[far], 7)[-1]
-    q[:, 0], q[:, -1] = correlate(x[:, near], 3)[:, 0], correlate(x[:, far], 5)[:, -1]
-    q[0, 0], q[0, -1] = correlate(x[near, near], 0)[0, 0], correlate(x[near, far], 2)[0, -1]
-    q[-1, 0], q[-1, -1] = correlate(x[far, near], 6)[-1, 0], correlate(x[far, far], 8)[-1, -1]
+    first, last = slice(0, 3), slice(-3, None)
+    q[0], q[-1] = correlate(x[first], 1)[0], correlate(x[last], 7)[-1]
+    q[:, 0], q[:, -1] = correlate(x[:, first], 3)[:, 0], correlate(x[:, last], 5)[:, -1]
+    q[0, 0], q[0, -1] = correlate(x[first, first], 0)[0, 0], correlate(x[first, last], 2)[0, -1]
+    q[-1, 0], q[-1, -1] = correlate(x[last, first], 6)[-1, 0], correlate(x[last, last], 8)[-1, -1]
     return q
 
 
 def _box_mean(image: Floats, size: int) -> Floats:
-    blurred: Floats = cv2.blur(image, (size, size), borderType=cv2.BORDER_REFLECT_101)  # type: ignore[assignment]
-    return blurred
+    return cast(Floats, cv2.blur(image, (size, size), borderType=cv2.BORDER_REFLECT_101))
 
 
 def _filter(image: Floats, kernel: Floats, shift: float) -> Floats:
-    filtered: Floats = cv2.filter2D(  # type: ignore[assignment]
-        image, -1, kernel, delta=shift, borderType=cv2.BORDER_REFLECT_101
-    )
-    return filtered
+    return cast(Floats, cv2.filter2D(image, -1, kernel, delta=shift, borderType=cv2.BORDER_REFLECT_101))
 
 
 def _sigmoid(x: Floats) -> Floats:
@@ -195,5 +195,5 @@ def _tensor(image: Floats) -> Tensor:
 
 @lru_cache(maxsize=1)
 def _pool(workers: int, process: int) -> ThreadPoolExecutor:
-    # Threads do not live on in a forked process: it gets a pool of its own.
+    # A forked process does not inherit threads, so each process has its own pool.
     return ThreadPoolExecutor(workers, thread_name_prefix="auif")

@@ -1,6 +1,9 @@
-"""CDDFuse for inference: channels-last, merged convolutions, attention as one matrix, wide features row by row.
+"""CDDFuse for inference.
 
-``scripts/speed/networks.py cddfuse`` compares it with the plain module, which stays as its oracle.
+Memory is channels-last, consecutive convolutions are merged, and the blocks of Restormer take their inference form, in
+which attention is one matrix and wide features exist for some rows at a time.
+
+``scripts/speed/networks.py cddfuse`` compares this form with the plain module, which stays as its oracle.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.layers.blocks import replace_modules
+from imfuse.layers.blocks import channels_last, replace_modules
 from imfuse.layers.restormer import ChannelBlock, FastChannelBlock
 from imfuse.models.cddfuse import DIM, CDDFuse, DetailNode
 from imfuse.ops.filters import reflect_pad
@@ -20,19 +23,19 @@ HALF = DIM // 2
 
 
 def fast_form(model: CDDFuse) -> nn.Module:
-    """What :func:`imfuse.inference.forms.fast_form` uses for this network."""
+    """The inference form, for :func:`imfuse.inference.forms.fast_form`."""
     return FastCDDFuse(model)
 
 
 class FastCDDFuse(nn.Module):
-    """The fused image of a :class:`CDDFuse` in evaluation mode."""
+    """Inference form of a :class:`CDDFuse`."""
 
     def __init__(self, model: CDDFuse) -> None:
         super().__init__()
         self.model = copy.deepcopy(model).eval().requires_grad_(False)
         replace_modules(self.model, ChannelBlock, FastChannelBlock)
         replace_modules(self.model, DetailNode, FastDetailNode)
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        channels_last(self.model)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
@@ -41,8 +44,10 @@ class FastCDDFuse(nn.Module):
 
 
 class FastDetailNode(nn.Module):
-    """A :class:`DetailNode`: the two networks that see the same half are one, borders are mirrored before the 1x1
-    convolution that doubles the channels, which is the same as behind it.
+    """Inference form of a :class:`DetailNode`.
+
+    The two bottlenecks that take the same half are merged. Borders are mirrored before the 1x1 convolution that doubles
+    the channels instead of after it, which is equivalent.
     """
 
     def __init__(self, node: DetailNode) -> None:
@@ -64,7 +69,7 @@ class FastDetailNode(nn.Module):
         return x
 
     def _bottleneck(self, x: Tensor, name: str, networks: int) -> Tensor:
-        wide = F.conv2d(reflect_pad(x, 1), getattr(self, f"{name}_expand"))
-        wide = F.hardtanh_(wide, 0, 6)
-        wide = F.hardtanh_(F.conv2d(wide, getattr(self, f"{name}_local"), groups=wide.shape[1]), 0, 6)
-        return F.conv2d(wide, getattr(self, f"{name}_project"), groups=networks)
+        x = F.conv2d(reflect_pad(x, 1), getattr(self, f"{name}_expand"))
+        x = F.hardtanh_(x, 0, 6)
+        x = F.hardtanh_(F.conv2d(x, getattr(self, f"{name}_local"), groups=x.shape[1]), 0, 6)
+        return F.conv2d(x, getattr(self, f"{name}_project"), groups=networks)

@@ -1,6 +1,9 @@
-"""DenseFuse for inference: channels-last, in parts, a narrow last layer.
+"""DenseFuse for inference.
 
-``scripts/speed/networks.py`` compares them with the plain module, which stays as its oracle.
+Memory is channels-last, the image is processed in tiles, and the last layer, from many channels to one, is computed as
+a 1x1 convolution whose outputs are shifted and added.
+
+``scripts/speed/networks.py`` compares this form with the plain module, which stays as its oracle.
 """
 
 from __future__ import annotations
@@ -12,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.core.size_rule import SizeRule
-from imfuse.layers.blocks import InFloat32, NarrowConv
+from imfuse.layers.blocks import NarrowConv, channels_last
 from imfuse.layers.fusion_rules import fuse_maps
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
+from imfuse.layers.precision import InFloat32
 from imfuse.models.densefuse import DenseFuse
 from imfuse.models.u2fusion import U2Fusion
 from imfuse.ops.filters import reflect_pad
@@ -22,30 +26,30 @@ from imfuse.ops.tiles import in_tiles
 
 
 class DenseLayers(nn.Module):
-    """The layers of a dense encoder and its decoder, as weights; ``slope`` is that of the activation below 0."""
+    """Encoder with a dense block, and decoder, of DenseFuse or U2Fusion; ``slope`` is that of ReLU below 0."""
 
     def __init__(self, model: DenseFuse | U2Fusion, slope: float) -> None:
         super().__init__()
         self.slope = slope
         encoder, decoder = model.encoder, model.decoder
         self.dense, self.inner = len(encoder.dense), len(decoder.inner)
-        # An image in bfloat16 has fewer levels than a picture.
+        # The first and the last layer stay in float32: bfloat16 has fewer levels than an 8-bit image.
         image = NarrowConv(decoder.image.in_channels)
         image.load_state_dict(decoder.image.state_dict())
         self.first, self.image = InFloat32(copy.deepcopy(encoder.first)), InFloat32(image)
-        self.requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        channels_last(self.requires_grad_(False))
         for i, conv in enumerate([*encoder.dense, *decoder.inner]):
             weight = conv.weight.detach().contiguous(memory_format=torch.channels_last)
             self.register_buffer(f"weight{i}", weight)
             self.register_buffer(f"bias{i}", conv.bias.detach())
 
     def layer(self, x: Tensor, number: int) -> Tensor:
-        """One convolution and its activation."""
+        """A convolution and its activation."""
         y = F.conv2d(reflect_pad(x, 1), getattr(self, f"weight{number}"), getattr(self, f"bias{number}"))
         return F.leaky_relu_(y, self.slope)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images to maps, the newest first."""
+        """Images (N, C, H, W) to maps; those of the last layer come first."""
         first = self.first(images.contiguous(memory_format=torch.channels_last))
         maps = F.leaky_relu_(first, self.slope).to(self.get_buffer("weight0").dtype)
         for i in range(self.dense):
@@ -53,7 +57,7 @@ class DenseLayers(nn.Module):
         return maps
 
     def decode(self, maps: Tensor) -> Tensor:
-        """Maps to what the last convolution gives, float32."""
+        """Maps to the output of the last convolution, (N, 1, H, W) float32."""
         for i in range(self.inner):
             maps = self.layer(maps, self.dense + i)
         image: Tensor = self.image(maps)
@@ -61,12 +65,12 @@ class DenseLayers(nn.Module):
 
 
 def fast_form(model: DenseFuse) -> nn.Module:
-    """What :func:`imfuse.inference.forms.fast_form` uses for this network."""
+    """The inference form, for :func:`imfuse.inference.forms.fast_form`."""
     return FastDenseFuse(model)
 
 
 class FastDenseFuse(nn.Module):
-    """The fused image of a :class:`DenseFuse`."""
+    """Inference form of a :class:`DenseFuse`."""
 
     def __init__(self, model: DenseFuse) -> None:
         super().__init__()
@@ -76,7 +80,7 @@ class FastDenseFuse(nn.Module):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
-        return finished(in_tiles(self._raw, infrared, visible, self.size), self.output)
+        return to_unit_range(in_tiles(self._raw, infrared, visible, self.size), self.output)
 
     def _raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
         first, second = self.layers.encode(255 * torch.cat([infrared, visible])).chunk(2)

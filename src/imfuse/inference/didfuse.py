@@ -1,33 +1,35 @@
-"""DIDFuse for inference: norms folded, background and detail layer merged, both images in one batch, channels-last.
+"""DIDFuse for inference.
 
-``scripts/speed/networks.py didfuse`` compares it with the plain module, which stays as its oracle.
+Batch norms are folded into the convolutions before them, and the background and the detail layer are one convolution of
+128 outputs. Both images pass the encoder as one batch, in channels-last memory.
+
+``scripts/speed/networks.py didfuse`` compares this form with the plain module, which stays as its oracle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.layers.blocks import sum_shifted, tap_weights
-from imfuse.layers.folding import fold_norm, in_two
+from imfuse.layers.folding import fold_norm
 from imfuse.layers.fusion_rules import fuse_maps
+from imfuse.layers.precision import SplitWeights
 from imfuse.models.didfuse import DIDFuse
 from imfuse.ops.filters import reflect_pad
 
 
 def fast_form(model: DIDFuse) -> nn.Module:
-    """What :func:`imfuse.inference.forms.fast_form` uses for this network."""
+    """The inference form, for :func:`imfuse.inference.forms.fast_form`."""
     return FoldedDIDFuse(model)
 
 
 class FoldedDIDFuse(nn.Module):
-    """The fused image of a :class:`DIDFuse` in evaluation mode; 8-bit results differ by 1 at most in float32."""
+    """Inference form of a :class:`DIDFuse`; in float32 its 8-bit results differ by 1 at most."""
 
-    shallow_weight: Tensor
     split_weight: Tensor
     split_bias: Tensor
     image_weight: Tensor
@@ -37,9 +39,9 @@ class FoldedDIDFuse(nn.Module):
         super().__init__()
         self.rule = model.rule
         encoder, decoder = model.encoder, model.decoder
+        self.shallow = _Shallow(*_folded(encoder.shallow), _slope(encoder.shallow))
         background, detail = _folded(encoder.background), _folded(encoder.detail)
         layers = {
-            "shallow": _folded(encoder.shallow),
             "middle": _folded(encoder.middle),
             "split": (torch.cat([background[0], detail[0]]), torch.cat([background[1], detail[1]])),
             "deep": _folded(decoder.deep),
@@ -51,42 +53,24 @@ class FoldedDIDFuse(nn.Module):
         weight, bias = _folded(decoder.image)
         self.register_buffer("image_weight", tap_weights(weight))
         self.register_buffer("image_bias", bias)
-        names = {"shallow": encoder.shallow, "middle": encoder.middle, "deep": decoder.deep, "merge": decoder.merge}
-        self.slopes = {name: float(cast(nn.PReLU, block[2]).weight.detach()) for name, block in names.items()}
+        blocks = {"middle": encoder.middle, "deep": decoder.deep, "merge": decoder.merge}
+        self.slopes = {name: _slope(block) for name, block in blocks.items()}
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Fused image (N, 1, H, W) in [0, 1]; computed in the type of the weights, given in that of the images."""
-        given = infrared.dtype
-        images = reflect_pad(torch.cat([infrared, visible]), 1)
-        if self.shallow_weight.shape[1] == 1:
-            images = images.to(self.shallow_weight.dtype)
-        else:
-            high, low = in_two(images, self.shallow_weight.dtype)
-            images = torch.cat([high, low, high], dim=1)
-        images = images.contiguous(memory_format=torch.channels_last)
-        shallow = self._conv(images, "shallow", padding=0)
+        """Fused image (N, 1, H, W) in [0, 1], in the type of the images; computed in the type of the weights."""
+        shallow = self.shallow(torch.cat([infrared, visible]))
         middle = self._conv(shallow, "middle")
         shallow = self._fuse(shallow)
         split = F.conv2d(middle, self.split_weight, self.split_bias, padding=1).tanh_()
         middle = self._fuse(middle)
-        # The split layer's maps already lie side by side as the decoder wants them.
+        # Background and detail maps already lie side by side as the decoder expects them.
         x = self._conv(self._fuse_split(split), "deep")
         x = self._conv(torch.cat([x, middle], dim=1), "merge")
         taps = F.conv2d(torch.cat([x, shallow], dim=1), self.image_weight)
-        return torch.sigmoid(sum_shifted(taps, self.image_bias.float())).to(given)
+        return torch.sigmoid(sum_shifted(taps, self.image_bias.float())).to(infrared.dtype)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        """The first layer keeps its digits, in two parts: an image in bfloat16 has fewer levels than a picture."""
-        exact = self.shallow_weight
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        if self.shallow_weight.dtype.itemsize < exact.dtype.itemsize:
-            high, low = in_two(exact, self.shallow_weight.dtype)
-            weight = torch.cat([high, high, low], dim=1).to(self.shallow_weight.device)
-            self.shallow_weight = weight.contiguous(memory_format=torch.channels_last)
-        return self
-
-    def _conv(self, x: Tensor, name: str, padding: int = 1) -> Tensor:
-        x = F.conv2d(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), padding=padding)
+    def _conv(self, x: Tensor, name: str) -> Tensor:
+        x = F.conv2d(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), padding=1)
         return F.leaky_relu_(x, self.slopes[name])
 
     def _fuse(self, maps: Tensor) -> Tensor:
@@ -96,8 +80,21 @@ class FoldedDIDFuse(nn.Module):
     def _fuse_split(self, maps: Tensor) -> Tensor:
         if self.rule != "l1":
             return self._fuse(maps)
-        # Background and detail maps have weights of their own.
+        # Each set has its own activity, and so its own weights.
         return torch.cat([self._fuse(part) for part in maps.chunk(2, dim=1)], dim=1)
+
+
+class _Shallow(SplitWeights):
+    """The first layer: (N, 1, H, W) to (N, 64, H, W)."""
+
+    def __init__(self, weight: Tensor, bias: Tensor, slope: float) -> None:
+        super().__init__(weight, bias)
+        self.slope = slope
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Shallow maps of images."""
+        x = F.conv2d(self.inputs(reflect_pad(images, 1)), self.weight, self.bias)
+        return F.leaky_relu_(x, self.slope)
 
 
 def _folded(block: nn.Sequential) -> tuple[Tensor, Tensor]:
@@ -105,3 +102,7 @@ def _folded(block: nn.Sequential) -> tuple[Tensor, Tensor]:
     assert isinstance(conv, nn.Conv2d)
     assert isinstance(norm, nn.BatchNorm2d)
     return fold_norm(conv, norm)
+
+
+def _slope(block: nn.Sequential) -> float:
+    return float(cast(nn.PReLU, block[2]).weight.detach())

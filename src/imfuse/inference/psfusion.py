@@ -1,8 +1,11 @@
-"""PSFusion for inference: norms folded, heads that nobody asks for left out, local work in tiles.
+"""PSFusion for inference.
 
-Pooled weights, normalised features and attention see the whole picture. What is computed of them is kept for the whole
-picture, in a few maps of full size; all that lies between runs tile by tile with a halo, in memory that stays in the
-cache. ``scripts/speed/networks.py psfusion`` compares it with the plain module, which stays as its oracle.
+Batch norms are folded into the convolutions before them, and the heads that reconstruct the source images are left out.
+
+Pooled weights, instance norms and attention depend on the whole image. Their inputs are kept for the whole image, in a
+few full-size maps; everything in between is local and runs tile by tile with a halo, in memory that stays in the cache.
+
+``scripts/speed/networks.py psfusion`` compares this form with the plain module, which stays as its oracle.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.core.size_rule import SizeRule
-from imfuse.layers.blocks import InFloat32
-from imfuse.layers.folding import fold_norm, norm_scale_shift
+from imfuse.layers.blocks import channels_last
+from imfuse.layers.folding import bias_of, fold_norm, norm_scale_shift
+from imfuse.layers.precision import InFloat32
 from imfuse.layers.resnet import BasicBlock
 from imfuse.models._psfusion_parts import SDFM, SIM, DetailFusion, DoubleNorm, Encoder, FReLU, pool
 from imfuse.models.psfusion import PSFusion
@@ -25,20 +29,20 @@ from imfuse.ops.resize import resize_to
 from imfuse.ops.tiles import Tile
 
 TILE = 256
-"""Side of a tile in pixels, halo not counted."""
+"""Side of a tile in pixels, without its halo."""
 HALO = 12
-"""The stem needs 11 pixels, semantic injection with the decoder and the head behind it 9."""
+"""The stem needs 11 pixels; semantic injection, the decoder and the head together need 9."""
 STEP = 4
-"""Tiles begin where the semantic features, at 1/4 size, have a pixel."""
+"""Tiles begin at pixels of the semantic features, which have 1/4 of the image size."""
 
 
 def fast_form(model: PSFusion) -> nn.Module:
-    """What :func:`imfuse.inference.forms.fast_form` uses for this network."""
+    """The inference form, for :func:`imfuse.inference.forms.fast_form`."""
     return FastPSFusion(model)
 
 
 class FastPSFusion(nn.Module):
-    """The fused image of a :class:`PSFusion` in evaluation mode."""
+    """Inference form of a :class:`PSFusion`."""
 
     def __init__(self, model: PSFusion) -> None:
         super().__init__()
@@ -49,8 +53,8 @@ class FastPSFusion(nn.Module):
             _Injection(module) for module in (self.model.scene_half, self.model.scene_full, self.model.inject)
         )
         del self.model.scene_half, self.model.scene_full, self.model.inject
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # The features of full size meet an instance norm, which enlarges what varies little: bfloat16 would show.
+        channels_last(self)
+        # Instance norms follow the full-size features, and enlarge what varies little: bfloat16 errors would show.
         large = self.model.fusion[0]
         assert isinstance(large, SDFM)
         self.encoder_ir, self.encoder_vi = (
@@ -59,45 +63,49 @@ class FastPSFusion(nn.Module):
         )
         self.branch_ir, self.branch_vi = InFloat32(large.infrared), InFloat32(large.visible)
         self.details = InFloat32(large.fuse)
-        # So do the scene's.
+        # The same holds for the scene features.
         self.model.scene.blocks[-1] = InFloat32(self.model.scene.blocks[-1])
-        # Eight bits of a picture need more digits than bfloat16 has.
+        # An 8-bit image needs more digits than bfloat16 has.
         self.head, self.classify = InFloat32(self.model.head), InFloat32(self.model.segmentation)
         del self.model.encoder_ir.first, self.model.encoder_vi.first, self.model.fusion[0], self.model.head
         del self.model.segmentation
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Fused luminance (N, 1, H, W) in [0, 1]; computed in the type of the weights, given in float32."""
+        """Fused luminance (N, 1, H, W) in [0, 1], float32; computed in the type of the weights."""
         model, size = self.model, infrared.shape[2:]
         tiles = tiles_of(size)
         f1, f2, *deep = self._encode(infrared, visible.expand(-1, 3, -1, -1), tiles)
         semantics = model.understand([f1, f2, *deep]) if model.injection else None
-        scale_half, scale_full = normalised(f2, tiles, 1), normalised(f1, tiles)
-        (half,) = assembled(
-            tiles, size, (1,), lambda tile: (self.at_half(tile.seen(f2, 1), tile.seen(deep[0], 2), scale_half),)
-        )
-        scene, *_ = assembled(
-            tiles, size, (0,), lambda tile: (model.scene(self.at_full(tile.seen(f1), tile.seen(half, 1), scale_full)),)
-        )
-        scale = normalised(scene, tiles)
+        half_statistics, full_statistics = instance_statistics(f2, tiles, 1), instance_statistics(f1, tiles)
 
-        def picture(tile: Tile) -> tuple[Tensor]:
-            x = tile.seen(scene)
+        def inject_at_half_size(tile: Tile) -> tuple[Tensor]:
+            return (self.at_half(tile.with_halo(f2, 1), tile.with_halo(deep[0], 2), half_statistics),)
+
+        (half,) = assembled(tiles, size, (1,), inject_at_half_size)
+
+        def decode_scene(tile: Tile) -> tuple[Tensor]:
+            return (model.scene(self.at_full(tile.with_halo(f1), tile.with_halo(half, 1), full_statistics)),)
+
+        (scene,) = assembled(tiles, size, (0,), decode_scene)
+        scene_statistics = instance_statistics(scene, tiles)
+
+        def decode_image(tile: Tile) -> tuple[Tensor]:
+            x = tile.with_halo(scene)
             if semantics is not None:
-                x = self.inject(x, tile.seen(semantics, 2), scale)
+                x = self.inject(x, tile.with_halo(semantics, 2), scene_statistics)
             return (self.head(model.image(x)),)
 
-        (fused,) = assembled(tiles, size, (0,), picture)
+        (fused,) = assembled(tiles, size, (0,), decode_image)
         return fused
 
     def segment(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Logits (N, classes, H, W) of the classes, H and W rounded up to a multiple of 4; no image is computed."""
+        """Logits (N, classes, H, W), with H and W rounded up to multiples of 4; no image is computed."""
         features = self._encode(infrared, visible.expand(-1, 3, -1, -1), tiles_of(infrared.shape[2:]))
         semantic: Tensor = self.classify(self.model.understand(features))[0]
         return semantic
 
     def _encode(self, infrared: Tensor, visible: Tensor, tiles: list[Tile]) -> list[Tensor]:
-        """Fused features of six scales."""
+        """Fused features at six scales."""
         model = self.model
         second, *others = model.fusion
         assert isinstance(second, SDFM)
@@ -109,7 +117,7 @@ class FastPSFusion(nn.Module):
         def stems(tile: Tile) -> list[Tensor]:
             large, small = [], []
             for image, encoder, branch, reduce in streams:
-                x = encoder(tile.seen(image).contiguous(memory_format=torch.channels_last))
+                x = encoder(tile.with_halo(image).contiguous(memory_format=torch.channels_last))
                 large.append(branch(x))
                 small.append(F.relu_(reduce(x.to(self.at_half.weight.dtype))))
             return large + small
@@ -119,31 +127,43 @@ class FastPSFusion(nn.Module):
         details = self.details.module
         assert isinstance(details, DetailFusion)
         f1 = fuse_details(details, large_ir, large_vi, tiles)
-        middle_ir, middle_vi = assembled(
-            tiles, size, (1, 1), lambda tile: (second.infrared(tile.seen(ir, 1)), second.visible(tile.seen(vi, 1)))
-        )
+
+        def branches(tile: Tile) -> tuple[Tensor, Tensor]:
+            return second.infrared(tile.with_halo(ir, 1)), second.visible(tile.with_halo(vi, 1))
+
+        middle_ir, middle_vi = assembled(tiles, size, (1, 1), branches)
         f2 = fuse_details(second.fuse, middle_ir, middle_vi, tiles, level=1)
         del large_ir, large_vi, middle_ir, middle_vi
         deep = zip(others, model.encoder_ir.deep(ir), model.encoder_vi.deep(vi), strict=True)
-        return [f1, f2, *(fuse(heat, light) for fuse, heat, light in deep)]
+        return [f1, f2, *(fuse(deep_ir, deep_vi) for fuse, deep_ir, deep_vi in deep)]
 
 
 def tiles_of(size: Sequence[int]) -> list[Tile]:
-    """The tiles of a picture."""
+    """The tiles of an image of (height, width)."""
     return [Tile(*spans) for spans in SizeRule(STEP, halo=HALO).tiles(size[0], size[1], TILE)]
 
 
 def assembled(
     tiles: Sequence[Tile], size: Sequence[int], levels: Sequence[int], function: Callable[[Tile], Sequence[Tensor]]
 ) -> list[Tensor]:
-    """Maps of the whole picture, each at 1 / 2^level of it, from what a function gives for a tile."""
+    """Applies a function to all tiles and assembles its results to maps of the whole image.
+
+    Args:
+        tiles: of the image.
+        size: height and width of the image.
+        levels: of each result; a map of level i has 1 / 2^i of the image size.
+        function: returns, for a tile, one part with halo for each level.
+
+    Returns:
+        A map (N, C, h, w) for each level.
+    """
     wholes: list[Tensor] = []
     for tile in tiles:
         parts = function(tile)
         if not wholes:
             shapes = [[-(-side >> level) for side in size] for level in levels]
-            made = (part.new_empty((*part.shape[:2], *shape)) for part, shape in zip(parts, shapes, strict=True))
-            wholes = [whole.contiguous(memory_format=torch.channels_last) for whole in made]
+            empty = (part.new_empty((*part.shape[:2], *shape)) for part, shape in zip(parts, shapes, strict=True))
+            wholes = [whole.contiguous(memory_format=torch.channels_last) for whole in empty]
         for part, whole, level in zip(parts, wholes, levels, strict=True):
             tile.store(whole, part, level)
     return wholes
@@ -152,7 +172,7 @@ def assembled(
 def fuse_details(
     fuse: DetailFusion, infrared: Tensor, visible: Tensor, tiles: Sequence[Tile], level: int = 0
 ) -> Tensor:
-    """What ``fuse`` gives, written over ``visible``."""
+    """The output of ``fuse`` for features (N, C, h, w) of both images; it overwrites ``visible``."""
     gain_vi, gain_ir = (1 + torch.sigmoid(fuse.recalibrate(torch.cat([pool(visible), pool(infrared)], 1)))).chunk(2, 1)
 
     def sources(tile: Tile) -> tuple[Tensor, Tensor, Tensor]:
@@ -170,8 +190,8 @@ def fuse_details(
     return visible
 
 
-def normalised(x: Tensor, tiles: Sequence[Tile], level: int = 0) -> tuple[Tensor, Tensor]:
-    """Mean and 1 / deviation of each channel of each picture, (N, C, 1, 1) float32, as instance norms use them."""
+def instance_statistics(x: Tensor, tiles: Sequence[Tile], level: int = 0) -> tuple[Tensor, Tensor]:
+    """Mean and inverse standard deviation of an instance norm, (N, C, 1, 1) each, float32."""
     mean = x.mean((2, 3), keepdim=True, dtype=torch.float32)
     square = torch.zeros_like(mean)
     for tile in tiles:
@@ -180,7 +200,7 @@ def normalised(x: Tensor, tiles: Sequence[Tile], level: int = 0) -> tuple[Tensor
 
 
 class _Injection(nn.Module):
-    """A :class:`SIM` of given statistics: one convolution for scale and shift, its norm folded into both."""
+    """A :class:`SIM` with known statistics: one convolution computes scale and shift, and its norm is folded in."""
 
     scale: Tensor
     weight: Tensor
@@ -193,20 +213,23 @@ class _Injection(nn.Module):
         self.register_buffer("scale", scale.float()[:, None, None])
         weight = torch.cat([sim.gamma.weight, sim.beta.weight]).detach()
         self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last))
-        self.register_buffer("bias", torch.cat([_bias(sim.gamma), _bias(sim.beta) + shift.float()]))
+        self.register_buffer("bias", torch.cat([bias_of(sim.gamma), bias_of(sim.beta) + shift.float()]))
 
     def forward(self, x: Tensor, deep: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
-        """(N, C, h, w) and (N, deep, any size) to (N, C, h, w), for mean and 1 / deviation of the whole picture."""
-        told = F.relu_(self.shared(resize_to(deep, x.shape[2:])))
-        gain, shift = F.conv2d(told, self.weight, self.bias, padding=1).chunk(2, dim=1)
-        mean, slope = statistics
-        # In float32, whatever the type of x: what varies little is much enlarged.
-        flat = ((x - mean) * (slope * self.scale)).to(gain.dtype)
-        return torch.addcmul(shift, flat, torch.sigmoid(gain).add_(1))
+        """Features (N, C, h, w) and deep ones of any size to (N, C, h, w).
+
+        ``statistics`` are the mean and the inverse standard deviation of ``x`` in the whole image.
+        """
+        guidance = F.relu_(self.shared(resize_to(deep, x.shape[2:])))
+        gain, shift = F.conv2d(guidance, self.weight, self.bias, padding=1).chunk(2, dim=1)
+        mean, inverse_deviation = statistics
+        # In float32, whatever the type of x: small variations are much enlarged.
+        normalised = ((x - mean) * (inverse_deviation * self.scale)).to(gain.dtype)
+        return torch.addcmul(shift, normalised, torch.sigmoid(gain).add_(1))
 
 
 def fold_norms(model: nn.Module) -> None:
-    """Fold all norms that follow a convolution directly, and let activations work in place."""
+    """Folds all norms that directly follow a convolution into it, and makes activations work in place."""
     for part in list(model.modules()):
         if isinstance(part, nn.ReLU):
             part.inplace = True
@@ -234,8 +257,3 @@ def _absorb(conv: nn.Conv2d, owner: nn.Module, name: str) -> None:
     weight, bias = fold_norm(conv, norm)
     conv.weight, conv.bias = (nn.Parameter(value, requires_grad=False) for value in (weight, bias))
     setattr(owner, name, nn.Identity())
-
-
-def _bias(conv: nn.Conv2d) -> Tensor:
-    assert conv.bias is not None
-    return conv.bias.detach()

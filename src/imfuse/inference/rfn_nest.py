@@ -1,7 +1,10 @@
-"""RFN-Nest for inference: channels-last, wide convolutions by Winograd's filtering, nothing mirrored or enlarged.
+"""RFN-Nest for inference.
 
-``scripts/speed/networks.py rfn_nest`` compares it with the plain module, which stays as its oracle. Its time goes into
-3x3 convolutions of many channels.
+Most of its time goes into 3x3 convolutions of many channels, which are computed by Winograd's minimal filtering.
+Memory is channels-last, borders are mirrored without mirrored copies, and the decoder convolves deep features without
+upsampling them.
+
+``scripts/speed/networks.py rfn_nest`` compares this form with the plain module, which stays as its oracle.
 """
 
 from __future__ import annotations
@@ -13,21 +16,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.layers.blocks import Conv3x3, FastConv3x3, conv_mirrored, replace_modules
+from imfuse.layers.blocks import Conv3x3, FastConv3x3, channels_last, conv_mirrored, replace_modules
 from imfuse.layers.winograd import Winograd
 from imfuse.models.rfn_nest import Node, RFNNest, Unit
 
-PLACES = ((0, 0), (0, 1), (1, 0), (1, 1))
-"""Row and column, within the four that one becomes."""
+PHASES = ((0, 0), (0, 1), (1, 0), (1, 1))
+"""Row and column of each of the four pixels that one deep pixel becomes by upsampling."""
 
 
 def fast_form(model: RFNNest) -> nn.Module:
-    """What :func:`imfuse.inference.forms.fast_form` uses for this network."""
+    """The inference form, for :func:`imfuse.inference.forms.fast_form`."""
     return FastRFNNest(model)
 
 
 class FastRFNNest(nn.Module):
-    """The fused image of an :class:`RFNNest` in evaluation mode."""
+    """Inference form of an :class:`RFNNest`."""
 
     def __init__(self, model: RFNNest) -> None:
         super().__init__()
@@ -36,7 +39,7 @@ class FastRFNNest(nn.Module):
             del self.model.fusion
         replace_modules(self.model, Node, FastNode)
         replace_modules(self.model, Unit, FastUnit)
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        channels_last(self.model)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
@@ -45,7 +48,7 @@ class FastRFNNest(nn.Module):
 
 
 class FastUnit(nn.Module):
-    """A :class:`Unit`, in place."""
+    """Inference form of a :class:`Unit`."""
 
     def __init__(self, unit: Unit) -> None:
         super().__init__()
@@ -59,7 +62,11 @@ class FastUnit(nn.Module):
 
 
 class FastNode(nn.Module):
-    """A :class:`Node` that enlarges nothing: where one value became four, a 3x3 kernel sees but 2x2 different ones."""
+    """Inference form of a :class:`Node`, which does not upsample the deep features.
+
+    Where each deep pixel is repeated to 2x2 pixels, a 3x3 kernel covers only 2x2 different values. So it becomes four
+    2x2 kernels on the deep features, one for each of the :data:`PHASES`.
+    """
 
     def __init__(self, node: Node) -> None:
         super().__init__()
@@ -69,24 +76,27 @@ class FastNode(nn.Module):
         fine.weight, fine.bias = nn.Parameter(conv.weight[:, : node.fine].clone()), conv.bias
         self.fine: nn.Module = Winograd(fine) if Winograd.suits(fine) else FastConv3x3(fine)
         self.deep = nn.ParameterList(
-            _merged(_merged(conv.weight[:, node.fine :], 2, row), 3, column) for row, column in PLACES
+            _merge_taps(_merge_taps(conv.weight[:, node.fine :], 2, row), 3, column) for row, column in PHASES
         ).requires_grad_(False)
 
     def forward(self, deep: Tensor, *maps: Tensor) -> Tensor:
-        """(N, deep, h, w) and (N, C, H, W), the C of all together ``fine``, to (N, outputs, H, W)."""
+        """Deep (N, deep, h, w) and fine features (N, C, H, W), ``fine`` channels in all, to (N, outputs, H, W)."""
         y: Tensor = self.fine(torch.cat(maps, dim=1))
-        # Mirrored after it was enlarged is repeated before.
-        repeated = F.pad(deep, (1, 1, 1, 1), mode="replicate")
-        for (row, column), kernel in zip(PLACES, self.deep, strict=True):
-            place = y[:, :, row::2, column::2]
-            height, width = place.shape[2:]
-            place += F.conv2d(repeated[:, :, row : row + height + 1, column : column + width + 1], kernel)
+        # To mirror upsampled features is to repeat the edge of the deep ones.
+        padded = F.pad(deep, (1, 1, 1, 1), mode="replicate")
+        for (row, column), kernel in zip(PHASES, self.deep, strict=True):
+            phase = y[:, :, row::2, column::2]
+            height, width = phase.shape[2:]
+            phase += F.conv2d(padded[:, :, row : row + height + 1, column : column + width + 1], kernel)
         joined: Tensor = self.last(F.relu_(y))
         return joined
 
 
-def _merged(kernel: Tensor, axis: int, second: int) -> Tensor:
-    """Three taps as two: those that meet the same value, for the first or the ``second`` of two equal ones, add up."""
+def _merge_taps(kernel: Tensor, axis: int, second: int) -> Tensor:
+    """Merges the three taps of an axis to two: those on the same repeated value add up.
+
+    ``second`` is 1 for the second of the two pixels that a value is repeated to, and 0 for the first.
+    """
     before, here, after = kernel.unbind(axis)
     taps = (before + here, after) if second else (before, here + after)
     return torch.stack(taps, axis).contiguous(memory_format=torch.channels_last)

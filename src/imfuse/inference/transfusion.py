@@ -1,7 +1,9 @@
-"""TransFusion for inference: channels-last, one gray input plane, wide convolutions by Winograd's filtering.
+"""TransFusion for inference.
 
-``scripts/speed/networks.py transfusion`` compares it with the plain module, which stays as its oracle. Its time goes
-into 3x3 convolutions of many channels.
+Most of its time goes into 3x3 convolutions of many channels, which are computed by Winograd's minimal filtering.
+Memory is channels-last, and the first convolution takes one grey channel instead of three equal ones.
+
+``scripts/speed/networks.py transfusion`` compares this form with the plain module, which stays as its oracle.
 """
 
 from __future__ import annotations
@@ -13,30 +15,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.layers.blocks import InFloat32, replace_modules
+from imfuse.layers.blocks import channels_last, replace_modules
+from imfuse.layers.precision import InFloat32
 from imfuse.layers.winograd import Winograd
 from imfuse.models.transfusion import TransFusion
 
 
 def fast_form(model: TransFusion) -> nn.Module:
-    """What :func:`imfuse.inference.forms.fast_form` uses for this network."""
+    """The inference form, for :func:`imfuse.inference.forms.fast_form`."""
     return FastTransFusion(model)
 
 
 class FastTransFusion(nn.Module):
-    """The fused image of a :class:`TransFusion` in evaluation mode.
+    """Inference form of a :class:`TransFusion`.
 
-    In bfloat16 what is near to the picture keeps float32, where nearly all of the rounding that shows would come from:
-    two stages of the encoder, the selection of full size, the last level of the decoder and most of the one before.
+    In bfloat16 the layers near the images stay in float32, since they would cause nearly all visible rounding errors:
+    two stages of the encoder, the selection at full size, the last level of the decoder and most of the one before.
     """
 
     def __init__(self, model: TransFusion) -> None:
         super().__init__()
         self.model = copy.deepcopy(model).requires_grad_(False)
         stages: Any = self.model.encoder.stages
-        _take_one_plane(stages[0][0])
+        _merge_colour_channels(stages[0][0])
         replace_modules(self.model, nn.Conv2d, lambda conv: Winograd(conv) if Winograd.suits(conv) else conv)
-        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        channels_last(self.model)
         decoder = self.model.decoder
         stages[0], stages[1] = InFloat32(stages[0]), InFloat32(stages[1])
         for parts in (self.model.perception, self.model.attention, self.model.selection):
@@ -49,7 +52,7 @@ class FastTransFusion(nn.Module):
         del decoder.narrow, decoder.image
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Fused image (N, 1, H, W) in [0, 1]; computed in the type of the weights, given in that of the images."""
+        """Fused image (N, 1, H, W) in [0, 1], in the type of the images; computed in the type of the weights."""
         features = self._encode(torch.cat([infrared, visible]))
         halves = [x.chunk(2) for x in features]
         del features
@@ -60,30 +63,30 @@ class FastTransFusion(nn.Module):
         return fused.clamp_(0, 1).to(infrared.dtype)
 
     def _encode(self, images: Tensor) -> list[Tensor]:
-        """Features of five levels, of the last three in the type of the weights."""
+        """Features of five levels, those of the last three in the type of the weights."""
         first: Any = self.model.decoder.levels[0]
-        inner = first.enlarge.weight.dtype
+        dtype = first.enlarge.weight.dtype
         x, features = images.contiguous(memory_format=torch.channels_last), []
         for number, stage in enumerate(self.model.encoder.stages):
-            x = stage(x.to(inner) if number > 1 else x)
+            x = stage(x.to(dtype) if number > 1 else x)
             features.append(x)
         return features
 
     def _selected(self, halves: list[tuple[Tensor, ...]]) -> tuple[Tensor, list[Tensor]]:
-        """Selected features of the deepest level, and those of the others, the last of them next in depth."""
+        """Selected features of the deepest level, and those of the others in the order of the levels."""
         model = self.model
-        inner = halves[-1][0].dtype
-        # What was encoded is given back level by level.
+        dtype = halves[-1][0].dtype
+        # Popping frees the encoded features level by level.
         merged = []
         for number, perceive in enumerate(model.perception):
-            merged.append(perceive(*(x.to(inner) if number == 1 else x for x in halves.pop(0))))
+            merged.append(perceive(*(x.to(dtype) if number == 1 else x for x in halves.pop(0))))
         maps = model.spatial_maps(merged)
         modules = zip(model.selection, maps, strict=True)
-        selected = [select(merged.pop(0).mul_(1 + place)) for select, place in modules]
+        selected = [select(merged.pop(0).mul_(1 + spatial)) for select, spatial in modules]
         return selected.pop(), selected
 
 
-def _take_one_plane(first: nn.Conv2d) -> None:
-    """Red, green and blue are the same plane: their kernels add up."""
+def _merge_colour_channels(first: nn.Conv2d) -> None:
+    """Makes a convolution of three equal colour channels one of a single channel, in place: their kernels add up."""
     first.weight = nn.Parameter(first.weight.sum(1, keepdim=True), requires_grad=False)
     first.in_channels = 1

@@ -1,6 +1,6 @@
-"""U2Fusion for inference: channels-last, in parts, a narrow last layer.
+"""U2Fusion for inference: the layers of DenseFuse's form, with the activations of U2Fusion.
 
-``scripts/speed/networks.py`` compares it with the plain module, which stays as its oracle.
+``scripts/speed/networks.py`` compares this form with the plain module, which stays as its oracle.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from torch import Tensor, nn
 
 from imfuse.core.size_rule import SizeRule
 from imfuse.inference.densefuse import DenseLayers
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.models.u2fusion import U2Fusion
 from imfuse.ops.tiles import in_tiles
 
 
 def fast_form(model: U2Fusion) -> nn.Module:
-    """What :func:`imfuse.inference.forms.fast_form` uses for this network."""
+    """The inference form, for :func:`imfuse.inference.forms.fast_form`."""
     return FastU2Fusion(model)
 
 
 class FastU2Fusion(nn.Module):
-    """The fused image of a :class:`U2Fusion`."""
+    """Inference form of a :class:`U2Fusion`."""
 
     def __init__(self, model: U2Fusion) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class FastU2Fusion(nn.Module):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
         raw = in_tiles(self._raw, infrared, visible, self.size)
-        return finished(torch.tanh(raw) / 2 + 0.5, self.output)
+        return to_unit_range(torch.tanh(raw) / 2 + 0.5, self.output)
 
     def _raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
         return self.layers.decode(self.layers.encode(self.join(infrared, visible)))

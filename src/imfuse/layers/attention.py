@@ -1,4 +1,4 @@
-"""Attention of one head, without the map of all scores in memory."""
+"""Attention of one head without the whole map of scores in memory."""
 
 from __future__ import annotations
 
@@ -7,31 +7,42 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _ROWS = 512
-"""Queries at a time where rows are computed."""
+"""Queries in one block of the map of scores."""
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-    """``softmax(scale q k^T) v`` over the keys: (N, L, d), (N, S, d), (N, S, c) to (N, L, c), with d <= c.
+    """Attention: ``softmax(scale q k^T) v``, with the softmax over the keys.
 
-    PyTorch's kernels that never hold the L x S map ask for query, key and value of one width, so the first two are
-    filled up with zeros, which changes no score. Without gradients, and not on a GPU, the map is computed by its matrix
-    product instead, some rows at a time: that does not multiply by those zeros, and is faster, in bfloat16 several
-    times. :func:`attend_plainly` is the oracle.
+    PyTorch's kernels that never hold the L x S map of scores need query, key and value of the same width, so query and
+    key are padded with zeros, which changes no score. On a CPU without gradients the map is computed as a matrix
+    product instead, block by block: that avoids products with the zeros and is faster, in bfloat16 several times.
+    :func:`attend_plainly` is the oracle.
 
-    >>> q, k, v = torch.randn(2, 12, 4), torch.randn(2, 9, 4), torch.randn(2, 9, 16)
-    >>> torch.allclose(attend(q, k, v, 0.5), attend_plainly(q, k, v, 0.5), atol=1e-5)
-    True
+    Args:
+        query: (N, L, d).
+        key: (N, S, d).
+        value: (N, S, c), with d <= c.
+        scale: factor of the scores.
+
+    Returns:
+        Weighted values, (N, L, c).
+
+    Example:
+        >>> q, k, v = torch.randn(2, 12, 4), torch.randn(2, 9, 4), torch.randn(2, 9, 16)
+        >>> torch.allclose(attend(q, k, v, 0.5), attend_plainly(q, k, v, 0.5), atol=1e-5)
+        True
     """
-    missing = value.shape[-1] - query.shape[-1]
-    if missing and not (query.is_cuda or torch.is_grad_enabled()):
-        rows = range(0, query.shape[1], _ROWS)
-        return torch.cat([attend_plainly(query[:, row : row + _ROWS], key, value, scale) for row in rows], dim=1)
-    filled = (F.pad(query, (0, missing)), F.pad(key, (0, missing)), value)
-    # Of transposed views the kernels on a processor make the map after all.
-    q, k, v = (x[:, None].contiguous() for x in filled)
+    padding = value.shape[-1] - query.shape[-1]
+    if padding and not (query.is_cuda or torch.is_grad_enabled()):
+        starts = range(0, query.shape[1], _ROWS)
+        blocks = [attend_plainly(query[:, start : start + _ROWS], key, value, scale) for start in starts]
+        return torch.cat(blocks, dim=1)
+    padded = (F.pad(query, (0, padding)), F.pad(key, (0, padding)), value)
+    # From transposed views the CPU kernels would compute the whole map after all.
+    q, k, v = (x[:, None].contiguous() for x in padded)
     return F.scaled_dot_product_attention(q, k, v, scale=scale)[:, 0]
 
 
 def attend_plainly(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-    """The same by its definition, with the whole map of scores."""
+    """:func:`attend` by its definition, with the whole map of scores."""
     return torch.softmax(scale * query @ key.transpose(1, 2), dim=-1) @ value

@@ -1,7 +1,7 @@
-"""BiSeNet: real-time segmentation by a shallow path of fine maps and a deep path of wide sight.
+"""BiSeNet: real-time segmentation by a shallow spatial path and a deep context path.
 
-Yu et al., "BiSeNet: Bilateral Segmentation Network for Real-time Semantic Segmentation", ECCV 2018, with ResNet-18. It
-judges fused images where a method is trained for segmentation; nothing of it is needed to fuse.
+Yu et al., "BiSeNet: Bilateral Segmentation Network for Real-time Semantic Segmentation", ECCV 2018, with ResNet-18 in
+the context path. Methods that are trained in the loop of a segmentation use it; fusion itself does not need it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from imfuse.layers.resnet import ConvNorm, residual_stage
 
 WIDTH = 128
-"""Maps of either path."""
+"""Channels of either path."""
 
 
 class Refinement(nn.Module):
-    """Attention refinement: 128 maps, each weighed by what the whole image says of it."""
+    """Attention refinement module: 128 channels, weighted by their global averages."""
 
     def __init__(self, inputs: int) -> None:
         super().__init__()
@@ -34,15 +34,15 @@ class Refinement(nn.Module):
 
 
 class Context(nn.Module):
-    """ResNet-18 and what it says at 1/8 of the size, refined from the deepest maps up."""
+    """Context path: ResNet-18, whose deep features are refined and upsampled step by step to 1/8 of the image size."""
 
     def __init__(self) -> None:
         super().__init__()
         self.first = nn.Sequential(ConvNorm(3, 64, 7, stride=2), nn.MaxPool2d(3, stride=2, padding=1))
         widths = (64, 64, 128, 256, 512)
         self.stages = nn.ModuleList(
-            residual_stage(before, width, 2, stride=2 if number else 1)
-            for number, (before, width) in enumerate(pairwise(widths))
+            residual_stage(inputs, outputs, 2, stride=2 if number else 1)
+            for number, (inputs, outputs) in enumerate(pairwise(widths))
         )
         self.whole = nn.Sequential(nn.Conv2d(512, WIDTH, 1), nn.ReLU())
         self.refine_16, self.refine_32 = Refinement(256), Refinement(512)
@@ -63,25 +63,25 @@ class Context(nn.Module):
 
 
 class Merge(nn.Module):
-    """Feature fusion: the maps of both paths, weighed by what the whole image says of them."""
+    """Feature fusion module: the channels of both paths, weighted by their global averages."""
 
     def __init__(self) -> None:
         super().__init__()
-        wide = 2 * WIDTH
-        self.conv = ConvNorm(wide, wide, 1)
+        width = 2 * WIDTH
+        self.conv = ConvNorm(width, width, 1)
         self.weigh = nn.Sequential(
-            nn.Conv2d(wide, wide // 4, 1, bias=False), nn.ReLU(), nn.Conv2d(wide // 4, wide, 1, bias=False)
+            nn.Conv2d(width, width // 4, 1, bias=False), nn.ReLU(), nn.Conv2d(width // 4, width, 1, bias=False)
         )
 
     def forward(self, fine: Tensor, deep: Tensor) -> Tensor:
-        """Twice (N, 128, h, w) to (N, 256, h, w)."""
+        """Maps of both paths, (N, 128, h, w) each, to (N, 256, h, w)."""
         maps: Tensor = self.conv(torch.cat([fine, deep], dim=1))
         weights: Tensor = self.weigh(maps.mean((2, 3), keepdim=True))
         return maps + maps * weights.sigmoid()
 
 
 class BiSeNet(nn.Module):
-    """Scores of ``classes`` for each pixel of an RGB image.
+    """Segmentation of an RGB image into ``classes`` classes.
 
     >>> result, middle = BiSeNet(9).eval()(torch.zeros(1, 3, 70, 90))
     >>> result.shape, middle.shape
@@ -98,8 +98,8 @@ class BiSeNet(nn.Module):
         self.middle = nn.Sequential(ConvNorm(WIDTH, 64), nn.Conv2d(64, classes, 1))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 3, H, W) in [0, 1] to the scores of both paths and those of the deep one alone, (N, classes, H, W)."""
+        """Images (N, 3, H, W) in [0, 1] to logits (N, classes, H, W): of both paths, and of the context path alone."""
         deep = self.context(image)
-        scores = self.result(self.merge(self.fine(image), deep)), self.middle(deep)
-        whole, middle = (F.interpolate(score, size=image.shape[2:], mode="bilinear") for score in scores)
-        return whole, middle
+        logits = self.result(self.merge(self.fine(image), deep)), self.middle(deep)
+        result, middle = (F.interpolate(part, size=image.shape[2:], mode="bilinear") for part in logits)
+        return result, middle

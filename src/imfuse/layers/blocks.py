@@ -1,9 +1,12 @@
-"""Convolutions that more than one network uses."""
+"""Convolutions that several networks use, and their forms for inference.
+
+A mirrored border does not repeat the edge pixel, as PyTorch's padding mode ``reflect``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +14,28 @@ from torch.nn import functional as F
 
 from imfuse.ops.filters import reflect_pad
 
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
+
+
+def channels_last(module: AnyModule) -> AnyModule:
+    """Brings the 4-D parameters and buffers of a module into channels-last order, in place, and returns it."""
+    # PyTorch's annotations know the argument for tensors alone.
+    move: Any = module.to
+    moved: AnyModule = move(memory_format=torch.channels_last)
+    return moved
+
 
 class Conv3x3(nn.Conv2d):
-    """3x3 convolution that keeps the size, or divides it by ``stride``; the border is mirrored, or zero."""
+    """3x3 convolution that keeps the size at stride 1.
+
+    Args:
+        inputs: number of input channels.
+        outputs: number of output channels.
+        padding: border, ``reflect`` (mirrored) or ``zeros``.
+        stride: divisor of height and width, which are rounded up.
+        groups: of channels.
+        bias: whether there is one.
+    """
 
     def __init__(
         self,
@@ -40,9 +62,20 @@ class Conv3x3(nn.Conv2d):
 
 
 def conv_mirrored(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1, groups: int = 1) -> Tensor:
-    """3x3 convolution with a mirrored border, without a mirrored copy of (N, C, H, W); H, W >= 2.
+    """3x3 convolution with a mirrored border that makes no mirrored copy of its input.
 
-    The border is zero at first; what the mirrored rows and columns add is computed of them alone.
+    The convolution with a zero border is computed first; the contribution of the mirrored rows and columns is computed
+    from those alone and added to the outermost outputs.
+
+    Args:
+        x: (N, inputs, H, W) with H, W >= 2.
+        weight: (outputs, inputs / groups, 3, 3).
+        bias: (outputs,).
+        stride: 1 or 2.
+        groups: of channels.
+
+    Returns:
+        (N, outputs, H, W) at stride 1.
     """
     y = F.conv2d(x, weight, bias, stride, padding=1, groups=groups)
 
@@ -50,11 +83,11 @@ def conv_mirrored(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride:
         step = (stride if kernel.shape[2] > 1 else 1, stride if kernel.shape[3] > 1 else 1)
         edge += F.conv2d(part, kernel, None, step, padding, groups=groups)
 
-    # Rows with their mirrored ends, which are the corners; columns without.
+    # The rows carry their own mirrored ends, which are the corners of the border; the columns do not.
     across = F.pad(x[:, :, [1, -2]], (1, 1, 0, 0), mode="reflect")
     add(y[:, :, :1], across[:, :, :1], weight[:, :, :1], (0, 0))
     add(y[:, :, :, :1], x[..., 1:2], weight[:, :, :, :1], (1, 0))
-    # With stride 2 the last place of an even side needs nothing from beyond it.
+    # At stride 2 the last output of an even side does not reach beyond the border.
     if (x.shape[2] - 1) % stride == 0:
         add(y[:, :, -1:], across[:, :, 1:], weight[:, :, 2:], (0, 0))
     if (x.shape[3] - 1) % stride == 0:
@@ -62,28 +95,11 @@ def conv_mirrored(x: Tensor, weight: Tensor, bias: Tensor | None = None, stride:
     return y
 
 
-class InFloat32(nn.Module):
-    """A module that computes in float32, with all its digits, in a network that is moved to another type."""
-
-    def __init__(self, module: nn.Module) -> None:
-        super().__init__()
-        self.module = module
-
-    def forward(self, *inputs: Tensor | None) -> Tensor:
-        """What the module gives, float32."""
-        output: Tensor = self.module(*(x if x is None else x.float() for x in inputs))
-        return output
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
-        # Of a move it takes part in the change of device alone.
-        return super()._apply(lambda x: x.to(fn(x).device), recurse)  # type: ignore[no-untyped-call]
-
-
 class NarrowConv(nn.Conv2d):
     """3x3 convolution from many channels to one, with a mirrored border.
 
-    The same numbers as ``Conv2d(channels, 1, 3, padding=1, padding_mode="reflect")``, computed as a 1x1 convolution to
-    the nine taps, of which shifted copies are added: nine maps are mirrored and moved instead of all channels.
+    It equals ``Conv2d(channels, 1, 3, padding=1, padding_mode="reflect")`` and is computed as a 1x1 convolution to nine
+    maps, one per tap of the kernel, which are shifted and added: nine maps are mirrored instead of all channels.
     """
 
     def __init__(self, channels: int) -> None:
@@ -96,21 +112,21 @@ class NarrowConv(nn.Conv2d):
 
 
 def tap_weights(weight: Tensor) -> Tensor:
-    """The kernel (1, C, 3, 3) as a 1x1 convolution (9, C, 1, 1)."""
+    """A kernel (1, C, 3, 3) as that of a 1x1 convolution to its nine taps, (9, C, 1, 1)."""
     return weight[0].flatten(1).t()[:, :, None, None]
 
 
 def sum_shifted(taps: Tensor, bias: Tensor | None) -> Tensor:
-    """Add the nine maps (N, 9, H, W), each moved by its place in the 3x3 kernel, with a mirrored border."""
+    """Sum, (N, 1, H, W) float32, of the nine taps (N, 9, H, W) of a 3x3 kernel, each shifted to its position."""
     height, width = taps.shape[2:]
     padded = reflect_pad(taps.float().contiguous(), 1)
-    moved = [padded[:, 3 * y + x, y : y + height, x : x + width] for y in range(3) for x in range(3)]
-    total = torch.stack(moved, 1).sum(1, keepdim=True)
+    shifted = [padded[:, 3 * y + x, y : y + height, x : x + width] for y in range(3) for x in range(3)]
+    total = torch.stack(shifted, 1).sum(1, keepdim=True)
     return total if bias is None else total + bias
 
 
 class FastConv3x3(nn.Module):
-    """A :class:`Conv3x3` with a mirrored border, for inference: no mirrored copy of its input is made."""
+    """Inference form of a :class:`Conv3x3` with a mirrored border: no mirrored copy of its input is made."""
 
     def __init__(self, conv: Conv3x3) -> None:
         super().__init__()
@@ -122,7 +138,7 @@ class FastConv3x3(nn.Module):
 
 
 def replace_modules(network: nn.Module, kind: type[nn.Module], make: Callable[[Any], nn.Module]) -> None:
-    """Put ``make(module)`` at the place of every module of a kind within a network."""
+    """Replaces every module of class ``kind`` within a network by ``make(module)``, in place."""
     for part in list(network.modules()):
         for name, module in list(part.named_children()):
             if isinstance(module, kind):

@@ -1,4 +1,7 @@
-"""Batch normalisation folded into the convolution before it, in float64 because published variances are large."""
+"""Batch norms folded into the convolution before them.
+
+Scales are computed in float64, because the running variances of published weights are large.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,14 @@ import torch
 from torch import Tensor, nn
 
 
+def bias_of(layer: nn.Conv2d) -> Tensor:
+    """The bias (outputs,) of a convolution that has one, without its gradient."""
+    assert layer.bias is not None
+    return layer.bias.detach()
+
+
 def norm_scale_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Scale and shift, each (C,) in float64, that a batch norm applies in evaluation mode."""
+    """Scale and shift that a batch norm applies in evaluation mode, (C,) float64 each."""
     assert norm.running_var is not None
     assert norm.running_mean is not None
     scale = norm.weight.detach().double() / torch.sqrt(norm.running_var.double() + norm.eps)
@@ -15,15 +24,9 @@ def norm_scale_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 def fold_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weight and bias, in the type of ``conv``, of one convolution that equals ``norm(conv(x))`` in evaluation mode."""
+    """Weight and bias of the convolution that equals ``norm(conv(x))`` in evaluation mode, in the type of ``conv``."""
     scale, shift = norm_scale_shift(norm)
     weight = conv.weight.detach().double() * scale[:, None, None, None]
     if conv.bias is not None:
         shift = shift + conv.bias.detach().double() * scale
     return weight.to(conv.weight.dtype), shift.to(conv.weight.dtype)
-
-
-def in_two(x: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """A number and what it lacks: their sum has twice the digits of the type."""
-    high = x.to(dtype)
-    return high, (x - high.to(x.dtype)).to(dtype)

@@ -1,36 +1,53 @@
-"""From what a network gives to an image: clipped, or stretched as many authors do before they save it."""
+"""From the values that a network computes to an image in [0, 1]: clipped, or stretched as many authors save theirs."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from torch import Tensor
 
+from imfuse.core.errors import ModelError
+
+OUTPUTS: Final = ("clip", "clip-cut", "stretch", "stretch-cut", "max")
 HALF_LEVEL = 0.4999 / 255
-"""A little less than half a level of 8 bits: rounding must not lose a level that was whole already."""
+"""Slightly less than half a level of 8 bits, so that values on a whole level keep it when they are rounded."""
 
 
-def finished(raw: Tensor, output: str) -> Tensor:
-    """Image (N, 1, H, W) in [0, 1]: ``clip`` cuts at 0 and 1, ``stretch`` makes of each image's least and largest
-    value 0 and 1, ``max`` of the largest 1 and of what is negative 0. A constant image becomes 0 by ``stretch``.
+def to_unit_range(raw: Tensor, output: str) -> Tensor:
+    """Brings the values of a network into [0, 1].
 
-    ``clip-cut`` and ``stretch-cut`` then subtract half a level: rounded to 8 bits they give the picture of a code that
-    cuts the decimals off.
+    Args:
+        raw: values (N, 1, H, W) without a fixed range.
+        output: how. ``clip`` limits them to [0, 1]. ``stretch`` maps the least and largest value of each image to 0 and
+            1; a constant image becomes 0. ``max`` divides by the largest value of each image and clips negative ones.
+            ``clip-cut`` and ``stretch-cut`` then subtract half a level: rounded to 8 bits, the image is that of a
+            program that truncates levels instead of rounding them.
 
-    >>> import torch
-    >>> raw = torch.tensor([[[[-0.5, 0.5, 1.5]]]])
-    >>> finished(raw, "clip").tolist(), finished(raw, "stretch").tolist()
-    ([[[[0.0, 0.5, 1.0]]]], [[[[0.0, 0.5, 1.0]]]])
+    Returns:
+        Images (N, 1, H, W) in [0, 1].
+
+    Raises:
+        ModelError: ``output`` is none of these.
+
+    Example:
+        >>> import torch
+        >>> raw = torch.tensor([[[[-0.5, 0.5, 1.5]]]])
+        >>> to_unit_range(raw, "clip").tolist(), to_unit_range(raw, "stretch").tolist()
+        ([[[[0.0, 0.5, 1.0]]]], [[[[0.0, 0.5, 1.0]]]])
     """
-    how, _, cut = output.partition("-")
-    if how == "stretch":
+    if output not in OUTPUTS:
+        raise ModelError(f"output={output!r} is not one of {', '.join(OUTPUTS)}")
+    mode, _, truncated = output.partition("-")
+    if mode == "stretch":
         raw = stretched(raw)
-    elif how == "max":
+    elif mode == "max":
         high = raw.amax((1, 2, 3), keepdim=True)
         raw = raw / high.where(high > 0, 1)
-    return (raw - HALF_LEVEL if cut else raw).clamp(0, 1)
+    return (raw - HALF_LEVEL if truncated else raw).clamp(0, 1)
 
 
 def stretched(image: Tensor, epsilon: float = 0.0) -> Tensor:
-    """Each image of (N, C, H, W) from its least and largest value to [0, 1]; ``epsilon`` is added to their distance."""
+    """Images (N, C, H, W) whose least and largest values become 0 and 1; ``epsilon`` is added to their difference."""
     low, high = image.amin((1, 2, 3), keepdim=True), image.amax((1, 2, 3), keepdim=True)
     span = high - low + epsilon
     return (image - low) / span.where(span > 0, 1)

@@ -1,4 +1,7 @@
-"""Parts of ResNet-18 and -34 (He et al., CVPR 2016), with torchvision's names inside a block."""
+"""Parts of ResNet-18 and ResNet-34: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
+
+Layers within a block have torchvision's names.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ def conv3x3(inputs: int, outputs: int, stride: int = 1, bias: bool = True, group
 
 
 class ConvNorm(nn.Sequential):
-    """Convolution with a zero border and without a bias, batch norm, ReLU."""
+    """Convolution without a bias and with a zero border, batch norm, ReLU."""
 
     def __init__(self, inputs: int, outputs: int, side: int = 3, stride: int = 1) -> None:
         conv = nn.Conv2d(inputs, outputs, side, stride, padding=side // 2, bias=False)
@@ -20,7 +23,7 @@ class ConvNorm(nn.Sequential):
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions with norms, and the input added to them."""
+    """Residual block: two 3x3 convolutions with norms, to whose output the input is added."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -39,7 +42,7 @@ class BasicBlock(nn.Module):
 
 
 def residual_stage(inputs: int, outputs: int, blocks: int, stride: int) -> nn.Sequential:
-    """Blocks in a row, the first of which changes width and size.
+    """A sequence of residual blocks, the first of which changes the number of channels and the size.
 
     >>> import torch
     >>> residual_stage(8, 16, 2, stride=2)(torch.zeros(1, 8, 10, 12)).shape

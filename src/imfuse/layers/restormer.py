@@ -1,6 +1,8 @@
-"""Blocks of Restormer (Zamir et al., CVPR 2022): attention between channels over all places, and a gated network.
+"""Transformer blocks of Restormer: attention between channels, and a gated feed-forward network.
 
-Features are (N, C, H, W). CDDFuse and EMMA use them, the latter in the "lite" form of CDDFuse.
+Zamir et al., "Restormer: Efficient Transformer for High-Resolution Image Restoration", CVPR 2022. The scores of the
+attention compare channels over all pixels, so their number does not grow with the image. CDDFuse uses these blocks and
+a "lite" form of its own, EMMA the lite form alone. Features are (N, C, H, W).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ EPSILON = 1e-5
 
 
 class ChannelNorm(nn.Module):
-    """Normalises the channels of each place to mean 0 and variance 1, then scales and shifts each channel."""
+    """Layer norm over the channels of each pixel, with a learned scale and shift for each channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -22,14 +24,18 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same."""
-        last = F.layer_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias, EPSILON)
-        return last.permute(0, 3, 1, 2)
+        # (N, H, W, C)
+        normalised = F.layer_norm(x.permute(0, 2, 3, 1), self.weight.shape, self.weight, self.bias, EPSILON)
+        return normalised.permute(0, 3, 1, 2)
 
 
 class ChannelAttention(nn.Module):
-    """Each head mixes its own channels by how alike they are over all places of the picture.
+    """Multi-head transposed attention: each head mixes its channels by their similarity over all pixels.
 
-    ``groups`` are those of the 3x3 convolution that makes query, key and value of the three times ``dim`` channels.
+    Args:
+        dim: number of channels.
+        heads: number of heads.
+        groups: of the 3x3 convolution that computes query, key and value.
     """
 
     def __init__(self, dim: int, heads: int, groups: int) -> None:
@@ -53,17 +59,21 @@ class ChannelAttention(nn.Module):
 
 
 class GatedNetwork(nn.Module):
-    """Twice ``hidden`` channels by 1x1, each with its neighbours by 3x3; GELU of one half gates the other; back by 1x1.
+    """Gated feed-forward network: a 1x1 and a 3x3 convolution; the GELU of one half of their output gates the other.
 
-    ``mirrored`` mirrors the border of the 3x3 convolution, which is zero else.
+    Args:
+        dim: number of channels.
+        hidden: channels of each half.
+        groups: of the 3x3 convolution.
+        mirrored: mirrors the border of the 3x3 convolution, which is zero otherwise.
     """
 
     def __init__(self, dim: int, hidden: int, groups: int, mirrored: bool) -> None:
         super().__init__()
-        wide = 2 * hidden
-        self.expand = nn.Conv2d(dim, wide, 1, bias=False)
+        width = 2 * hidden
+        self.expand = nn.Conv2d(dim, width, 1, bias=False)
         self.local = nn.Conv2d(
-            wide, wide, 3, padding=1, groups=groups, bias=False, padding_mode="reflect" if mirrored else "zeros"
+            width, width, 3, padding=1, groups=groups, bias=False, padding_mode="reflect" if mirrored else "zeros"
         )
         self.project = nn.Conv2d(hidden, dim, 1, bias=False)
 
@@ -75,7 +85,7 @@ class GatedNetwork(nn.Module):
 
 
 class ChannelBlock(nn.Module):
-    """Attention, then the gated network, each of normalised features and added to them."""
+    """Residual block: channel attention, then the gated network, each applied to normalised features."""
 
     def __init__(self, attention: ChannelAttention, network: GatedNetwork) -> None:
         super().__init__()
@@ -91,37 +101,44 @@ class ChannelBlock(nn.Module):
 
 
 def restormer_block(dim: int, heads: int) -> ChannelBlock:
-    """Restormer's block: depthwise 3x3 convolutions, a network of twice the width."""
+    """Restormer's block: depthwise 3x3 convolutions, a gated network of twice the width."""
     return ChannelBlock(ChannelAttention(dim, heads, groups=3 * dim), GatedNetwork(dim, 2 * dim, 4 * dim, False))
 
 
 def lite_block(dim: int, heads: int, mirrored: bool = False) -> ChannelBlock:
-    """CDDFuse's: full 3x3 convolutions before the attention, a network of the same width in groups of two channels."""
+    """CDDFuse's block: full 3x3 convolutions before the attention, a gated network of ``dim`` groups."""
     return ChannelBlock(ChannelAttention(dim, heads, groups=1), GatedNetwork(dim, dim, dim, mirrored))
 
 
 def block_layout(theirs: str, ours: str, *, lite: bool) -> dict[str, str]:
-    """Names of a block in checkpoints of CDDFuse and EMMA -> names in our state."""
+    """Key map of a block: its names in checkpoints of CDDFuse and EMMA -> names in our state.
+
+    Args:
+        theirs: prefix of the block in the checkpoint.
+        ours: prefix of the block in our state.
+        lite: whether it is a :func:`lite_block`.
+    """
     attention = ("scale", "qkv1", "qkv2", "proj") if lite else ("temperature", "qkv", "qkv_dwconv", "project_out")
     network = "mlp" if lite else "ffn"
     names = {f"norm{i}.body.{part}": f"norm{i}.{part}" for i in (1, 2) for part in ("weight", "bias")}
     names[f"attn.{attention[0]}"] = "attention.temperature"
-    for found, wanted in zip(attention[1:], ("expand", "local", "project"), strict=True):
-        names[f"attn.{found}.weight"] = f"attention.{wanted}.weight"
-    for found, wanted in (("project_in", "expand"), ("dwconv", "local"), ("project_out", "project")):
-        names[f"{network}.{found}.weight"] = f"network.{wanted}.weight"
-    return {f"{theirs}.{found}": f"{ours}.{wanted}" for found, wanted in names.items()}
+    for published, layer in zip(attention[1:], ("expand", "local", "project"), strict=True):
+        names[f"attn.{published}.weight"] = f"attention.{layer}.weight"
+    for published, layer in (("project_in", "expand"), ("dwconv", "local"), ("project_out", "project")):
+        names[f"{network}.{published}.weight"] = f"network.{layer}.weight"
+    return {f"{theirs}.{published}": f"{ours}.{name}" for published, name in names.items()}
 
 
 class FastChannelBlock(nn.Module):
-    """A :class:`ChannelBlock` for inference: the same numbers, with less to compute and to keep.
+    """Inference form of a :class:`ChannelBlock`, which is its oracle.
 
-    A 1x1 and a full 3x3 convolution with nothing between them are one. What attention makes of the values, and the
-    projection behind it, are one matrix of C x C numbers for the whole picture. The gated network runs row by row, some
-    rows at a time, so that its wide features stay in the cache. :class:`ChannelBlock` is the oracle.
+    A 1x1 and a full 3x3 convolution with nothing between them become one. The weights of the attention and the
+    projection after it become one C x C matrix for the whole image. The gated network processes some rows at a time, so
+    that its wide features stay in the cache.
     """
 
     ROWS = 16
+    """Rows of the gated network at a time."""
 
     def __init__(self, block: ChannelBlock) -> None:
         super().__init__()
@@ -158,28 +175,31 @@ class FastChannelBlock(nn.Module):
         return x
 
     def _attend(self, x: Tensor) -> None:
+        """Adds the output of the attention to ``x``, in place."""
         y = self.norm1(x)
         if self.expand is not None:
             y = F.conv2d(y, self.expand)
         y = F.conv2d(y, self.local, padding=1, groups=self.groups[0])
         # (N, H W, C)
         query, key, value = y.permute(0, 2, 3, 1).flatten(1, 2).chunk(3, dim=-1)
-        lengths = [torch.linalg.vector_norm(part, dim=1, dtype=torch.float32).clamp_min(1e-12) for part in (query, key)]
-        alike = (query.transpose(1, 2) @ key).float() / (lengths[0][:, :, None] * lengths[1][:, None])
-        heads, width = len(self.temperature), alike.shape[1] // len(self.temperature)
-        weights = torch.zeros_like(alike)
+        norms = [torch.linalg.vector_norm(part, dim=1, dtype=torch.float32).clamp_min(1e-12) for part in (query, key)]
+        similarity = (query.transpose(1, 2) @ key).float() / (norms[0][:, :, None] * norms[1][:, None])
+        heads, width = len(self.temperature), similarity.shape[1] // len(self.temperature)
+        weights = torch.zeros_like(similarity)
         for head in range(heads):
-            own = (..., slice(head * width, (head + 1) * width), slice(head * width, (head + 1) * width))
-            weights[own] = torch.softmax(alike[own] * self.temperature[head].float(), dim=-1)
+            channels = slice(head * width, (head + 1) * width)
+            scores = similarity[:, channels, channels] * self.temperature[head].float()
+            weights[:, channels, channels] = torch.softmax(scores, dim=-1)
         matrix = (self.project.float() @ weights).to(x.dtype)
         x.permute(0, 2, 3, 1).flatten(1, 2).baddbmm_(value, matrix.transpose(1, 2))
 
     def _gate(self, x: Tensor) -> None:
-        # No bias: zeros around the features are zeros around the wide ones.
+        """Adds the output of the gated network to ``x``, in place."""
+        # The 1x1 convolution has no bias, so padding may precede it: zeros stay zeros.
         y = F.pad(self.norm2(x), (1, 1, 1, 1), mode=self.border)
-        places = x.permute(0, 2, 3, 1)
+        pixels = x.permute(0, 2, 3, 1)
         for top in range(0, x.shape[2], self.ROWS):
-            rows = places[:, top : top + self.ROWS]
-            wide = F.conv2d(y[:, :, top : top + rows.shape[1] + 2], self.widen)
-            gate, value = F.conv2d(wide, self.mix, groups=self.groups[1]).permute(0, 2, 3, 1).chunk(2, dim=-1)
+            rows = pixels[:, top : top + self.ROWS]
+            widened = F.conv2d(y[:, :, top : top + rows.shape[1] + 2], self.widen)
+            gate, value = F.conv2d(widened, self.mix, groups=self.groups[1]).permute(0, 2, 3, 1).chunk(2, dim=-1)
             rows += F.linear(F.gelu(gate).mul_(value), self.narrow)

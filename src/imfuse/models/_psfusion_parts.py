@@ -1,7 +1,7 @@
-"""The modules that PSFusion is made of, in the order data flows through them.
+"""The modules of PSFusion, in the order in which data flows through them.
 
-Convolutions pad with zeros. Where two images go in, the infrared one comes first, as everywhere in this library; the
-authors' code has the visible one first.
+Convolutions pad with zeros. Where a module takes two images, the infrared one comes first, as everywhere in this
+library; in the authors' code the visible one does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from imfuse.ops.resize import resize_to
 
 
 class PooledNorm(nn.BatchNorm2d):
-    """Batch norm of pooled values. Of a batch of one, which has no variance, the running statistics serve instead."""
+    """Batch norm of pooled values; for a batch of one, which has no variance, it uses the running statistics."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, 1, 1), normalised."""
@@ -29,7 +29,10 @@ class PooledNorm(nn.BatchNorm2d):
 
 
 class Squeeze(nn.Sequential):
-    """1x1 convolution to a few channels, norm, ReLU, 1x1 convolution back, norm; of pixels, or of a pooled value."""
+    """Bottleneck of an attention branch: 1x1 convolution, norm, ReLU, 1x1 convolution back, norm.
+
+    It applies to every pixel, or if ``pooled`` to the global average.
+    """
 
     def __init__(self, channels: int, middle: int, pooled: bool = False) -> None:
         norm = PooledNorm if pooled else nn.BatchNorm2d
@@ -39,12 +42,12 @@ class Squeeze(nn.Sequential):
 
 
 def pool(x: Tensor) -> Tensor:
-    """Mean of each channel, (N, C, 1, 1)."""
+    """Global average of each channel, (N, C, 1, 1)."""
     return x.mean((2, 3), keepdim=True, dtype=torch.float32).to(x.dtype)
 
 
 def enlarge(x: Tensor, factor: int) -> Tensor:
-    """Bilinear, corner pixels kept."""
+    """Bilinear interpolation of (N, C, h, w) to ``factor`` times the size, corner pixels aligned."""
     if factor == 1:
         return x
     return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=True)
@@ -54,7 +57,7 @@ def enlarge(x: Tensor, factor: int) -> Tensor:
 
 
 class FReLU(nn.Module):
-    """The larger of x and a depthwise 3x3 convolution of it (Ma et al., ECCV 2020)."""
+    """Funnel activation (Ma et al., ECCV 2020): the larger of x and a depthwise 3x3 convolution of x."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -67,37 +70,37 @@ class FReLU(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Features of one image at six scales: a stem of three convolutions, then the stages of a ResNet."""
+    """Features of one image at six scales: a stem of two halves, then the four stages of a ResNet."""
 
     def __init__(self, inputs: int, widths: Sequence[int], blocks: Sequence[int]) -> None:
         super().__init__()
-        wide, wider = widths[:2]
+        first, second = widths[:2]
         self.first = nn.Sequential(
-            nn.Conv2d(inputs, wide, 7, padding=3),
-            nn.BatchNorm2d(wide),
-            FReLU(wide),
-            conv3x3(wide, wide),
-            nn.BatchNorm2d(wide),
-            FReLU(wide),
+            nn.Conv2d(inputs, first, 7, padding=3),
+            nn.BatchNorm2d(first),
+            FReLU(first),
+            conv3x3(first, first),
+            nn.BatchNorm2d(first),
+            FReLU(first),
         )
         self.second = nn.Sequential(
-            conv3x3(wide, wider, stride=2), nn.BatchNorm2d(wider), FReLU(wider), conv3x3(wider, wider)
+            conv3x3(first, second, stride=2), nn.BatchNorm2d(second), FReLU(second), conv3x3(second, second)
         )
-        self.norm = nn.BatchNorm2d(wider)
+        self.norm = nn.BatchNorm2d(second)
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
         self.stages = nn.ModuleList(
             residual_stage(before, width, blocks[number], stride=2 if number else 1)
-            for number, (before, width) in enumerate(pairwise((wider, *widths[2:])))
+            for number, (before, width) in enumerate(pairwise((second, *widths[2:])))
         )
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """(N, inputs, H, W) to six features; number i, from 0, has 1 / 2^i of the size."""
+        """Image (N, inputs, H, W) to features at six scales; those of scale i, from 0, have 1 / 2^i of the size."""
         features = [self.first(image)]
         features.append(F.relu(self.norm(self.second(features[0]))))
         return features + self.deep(features[1])
 
     def deep(self, x: Tensor) -> list[Tensor]:
-        """The last four features of the second."""
+        """The features of the last four scales from those of the second."""
         features, x = [], self.pool(x)
         for stage in self.stages:
             x = stage(x)
@@ -109,7 +112,7 @@ class Encoder(nn.Module):
 
 
 class DetailFusion(nn.Module):
-    """Attention part of SDFM: one weight for every place and channel, from both neighbourhood and whole picture."""
+    """Attention of SDFM: a weight for every pixel and channel, from local features and from their global average."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -120,7 +123,7 @@ class DetailFusion(nn.Module):
         self.whole = Squeeze(channels, middle, pooled=True)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """(N, C, h, w) of both to (N, C, h, w)."""
+        """Features of both images, (N, C, h, w) each, to fused ones, (N, C, h, w)."""
         both = torch.cat([visible, infrared], dim=1)
         both = both + both * torch.sigmoid(self.recalibrate(pool(both)))
         visible, infrared = both.chunk(2, dim=1)
@@ -129,7 +132,7 @@ class DetailFusion(nn.Module):
 
 
 class SDFM(nn.Module):
-    """Superficial detail fusion module: features of one of the three large scales."""
+    """Superficial detail fusion module, for one of the three large scales."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -142,13 +145,13 @@ class SDFM(nn.Module):
         return nn.Sequential(ConvNorm(inputs, outputs), ConvNorm(outputs, outputs), ConvNorm(outputs, outputs))
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """(N, inputs, h, w) of both to (N, outputs, h, w)."""
+        """Features of both images, (N, inputs, h, w) each, to fused ones, (N, outputs, h, w)."""
         fused: Tensor = self.fuse(self.infrared(infrared), self.visible(visible))
         return fused
 
 
 class DenseLayer(nn.Module):
-    """Four convolutions, each of all that came before; the last one's features join the input."""
+    """Dense block of four convolutions; its last features are concatenated with the input and fused."""
 
     def __init__(self, inputs: int, outputs: int, growth: int) -> None:
         super().__init__()
@@ -158,20 +161,20 @@ class DenseLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, h, w) to (N, outputs, h, w)."""
-        found = [self.down(x)]
+        features = [self.down(x)]
         for layer in self.layers:
             # The reduced input stays last.
-            found.insert(len(found) - 1, layer(torch.cat(found, dim=1)))
-        fused: Tensor = self.fuse(torch.cat([x, found[-2]], dim=1))
+            features.insert(len(features) - 1, layer(torch.cat(features, dim=1)))
+        fused: Tensor = self.fuse(torch.cat([x, features[-2]], dim=1))
         return fused
 
 
 class SemanticFusion(nn.Module):
-    """Attention part of PSFM: keys of each image ask queries of both; the answers cross over."""
+    """Cross attention of PSFM: the attended values of each image are added to the features of the other."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        # What each answer weighs: nothing at first.
+        # Weights of the attended values, 0 at the start of training.
         self.gamma_vi = nn.Parameter(torch.zeros(1))
         self.gamma_ir = nn.Parameter(torch.zeros(1))
         self.key_vi = ConvNorm(channels, channels)
@@ -182,25 +185,28 @@ class SemanticFusion(nn.Module):
         self.reduce = ConvNorm(2 * channels, channels)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """(N, C, h, w) of both to (N, C, h, w)."""
+        """Features of both images, (N, C, h, w) each, to fused ones, (N, C, h, w)."""
         query = self.query(torch.cat([visible, infrared], dim=1))
-        seen = infrared + self.gamma_vi * answer(self.key_vi(visible), query, self.value_vi(visible))
-        felt = visible + self.gamma_ir * answer(self.key_ir(infrared), query, self.value_ir(infrared))
-        fused: Tensor = self.reduce(torch.cat([seen, felt], dim=1))
+        attended = published_attention(self.key_vi(visible), query, self.value_vi(visible))
+        enriched_ir = infrared + self.gamma_vi * attended
+        attended = published_attention(self.key_ir(infrared), query, self.value_ir(infrared))
+        enriched_vi = visible + self.gamma_ir * attended
+        fused: Tensor = self.reduce(torch.cat([enriched_ir, enriched_vi], dim=1))
         return fused
 
 
-def answer(key: Tensor, query: Tensor, value: Tensor) -> Tensor:
-    """Attention of maps (N, C, h, w), without a scale; its softmax goes over the places of the **query**.
+def published_attention(key: Tensor, query: Tensor, value: Tensor) -> Tensor:
+    """Attention between maps (N, C, h, w), as in the authors' code: unscaled, its softmax over the **query** pixels.
 
-    In the usual words, which :func:`attend` uses, the published key is the query and the published query the key.
+    In the usual terms, those of :func:`~imfuse.layers.attention.attend`, the published key is the query and the
+    published query is the key.
     """
-    asks, asked, told = (x.flatten(2).transpose(1, 2) for x in (key, query, value))
-    return attend(asks, asked, told, 1.0).transpose(1, 2).reshape(value.shape)
+    key, query, value_tokens = (x.flatten(2).transpose(1, 2) for x in (key, query, value))
+    return attend(key, query, value_tokens, 1.0).transpose(1, 2).reshape(value.shape)
 
 
 class PSFM(nn.Module):
-    """Profound semantic fusion module: features of one of the three small scales."""
+    """Profound semantic fusion module, for one of the three small scales."""
 
     def __init__(self, inputs: int, outputs: int, growth: int) -> None:
         super().__init__()
@@ -209,7 +215,7 @@ class PSFM(nn.Module):
         self.fuse = SemanticFusion(outputs)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """(N, inputs, h, w) of both to (N, outputs, h, w)."""
+        """Features of both images, (N, inputs, h, w) each, to fused ones, (N, outputs, h, w)."""
         fused: Tensor = self.fuse(self.infrared(infrared), self.visible(visible))
         return fused
 
@@ -218,7 +224,7 @@ class PSFM(nn.Module):
 
 
 class SIM(nn.Module):
-    """Semantic injection module: normalised features get scale and shift from a deeper map, place by place."""
+    """Semantic injection module: deep features determine, pixel by pixel, scale and shift of normalised ones."""
 
     def __init__(self, channels: int, deep: int) -> None:
         super().__init__()
@@ -228,10 +234,10 @@ class SIM(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
 
     def forward(self, x: Tensor, deep: Tensor) -> Tensor:
-        """(N, C, h, w) and (N, deep, any size) to (N, C, h, w)."""
-        told = F.relu(self.shared(resize_to(deep, x.shape[2:])))
-        scaled = F.instance_norm(x) * (1 + torch.sigmoid(self.gamma(told)))
-        shifted: Tensor = self.norm(scaled) + self.beta(told)
+        """Features (N, C, h, w) and deep ones of any size to (N, C, h, w)."""
+        guidance = F.relu(self.shared(resize_to(deep, x.shape[2:])))
+        scaled = F.instance_norm(x) * (1 + torch.sigmoid(self.gamma(guidance)))
+        shifted: Tensor = self.norm(scaled) + self.beta(guidance)
         return shifted
 
 
@@ -252,7 +258,7 @@ class DoubleNorm(nn.Module):
 
 
 class DenseDecoder(nn.Module):
-    """Four convolutions, each of all that came before."""
+    """Dense block of four convolutions, each of all features before it."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -282,7 +288,7 @@ class ImageHead(nn.Module):
 
 
 class Mask(nn.Module):
-    """What of the features belongs to one source image."""
+    """Attention that selects the features of one source image."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -300,25 +306,26 @@ class Mask(nn.Module):
 
 
 class Segmentation(nn.Module):
-    """Foreground, classes and class boundaries from the semantic features at 1/4 size."""
+    """Heads for foreground, classes and class boundaries, on semantic features at 1/4 size."""
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
-        few = channels // 4
+        reduced = channels // 4
 
         def pixelwise(inputs: int, outputs: int, bias: bool = False) -> list[nn.Module]:
             return [nn.Conv2d(inputs, outputs, 1, bias=bias), nn.BatchNorm2d(outputs), nn.ReLU6()]
 
-        self.binary = nn.Sequential(*pixelwise(channels, few), conv3x3(few, 2))
+        self.binary = nn.Sequential(*pixelwise(channels, reduced), conv3x3(reduced, 2))
         self.semantic = nn.Sequential(*pixelwise(channels, channels), conv3x3(channels, classes))
         self.boundary = nn.Sequential(*pixelwise(2 * channels, channels, bias=True), conv3x3(channels, 2))
-        # The authors' checkpoint has it, no output of theirs or ours uses it: nothing could train it.
+        # The authors' checkpoint holds these layers, but no output depends on them, so nothing could train them.
         self.unused = nn.Sequential(*pixelwise(2 * channels, channels), conv3x3(channels, 2)).requires_grad_(False)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, C, h, w) to logits of classes, of background and foreground, and of no boundary and boundary.
+        """Features (N, C, h, w) to logits at four times the size.
 
-        Each at four times the size.
+        Of the classes, (N, classes, 4h, 4w); of background and foreground, and of no boundary and boundary,
+        (N, 2, 4h, 4w) each.
         """
         binary = self.binary(x)
         foreground = torch.softmax(binary, dim=1)[:, 1:]

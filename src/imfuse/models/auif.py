@@ -1,7 +1,9 @@
-"""AUIF-Net: two tiny unrolled encoders (base, detail) and a one-layer decoder.
+"""AUIF-Net: base and detail encoders from algorithm unrolling, and a decoder of one layer.
 
 Zhao et al., "Efficient and Model-Based Infrared and Visible Image Fusion via Algorithm Unrolling", IEEE TCSVT 2021.
-Trained as an auto-encoder of single images; to fuse, the base and the detail maps of the two images are added.
+The iterations of two optimisation problems become the layers of two encoders: one computes the base, one the detail map
+of an image. The network is trained as an auto-encoder of single images; to fuse two, their base maps and their detail
+maps are added and decoded.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ Form = Literal["folded", "plain"]
 
 
 class UnrolledLayer(nn.Module):
-    """One gradient step: ``x - eta * (PReLU(BN(K'Kx)) - theta * (source - x))``, K' the adjoint of K."""
+    """One gradient step: ``x - eta * (PReLU(BN(K'Kx)) - theta * (source - x))``, where K' is the adjoint of K."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,15 +68,15 @@ class UnrolledLayer(nn.Module):
         self.activation = nn.PReLU()
 
     def forward(self, x: Tensor, source: Tensor, form: Form = "folded") -> Tensor:
-        """One step from the state ``x`` (N, 1, H, W); ``source`` is the image."""
+        """The next iterate from ``x`` (N, 1, H, W), for the image ``source`` (N, 1, H, W)."""
         response = folded_response(x, self.kernel) if form == "folded" else plain_response(x, self.kernel)
         step = self.activation(self.norm(response))
-        stepped: Tensor = x - self.eta * (step - self.theta * (source - x))
-        return stepped
+        iterate: Tensor = x - self.eta * (step - self.theta * (source - x))
+        return iterate
 
 
 def plain_response(x: Tensor, kernel: Tensor) -> Tensor:
-    """K'Kx as published: 64 responses and back, both with a mirrored border. The oracle of the folded form."""
+    """K'Kx as published, by way of 64 responses with mirrored borders; the oracle of the folded form."""
     responses = F.conv2d(reflect_pad(x, 1), kernel)
     return F.conv2d(reflect_pad(responses, 1), kernel.flip(2, 3).transpose(0, 1))
 
@@ -83,18 +85,18 @@ def folded_kernels(kernel: Tensor) -> Tensor:
     """The nine 5x5 kernels (9, 1, 5, 5) that replace ``kernel`` (C, 1, 3, 3) and its adjoint.
 
     Away from the border, K'K is one correlation with the summed autocorrelation of the kernels. The published network
-    mirrors the *responses*, so in the outermost frame the outer taps of the adjoint fall back on the inner row or
-    column. Order: rows first, middle, last; within each, columns first, middle, last.
+    mirrors the *responses*, so in the outermost frame the outer taps of the adjoint apply to the inner row or column.
+    The kernels are those of the first, middle and last row, and within each row of the first, middle and last column.
     """
     adjoint = kernel.flip(2, 3)
-    by_row = [_onto_inner(adjoint, 2, end) for end in (0, None, 2)]
-    adjoints = torch.cat([_onto_inner(rows, 3, end) for rows in by_row for end in (0, None, 2)], dim=1)
-    # A full convolution of K with its adjoint = a correlation with the adjoint turned back.
+    by_row = [_fold_outer_taps(adjoint, 2, end) for end in (0, None, 2)]
+    adjoints = torch.cat([_fold_outer_taps(rows, 3, end) for rows in by_row for end in (0, None, 2)], dim=1)
+    # A full convolution of K with its adjoint is a correlation with the flipped adjoint.
     return F.conv2d(F.pad(kernel.transpose(0, 1), (2, 2, 2, 2)), adjoints.flip(2, 3).transpose(0, 1)).transpose(0, 1)
 
 
-def _onto_inner(taps: Tensor, axis: int, end: int | None) -> Tensor:
-    """Move the outer taps at ``end`` (0 or 2) of an axis of three onto those of the other end, as a mirror does."""
+def _fold_outer_taps(taps: Tensor, axis: int, end: int | None) -> Tensor:
+    """Adds the taps at one ``end`` (0 or 2) of an axis of three to those at the other, as mirrored responses do."""
     if end is None:
         return taps
     first, middle, last = taps.unbind(axis)
@@ -103,20 +105,25 @@ def _onto_inner(taps: Tensor, axis: int, end: int | None) -> Tensor:
 
 
 def folded_response(x: Tensor, kernel: Tensor) -> Tensor:
-    """K'Kx of (N, 1, H, W) without a 64-channel tensor, exact to rounding; differentiable, so training uses it too.
+    """K'Kx of (N, 1, H, W) without a tensor of 64 channels, exact to rounding.
 
-    The images of the batch lie side by side as channels: a depthwise convolution in channels-last order, with its
-    gradient, is many times faster than one of a single channel.
+    It is differentiable, and training uses it too. The images of a batch become channels: a depthwise convolution in
+    channels-last order, with its gradient, is many times faster than one of a single channel.
     """
-    side_by_side = x.transpose(0, 1).contiguous(memory_format=torch.channels_last)
+    as_channels = x.transpose(0, 1).contiguous(memory_format=torch.channels_last)
     kernels = folded_kernels(kernel).expand(-1, len(x), -1, -1)
-    return correlate_framed(side_by_side, kernels).transpose(0, 1).contiguous()
+    return correlate_framed(as_channels, kernels).transpose(0, 1).contiguous()
 
 
 def correlate_framed(x: Tensor, kernels: Tensor) -> Tensor:
-    """Correlate (N, C, H, W), C groups, with the middle kernel, and the outermost frame with its own eight.
+    """Correlates each channel with the middle kernel, and the outermost frame with its own eight kernels.
 
-    ``kernels``: (9, C, 5, 5) in the order of :func:`folded_kernels`.
+    Args:
+        x: (N, C, H, W).
+        kernels: (9, C, 5, 5), in the order of :func:`folded_kernels`.
+
+    Returns:
+        (N, C, H, W).
     """
     groups = x.shape[1]
     padded = reflect_pad(x, 2)
@@ -133,7 +140,7 @@ def correlate_framed(x: Tensor, kernels: Tensor) -> Tensor:
 
 
 class Encoder(nn.Module):
-    """A start value from a fixed filter, then ten unrolled layers that see the image again each time."""
+    """An initial map from a fixed filter, then ten unrolled layers, each of which also takes the image."""
 
     def __init__(self, start: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -149,17 +156,17 @@ class Encoder(nn.Module):
 
 
 def base_start(image: Tensor) -> Tensor:
-    """Start of the base branch: 11x11 mean."""
+    """Initial base map: an 11x11 mean."""
     return box_mean(image, 11)
 
 
 def detail_start(image: Tensor) -> Tensor:
-    """Start of the detail branch: a 19x19 Laplacian of L1 norm 1 (a bright spot gives a negative value)."""
+    """Initial detail map: a 19x19 Laplacian of L1 norm 1, negative at bright spots."""
     return (361 / 720) * (box_mean(image, 19) - image)
 
 
 class AUIF(FusionModel):
-    """AUIF-Net. ``rule`` joins the maps of the two images; ``form="plain"`` computes the layers as published."""
+    """AUIF-Net. ``rule`` fuses the maps of the two images; ``form="plain"`` computes the layers as published."""
 
     spec = SPEC
 
@@ -185,12 +192,12 @@ class AUIF(FusionModel):
         return torch.sigmoid(self.decoder_norm(self.decoder(reflect_pad(base + detail, 1))))
 
     def reconstruct(self, image: Tensor) -> Tensor:
-        """The auto-encoder that training sees: encode and decode one image."""
+        """An image (N, 1, H, W) encoded and decoded: the auto-encoder that is trained."""
         return self.decode(*self.encode(image))
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:
-        """The three files of the authors, merged: TCSVT_Encoder_Base, TCSVT_Encoder_Detail, TCSVT_Decoder."""
+        """The authors' three files, merged: TCSVT_Encoder_Base, TCSVT_Encoder_Detail, TCSVT_Decoder."""
         norm = ("weight", "bias", "running_mean", "running_var")
         names: dict[str, str] = {}
         for theirs, ours in (("conv1", "base"), ("conv2", "detail")):

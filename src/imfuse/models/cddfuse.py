@@ -1,8 +1,9 @@
-"""CDDFuse: a Transformer encoder splits an image into base and detail features; both are fused and decoded.
+"""CDDFuse: a Transformer encoder decomposes an image into base and detail features; both are fused and decoded.
 
 Zhao et al., "CDDFuse: Correlation-Driven Dual-Branch Feature Decomposition for Multi-Modality Image Fusion", CVPR 2023.
-Base features, of attention over the whole picture, are to be alike in both images; detail features, of an invertible
-network, are not. First encoder and decoder learn to rebuild each image, then all learns to fuse.
+Base features come from attention over the whole image, detail features from an invertible network. Training makes the
+base features of the two images correlate, and their detail features not. It has two stages: encoder and decoder learn
+to reconstruct each image, then the whole network learns to fuse.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imfuse.core.errors import ModelError
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.layers.restormer import block_layout, lite_block, restormer_block
 from imfuse.models._base import FusionModel
 
@@ -51,7 +53,7 @@ DIM = 64
 HEADS = 8
 BLOCKS = 4
 NODES = 3
-"""Steps of the invertible network in the encoder; the one that fuses has a single step."""
+"""Steps of the invertible network in the encoder; the one in the fusion has a single step."""
 
 
 class Features(NamedTuple):
@@ -62,14 +64,14 @@ class Features(NamedTuple):
 
 
 class Bottleneck(nn.Module):
-    """Twice the channels by 1x1, each by 3x3 with a mirrored border, back by 1x1; ReLU6 between."""
+    """Inverted bottleneck: 1x1 convolution to twice the channels, depthwise 3x3, 1x1 back; ReLU6 between."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        wide = 2 * channels
-        self.expand = nn.Conv2d(channels, wide, 1, bias=False)
-        self.local = nn.Conv2d(wide, wide, 3, padding=1, padding_mode="reflect", groups=wide, bias=False)
-        self.project = nn.Conv2d(wide, channels, 1, bias=False)
+        hidden = 2 * channels
+        self.expand = nn.Conv2d(channels, hidden, 1, bias=False)
+        self.local = nn.Conv2d(hidden, hidden, 3, padding=1, padding_mode="reflect", groups=hidden, bias=False)
+        self.project = nn.Conv2d(hidden, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same."""
@@ -78,7 +80,7 @@ class Bottleneck(nn.Module):
 
 
 class DetailNode(nn.Module):
-    """An invertible step: halves of the channels, mixed first, change each other in turn."""
+    """Step of the invertible network: after a 1x1 convolution, each half of the channels transforms the other."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,17 +96,17 @@ class DetailNode(nn.Module):
 
 
 def restormer(blocks: int) -> nn.Sequential:
-    """So many blocks of Restormer."""
+    """A sequence of Restormer blocks."""
     return nn.Sequential(*(restormer_block(DIM, HEADS) for _ in range(blocks)))
 
 
 def detail_network(nodes: int) -> nn.Sequential:
-    """So many invertible steps."""
+    """A sequence of invertible steps."""
     return nn.Sequential(*(DetailNode() for _ in range(nodes)))
 
 
 class Encoder(nn.Module):
-    """Image (N, 1, H, W) to its features; both images share it."""
+    """Image (N, 1, H, W) to its features; both images share the encoder."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -120,7 +122,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Features, and an image to add to, to the image (N, 1, H, W) in [0, 1]."""
+    """Features to the image (N, 1, H, W) in [0, 1]; a skip image is added before the sigmoid."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -135,14 +137,14 @@ class Decoder(nn.Module):
         return torch.sigmoid(logits if skip is None else logits + skip)
 
     def logits(self, features: Features) -> Tensor:
-        """What is added to the skip image before the sigmoid."""
+        """The values that are added to the skip image before the sigmoid."""
         x = self.blocks(self.reduce(torch.cat(features, dim=1)))
         logits: Tensor = self.image(F.leaky_relu(self.narrow(x), 0.01))
         return logits
 
 
 class CDDFuse(FusionModel):
-    """CDDFuse. ``skip`` is the image that the decoder's result is added to."""
+    """CDDFuse. ``skip`` selects the image that the decoder's output is added to."""
 
     spec = SPEC
 
@@ -156,23 +158,25 @@ class CDDFuse(FusionModel):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H, W >= 2."""
         fused = self.fuse(self.encoder(infrared), self.encoder(visible))
-        return finished(self.decoder(fused, self.skip_image(infrared, visible)), self.output)
+        return to_unit_range(self.decoder(fused, self.skip_image(infrared, visible)), self.output)
 
     def fuse(self, infrared: Features, visible: Features) -> Features:
-        """Features of both images to those that are decoded."""
+        """Features of both images to the fused ones."""
         return Features(
             self.fuse_base(visible.base + infrared.base), self.fuse_detail(visible.detail + infrared.detail)
         )
 
     def skip_image(self, infrared: Tensor, visible: Tensor) -> Tensor | None:
-        """What the decoder adds to."""
+        """The image that the decoder's output is added to, if any; ``ModelError`` for an unknown ``skip``."""
+        if self.skip not in ("visible", "sum", "none"):
+            raise ModelError(f"skip={self.skip!r} is not one of visible, sum, none")
         if self.skip == "none":
             return None
         return visible if self.skip == "visible" else infrared + visible
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:
-        """The authors' ``CDDFuse_IVF.pth`` or ``CDDFuse_MIF.pth``, four networks in one file."""
+        """The authors' ``CDDFuse_IVF.pth`` or ``CDDFuse_MIF.pth``, each with four networks in one file."""
         encoder, decoder = "DIDF_Encoder", "DIDF_Decoder"
         names = {
             f"{encoder}.patch_embed.proj.weight": "encoder.embed.weight",

@@ -1,7 +1,8 @@
-"""DenseFuse: an auto-encoder with a dense block; between its halves the maps of two images are joined.
+"""DenseFuse: an auto-encoder with a dense block; a fixed rule fuses the feature maps of two images.
 
 Li and Wu, "DenseFuse: A Fusion Approach to Infrared and Visible Images", IEEE TIP 2019.
-Trained to rebuild single images, of any kind; it never sees a pair before it fuses one.
+The auto-encoder is trained to reconstruct single images of any kind, not pairs. To fuse, both images are encoded, their
+maps are fused by a rule, and the result is decoded.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.blocks import Conv3x3
 from imfuse.layers.fusion_rules import fuse_maps
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -67,11 +68,11 @@ SPEC = ModelSpec(
 MAPS = 16
 """Maps that each layer of the dense block adds."""
 WHITE = 255
-"""The network was trained on gray levels of 0 to 255."""
+"""The network works on grey levels from 0 to 255."""
 
 
 class Encoder(nn.Module):
-    """Image to 64 maps: each layer of the dense block sees all maps before it, the newest first."""
+    """Image to 64 maps: each layer of the dense block takes all maps before it, those of the last layer first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,7 +88,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """64 maps to an image; its last layer has no activation."""
+    """64 maps to an image; the last layer has no activation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -104,7 +105,7 @@ class Decoder(nn.Module):
 
 
 class DenseFuse(FusionModel):
-    """DenseFuse. ``rule`` joins the maps, ``output`` says how the result becomes a picture."""
+    """DenseFuse. ``rule`` fuses the maps, ``output`` brings the result into [0, 1]."""
 
     spec = SPEC
 
@@ -117,22 +118,22 @@ class DenseFuse(FusionModel):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H, W >= 2."""
-        return finished(self.raw(infrared, visible), self.output)
+        return to_unit_range(self.raw(infrared, visible), self.output)
 
     def raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """What the decoder makes of the joined maps, (N, 1, H, W), about twice as bright by rule ``sum``."""
+        """The decoded image before :func:`to_unit_range`, (N, 1, H, W); with rule ``sum`` about twice as bright."""
         maps = fuse_maps(self.encoder(WHITE * infrared), self.encoder(WHITE * visible), self.rule)
         fused: Tensor = self.decoder(maps)
         return fused / WHITE
 
     def reconstruct(self, image: Tensor) -> Tensor:
-        """The auto-encoder that training sees: encode and decode one image, without limits."""
-        rebuilt: Tensor = self.decoder(self.encoder(WHITE * image))
-        return rebuilt / WHITE
+        """An image (N, 1, H, W) encoded and decoded, without bounds: the auto-encoder that is trained."""
+        reconstructed: Tensor = self.decoder(self.encoder(WHITE * image))
+        return reconstructed / WHITE
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:
-        """The authors' TensorFlow checkpoint; what its optimiser kept is left out by the reader."""
+        """The authors' TensorFlow checkpoint; its reader leaves out the state of the optimiser."""
         layers = {"encoder/conv1_1": "encoder.first"}
         layers |= {f"encoder/dense_block_conv{i + 1}": f"encoder.dense.{i}" for i in range(3)}
         layers |= {f"decoder/conv2_{i + 1}": f"decoder.inner.{i}" for i in range(3)}
@@ -142,9 +143,9 @@ class DenseFuse(FusionModel):
 
     @classmethod
     def from_release(cls, entries: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """The authors' PyTorch checkpoint (``densefuse_gray.model``): there the newest maps come last.
+        """The authors' PyTorch checkpoint (``densefuse_gray.model``), in which the maps of the last layer come last.
 
-        Its last layer ends in a ReLU, which a picture does not show: levels below 0 are cut off anyway.
+        Its last layer has a ReLU, which makes no difference: negative levels are clipped anyway.
         """
         layers = {"conv1": "encoder/conv1_1"}
         layers |= {f"DB1.denseblock.{i}.dense_conv": f"encoder/dense_block_conv{i + 1}" for i in range(3)}
@@ -153,13 +154,13 @@ class DenseFuse(FusionModel):
         names = {f"{a}.conv2d.{part}": f"{b}/{name}" for a, b in layers.items() for part, name in parts.items()}
         if not names.keys() & entries.keys():
             return entries
-        turned = ("encoder/dense_block_conv2/kernel", "encoder/dense_block_conv3/kernel", "decoder/conv2_1/kernel")
-        found = {names.get(name, name): value for name, value in entries.items()}
-        return {name: _newest_first(value) if name in turned else value for name, value in found.items()}
+        reordered = ("encoder/dense_block_conv2/kernel", "encoder/dense_block_conv3/kernel", "decoder/conv2_1/kernel")
+        renamed = {names.get(name, name): value for name, value in entries.items()}
+        return {name: _reverse_inputs(value) if name in reordered else value for name, value in renamed.items()}
 
 
-def _newest_first(weight: Tensor) -> Tensor:
-    """A kernel whose inputs are turned around, 16 maps at a time."""
+def _reverse_inputs(weight: Tensor) -> Tensor:
+    """A kernel (outputs, inputs, h, w) whose sets of 16 input maps are in reverse order."""
     return torch.cat(torch.split(weight, MAPS, dim=1)[::-1], dim=1) if weight.ndim == 4 else weight
 
 

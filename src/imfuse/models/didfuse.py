@@ -1,7 +1,8 @@
-"""DIDFuse: an encoder splits an image into background and detail maps, a decoder rebuilds it with two skips.
+"""DIDFuse: an encoder decomposes an image into background and detail maps, a decoder with two skips reconstructs it.
 
 Zhao et al., "DIDFuse: Deep Image Decomposition for Infrared and Visible Image Fusion", IJCAI 2020.
-Trained as an auto-encoder of pairs; to fuse, the four maps of the two images are added and decoded.
+The auto-encoder is trained on pairs: it makes their background maps similar and their detail maps different. To fuse,
+each of the four sets of maps is fused by a rule, and the result is decoded.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ CHANNELS = 64
 
 
 class Maps(NamedTuple):
-    """What the encoder makes of an image: four sets of 64 maps, (N, 64, H, W) each."""
+    """The output of the encoder: four sets of 64 maps, (N, 64, H, W) each."""
 
     shallow: Tensor
     middle: Tensor
@@ -61,7 +62,7 @@ class Maps(NamedTuple):
 
 
 def block(inputs: int, outputs: int, activation: nn.Module, reflect: bool = False) -> nn.Sequential:
-    """3x3 convolution, batch norm, activation. ``reflect`` mirrors the border, else zeros surround the image."""
+    """3x3 convolution, batch norm, activation; the border is mirrored if ``reflect``, else zero."""
     conv = nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="reflect" if reflect else "zeros")
     return nn.Sequential(conv, nn.BatchNorm2d(outputs), activation)
 
@@ -77,7 +78,7 @@ class Encoder(nn.Module):
         self.detail = block(CHANNELS, CHANNELS, nn.Tanh())
 
     def forward(self, image: Tensor) -> Maps:
-        """The maps of an image in [0, 1]."""
+        """The maps of an image (N, 1, H, W) in [0, 1]."""
         shallow = self.shallow(image)
         middle = self.middle(shallow)
         return Maps(shallow, middle, self.background(middle), self.detail(middle))
@@ -93,7 +94,7 @@ class Decoder(nn.Module):
         self.image = nn.Sequential(NarrowConv(2 * CHANNELS), nn.BatchNorm2d(1), nn.Sigmoid())
 
     def forward(self, maps: Maps) -> Tensor:
-        """The image of the maps, in [0, 1]."""
+        """The image (N, 1, H, W) in [0, 1] of the maps."""
         x = self.deep(torch.cat([maps.background, maps.detail], dim=1))
         x = self.merge(torch.cat([x, maps.middle], dim=1))
         image: Tensor = self.image(torch.cat([x, maps.shallow], dim=1))
@@ -101,7 +102,7 @@ class Decoder(nn.Module):
 
 
 class DIDFuse(FusionModel):
-    """DIDFuse. ``rule`` joins the maps of the two images."""
+    """DIDFuse. ``rule`` fuses the maps of the two images."""
 
     spec = SPEC
 
@@ -114,12 +115,12 @@ class DIDFuse(FusionModel):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H, W >= 2."""
         pairs = zip(self.encoder(infrared), self.encoder(visible), strict=True)
-        fused: Tensor = self.decoder(Maps(*(fuse_maps(first, second, self.rule) for first, second in pairs)))
+        fused: Tensor = self.decoder(Maps(*(fuse_maps(ir, vi, self.rule) for ir, vi in pairs)))
         return fused
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:
-        """The two files of the authors, merged: Encoder_weight_IJCAI, Decoder_weight_IJCAI."""
+        """The authors' two files, merged: Encoder_weight_IJCAI, Decoder_weight_IJCAI."""
         blocks = {
             "cov1": "encoder.shallow",
             "cov2": "encoder.middle",
@@ -131,7 +132,7 @@ class DIDFuse(FusionModel):
         }
         names: dict[str, str] = {}
         for theirs, ours in blocks.items():
-            # Their blocks that mirror the border begin with a padding layer, which shifts the numbers by one.
+            # The authors' blocks with a mirrored border begin with a padding layer, which shifts the numbers by one.
             first = 1 if theirs in ("cov1", "cov7") else 0
             entries = {0: ("weight", "bias"), 1: ("weight", "bias", "running_mean", "running_var")}
             if theirs in ("cov1", "cov2", "cov5", "cov6"):

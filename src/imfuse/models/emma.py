@@ -1,8 +1,8 @@
-"""EMMA: a U-shaped fuser of channel attention and residual blocks, trained so that its result can be sensed back.
+"""EMMA: a U-shaped fusion network of channel attention and residual blocks, trained by equivariance.
 
-Zhao et al., "Equivariant Multi-Modality Image Fusion", CVPR 2024. Two sensing networks, learned first, tell what each
-camera would see of a fused image; then the fuser learns that they give back what it was given, and that it treats a
-moved, turned or mirrored scene alike.
+Zhao et al., "Equivariant Multi-Modality Image Fusion", CVPR 2024. Training has two stages. First, two sensing networks
+learn to predict from a fused image what each camera recorded. Then the fusion network learns that the sensing networks
+recover its inputs from its output, and that fusion commutes with shifts, rotations and reflections of the scene.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imfuse.core.size_rule import Span
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.layers.blocks import Conv3x3
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.layers.restormer import block_layout, lite_block
 from imfuse.models._base import FusionModel, Prediction
 from imfuse.ops.padding import crop_to, pad_to
@@ -60,7 +61,7 @@ RELEASED_STEP = 32
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(ReLU(conv(x))), borders mirrored."""
+    """Residual block of two 3x3 convolutions with mirrored borders."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -73,7 +74,7 @@ class ResidualBlock(nn.Module):
 
 
 class Block(nn.Module):
-    """Embeds, looks at the whole picture (attention) and at near places (residual blocks), and joins both."""
+    """Restormer-CNN block: channel attention and residual blocks in parallel, joined by a convolution."""
 
     def __init__(self, inputs: int, width: int) -> None:
         super().__init__()
@@ -90,7 +91,7 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Image (N, 1, H, W) to features of four scales."""
+    """Image (N, 1, H, W) to features at four scales."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +99,7 @@ class Encoder(nn.Module):
         self.halve = nn.ModuleList(Conv3x3(width, width, stride=2, bias=False) for width in WIDTHS[:-1])
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """The features, the finest first."""
+        """The features, from the finest scale to the coarsest."""
         features = [self.blocks[0](image)]
         for halve, block in zip(self.halve, self.blocks[1:], strict=True):
             features.append(block(halve(features[-1])))
@@ -106,7 +107,7 @@ class Encoder(nn.Module):
 
 
 class Enlarge(nn.Module):
-    """Twice the size by a transposed convolution, then ReLU."""
+    """Transposed convolution to twice the size, then ReLU."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -118,7 +119,10 @@ class Enlarge(nn.Module):
 
 
 class Sensing(nn.Module):
-    """U-Net of five levels: a fused image to what one camera sees, (N, 1, H, W) in [0, 1], sides multiples of 16."""
+    """Sensing network: a U-Net of five levels that predicts the image of one camera from the fused image.
+
+    (N, 1, H, W) in [0, 1] to the same, with H and W multiples of 16.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -130,7 +134,7 @@ class Sensing(nn.Module):
         self.image = nn.Conv2d(widths[0], 1, 3, padding=1)
 
     def forward(self, fused: Tensor) -> Tensor:
-        """The image of the camera."""
+        """The predicted image of the camera."""
         features = [self.down[0](fused)]
         for block in self.down[1:]:
             features.append(block(F.max_pool2d(features[-1], 2)))
@@ -150,14 +154,14 @@ def double_conv(inputs: int, outputs: int) -> nn.Sequential:
 
 @dataclass(frozen=True)
 class SensedPrediction(Prediction):
-    """The fused image, and what the sensing networks say that the cameras saw of it, (N, 1, H, W) each."""
+    """The fused image, and the images of both cameras that the sensing networks predict from it, (N, 1, H, W) each."""
 
     infrared: Tensor
     visible: Tensor
 
 
 class EMMA(FusionModel):
-    """EMMA's fuser; with ``sensing`` the networks that judge its result in training too."""
+    """EMMA's fusion network; ``sensing`` adds the sensing networks, which training uses."""
 
     spec = SPEC
 
@@ -175,37 +179,39 @@ class EMMA(FusionModel):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H, W >= 16."""
         fuse = self.fuse_parts if self.in_parts and min(infrared.shape[2:]) >= RELEASED_STEP else self.fuse_whole
-        return finished(fuse(infrared, visible), self.output)
+        return to_unit_range(fuse(infrared, visible), self.output)
 
     def predict(self, infrared: Tensor, visible: Tensor) -> Prediction:
-        """With the sensing networks, what they give too; sides are multiples of 16 then."""
+        """The fused image and, with sensing networks, their predictions; H and W are multiples of 16 then."""
         fused = self(infrared, visible)
         if not hasattr(self, "sensing_ir"):
             return Prediction(fused)
         return SensedPrediction(fused, self.sensing_ir(fused), self.sensing_vi(fused))
 
     def fuse_whole(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """The picture at once; sides that are no multiples of 8 are mirrored up to them."""
+        """The fused image before :func:`to_unit_range`; sides that are no multiples of 8 are padded by mirroring."""
         height, width = infrared.shape[2:]
         return crop_to(torch.sigmoid(self.logits(pad_to(infrared, WHOLE), pad_to(visible, WHOLE))), height, width)
 
     def fuse_parts(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """As released: the largest part from the top left whose sides are multiples of 32; then, for what is missing at
-        the right, at the bottom and in the corner, a part of that size, or as wide, that ends there.
+        """:meth:`fuse_whole` in parts, as the authors' test program does.
+
+        The first part is the largest from the top left whose sides are multiples of 32. What remains at the right, at
+        the bottom and in the corner comes from further parts of the same sides, shifted to end there.
         """
         fused = torch.empty_like(infrared)
         rows, columns = (_spans(side) for side in infrared.shape[2:])
-        for seen_rows, own_rows in rows:
-            for seen_columns, own_columns in columns:
-                seen, own = (..., seen_rows, seen_columns), (..., own_rows, own_columns)
-                part = torch.sigmoid(self.logits(infrared[seen], visible[seen]))
-                fused[own] = part[..., own_rows.start - seen_rows.start :, own_columns.start - seen_columns.start :]
+        for row in rows:
+            for column in columns:
+                area = (..., row.with_halo, column.with_halo)
+                part = torch.sigmoid(self.logits(infrared[area], visible[area]))
+                fused[..., row.core, column.core] = part[..., row.inner, column.inner]
         return fused
 
     def logits(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """The fused image before its sigmoid; H, W are multiples of 8."""
         pairs = zip(self.fuse, self.encoder_ir(infrared), self.encoder_vi(visible), strict=True)
-        *skips, x = (fuse(torch.cat([heat, light], dim=1)) for fuse, heat, light in pairs)
+        *skips, x = (fuse(torch.cat([of_ir, of_vi], dim=1)) for fuse, of_ir, of_vi in pairs)
         x = self.decode[0](x)
         for enlarge, decode in zip(self.enlarge, self.decode[1:], strict=True):
             x = decode(torch.cat([enlarge(x), skips.pop()], dim=1))
@@ -229,18 +235,18 @@ class EMMA(FusionModel):
             for i in range(2):
                 for place, conv in ((0, "first"), (2, "second")):
                     for part in ("weight", "bias"):
-                        found = f"{theirs}.LocalFeature.Extraction.{i}.conv.{place}.{part}"
-                        names[found] = f"{ours}.near.{i}.{conv}.{part}"
+                        published = f"{theirs}.LocalFeature.Extraction.{i}.conv.{place}.{part}"
+                        names[published] = f"{ours}.near.{i}.{conv}.{part}"
         return names
 
 
 _SIDES = (("I", "ir"), ("V", "vi"))
 
 
-def _spans(side: int) -> list[tuple[slice, slice]]:
-    """What each part sees of an axis, and what of it is its own."""
+def _spans(side: int) -> list[Span]:
+    """The parts of an axis, each with the core that it contributes."""
     whole = side - side % RELEASED_STEP
-    spans = [(slice(0, whole), slice(0, whole))]
+    spans = [Span(slice(0, whole), slice(0, whole))]
     if whole < side:
-        spans.append((slice(side - whole, side), slice(whole, side)))
+        spans.append(Span(slice(whole, side), slice(side - whole, side)))
     return spans

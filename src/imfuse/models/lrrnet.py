@@ -1,8 +1,9 @@
-"""LRRNet: two unrolled optimisations split each image into low-rank and sparse maps; four convolutions fuse them.
+"""LRRNet: unrolled low-rank representation decomposes each image; few convolutions fuse the parts.
 
-Li, Xu, Wu, Lu, Kittler, "LRRNet: A Novel Representation Learning Guided Fusion Network for Infrared and Visible
-Images", IEEE TPAMI 2023. Each encoder is a few steps of the learned low-rank representation of an image; what it gives
-is halved into the low-rank part, the large forms, and the sparse part, the salient ones.
+Li, Xu, Wu, Lu and Kittler, "LRRNet: A Novel Representation Learning Guided Fusion Network for Infrared and Visible
+Images", IEEE TPAMI 2023. Each encoder consists of a few iterations of a learned low-rank representation of the image.
+One half of its maps is the low-rank part, which holds the large structures, the other the sparse part, which holds the
+salient ones. The parts of both images are fused separately and added.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.blocks import Conv3x3
-from imfuse.layers.output import finished, stretched
+from imfuse.layers.output import stretched, to_unit_range
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -49,14 +50,14 @@ SPEC = ModelSpec(
 )
 
 MAPS = 128
-"""Low-rank maps of an image, and as many sparse ones."""
+"""Low-rank maps of an image, and the same number of sparse ones."""
 STEPS = 4
 EPSILON = 1e-5
-"""Added, in gray levels, to the range of an image that is normalised."""
+"""Number of grey levels that is added to the range of an image when it is normalised."""
 
 
 class Step(nn.Module):
-    """What the maps do not explain of the image, as maps: ``W2 (x - W1 z)``."""
+    """Correction of the maps z by the residual of the image x: ``W2 (x - W1 z)``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,13 +65,13 @@ class Step(nn.Module):
         self.correct = Conv3x3(1, 2 * MAPS)
 
     def forward(self, image: Tensor, maps: Tensor) -> Tensor:
-        """(N, 1, H, W) and (N, 256, H, W) to (N, 256, H, W)."""
+        """Image (N, 1, H, W) and maps (N, 256, H, W) to the correction (N, 256, H, W)."""
         correction: Tensor = self.correct(image - self.explain(maps))
         return correction
 
 
 class Encoder(nn.Module):
-    """Image (N, 1, H, W) to 128 low-rank and 128 sparse maps; all steps share thresholds and the scalar ``keep``."""
+    """Image (N, 1, H, W) to 128 low-rank and 128 sparse maps; all steps share thresholds and the factor ``keep``."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,7 +91,9 @@ class Encoder(nn.Module):
 
 
 def shrink(x: Tensor, threshold: Tensor) -> Tensor:
-    """Values nearer to 0 by ``threshold``, and 0 within it; a negative one, as was published, moves them away from 0.
+    """Soft threshold: values move towards 0 by ``threshold``, and those within it become 0.
+
+    A negative threshold, as in the published weights, moves values away from 0.
 
     >>> shrink(torch.tensor([-2.0, 0.5, 2.0]), torch.tensor(1.0)).tolist()
     [-1.0, 0.0, 1.0]
@@ -99,7 +102,7 @@ def shrink(x: Tensor, threshold: Tensor) -> Tensor:
 
 
 class LRRNet(FusionModel):
-    """LRRNet. ``output`` says what becomes of the result's range, which the training leaves open."""
+    """LRRNet. ``output`` brings the result, whose range the training leaves open, into [0, 1]."""
 
     spec = SPEC
 
@@ -112,15 +115,15 @@ class LRRNet(FusionModel):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H, W >= 2."""
-        return finished(self.raw(infrared, visible), self.output)
+        return to_unit_range(self.raw(infrared, visible), self.output)
 
     def raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """The sum of both parts, without a fixed range; the images are normalised first."""
+        """The sum of both fused parts, (N, 1, H, W) without a fixed range; the images are normalised first."""
         low, sparse = self.parts(normalised(infrared), normalised(visible))
         return low + sparse
 
     def parts(self, infrared: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-        """Fused low-rank and fused sparse part, (N, 1, H, W) each, of normalised images."""
+        """Fused low-rank and fused sparse part of normalised images, (N, 1, H, W) each."""
         low_ir, sparse_ir = self.encoder_ir(infrared)
         low_vi, sparse_vi = self.encoder_vi(visible)
         low = self.low(torch.cat([self.low_ir(low_ir), self.low_vi(low_vi)], dim=1))
@@ -149,5 +152,5 @@ class LRRNet(FusionModel):
 
 
 def normalised(image: Tensor) -> Tensor:
-    """An image whose least value becomes 0 and whose largest becomes nearly 1."""
+    """The image stretched so that its least value is 0 and its largest nearly 1."""
     return stretched(image, EPSILON / 255)

@@ -1,7 +1,9 @@
 """PSFusion: ResNet encoders, detail and semantic fusion at six scales, semantics injected into the fused image.
 
-Tang, Zhang, Xu, Ma: Information Fusion 99, 101870 (2023). One network fuses and segments; beside the fused image it
-gives back the two sources, so that the fused features keep the whole scene.
+Tang, Zhang, Xu and Ma, Information Fusion 99, 101870 (2023). One network fuses and segments. The features of the three
+large scales are fused by superficial detail fusion modules (SDFM), those of the three small ones by profound semantic
+fusion modules (PSFM). Semantic injection modules (SIM) carry semantic features into those of the scene. Besides the
+fused image, two heads reconstruct the sources in training, so that the fused features keep the whole scene.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -60,9 +63,14 @@ SPEC = ModelSpec(
 
 @dataclass(frozen=True)
 class Widths:
-    """How wide the parts are: ``encoder`` of six scales, ``deep`` fused features of the small four, ``shallow`` others.
+    """Numbers of channels and blocks.
 
-    ``blocks`` are those of the four stages of the ResNet, ``growth`` the channels that a dense layer adds.
+    Attributes:
+        encoder: channels of the encoder at its six scales.
+        blocks: residual blocks in each of the four stages of the ResNet.
+        deep: channels of the fused features at the four small scales.
+        shallow: channels of the fused features at the two large scales.
+        growth: channels that a dense layer adds.
     """
 
     encoder: tuple[int, ...]
@@ -74,11 +82,15 @@ class Widths:
 
 @dataclass(frozen=True)
 class FusionAndSegmentation(Prediction):
-    """What PSFusion gives.
+    """All outputs of PSFusion.
 
-    Images (N, 1, H, W) in [0, 1]: ``fused``, and the two that show what its features keep, ``visible`` (luminance) and
-    ``infrared``. Logits, of H and W rounded up to a multiple of 4: ``semantic`` (N, 9, H, W), ``binary`` (N, 2, H, W;
-    background, foreground) and ``boundary`` (N, 2, H, W; none, boundary).
+    Attributes:
+        fused: fused luminance, (N, 1, H, W) in [0, 1].
+        visible: reconstructed visible luminance, (N, 1, H, W) in [0, 1].
+        infrared: reconstructed infrared image, (N, 1, H, W) in [0, 1].
+        semantic: logits of the classes, (N, 9, H, W); here and below H and W are rounded up to multiples of 4.
+        binary: logits of background and foreground, (N, 2, H, W).
+        boundary: logits of no class boundary and class boundary, (N, 2, H, W).
     """
 
     visible: Tensor
@@ -89,7 +101,7 @@ class FusionAndSegmentation(Prediction):
 
 
 class PSFusion(FusionModel):
-    """PSFusion. Without ``injection`` the semantic features serve the segmentation alone."""
+    """PSFusion. Without ``injection``, only the segmentation uses the semantic features."""
 
     spec = SPEC
     initial_url = "https://download.pytorch.org/models/resnet34-b627a593.pth"
@@ -116,7 +128,7 @@ class PSFusion(FusionModel):
         self.segmentation = Segmentation(deep, self.spec.classes)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Fused luminance (N, 1, H, W) in [0, 1] of (N, 1, H, W) and of (N, 1, H, W) or, in colour, (N, 3, H, W)."""
+        """Fused luminance (N, 1, H, W) in [0, 1]; ``visible`` is (N, 1, H, W) or, in colour, (N, 3, H, W)."""
         features = self.encode(infrared, visible)
         fused: Tensor = self.head(self.decode(features, self.understand(features) if self.injection else None))
         return fused
@@ -131,12 +143,12 @@ class PSFusion(FusionModel):
         return FusionAndSegmentation(**images, semantic=semantic, binary=binary, boundary=boundary)
 
     def encode(self, infrared: Tensor, visible: Tensor) -> list[Tensor]:
-        """Fused features of six scales; number i, from 0, has 1 / 2^i of the size."""
+        """Fused features at six scales; those of scale i, from 0, have 1 / 2^i of the size."""
         pairs = zip(self.encoder_ir(infrared), self.encoder_vi(in_colour(visible)), strict=True)
         return [fuse(ir, vi) for fuse, (ir, vi) in zip(self.fusion, pairs, strict=True)]
 
     def understand(self, features: list[Tensor]) -> Tensor:
-        """Semantic features at 1/4 size, from the four smallest scales."""
+        """Semantic features at 1/4 size, from the four small scales."""
         layers = zip(self.align, features[2:], strict=True)
         semantics: Tensor = self.semantics(
             torch.cat([enlarge(conv(x), 1 << i) for i, (conv, x) in enumerate(layers)], 1)
@@ -144,7 +156,7 @@ class PSFusion(FusionModel):
         return semantics
 
     def decode(self, features: list[Tensor], semantics: Tensor | None) -> Tensor:
-        """Features of the images at full size, which the three heads turn into pictures."""
+        """Full-size features, from which the three heads compute their images."""
         x = self.scene_half(features[1], features[2])
         x = self.scene(self.scene_full(features[0], x))
         x = x if semantics is None else self.inject(x, semantics)
@@ -153,7 +165,7 @@ class PSFusion(FusionModel):
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:
-        """The state under ``MTAN`` of the authors' checkpoint."""
+        """Entries of ``MTAN`` in the authors' checkpoint."""
         with torch.device("meta"):
             names = cls().state_dict()
         return {authors_name(name): name for name in names if not name.endswith("num_batches_tracked")}
@@ -162,14 +174,15 @@ class PSFusion(FusionModel):
         """Entries of torchvision's ResNet-34 -> those of both encoders; its ``conv1`` and ``fc`` are not used."""
         names: dict[str, tuple[str, ...]] = {}
         for name in self.encoder_vi.state_dict():
-            theirs = re.sub(r"^stages\.(\d)", lambda found: f"layer{int(found[1]) + 1}", re.sub(r"^norm", "bn1", name))
-            if theirs.startswith(("bn1", "layer")) and not name.endswith("num_batches_tracked"):
-                names[theirs] = (f"encoder_vi.{name}", f"encoder_ir.{name}")
+            stage = re.match(r"stages\.(\d)", name)
+            torchvision = f"layer{int(stage[1]) + 1}{name[stage.end() :]}" if stage else re.sub("^norm", "bn1", name)
+            if torchvision.startswith(("bn1", "layer")) and not name.endswith("num_batches_tracked"):
+                names[torchvision] = (f"encoder_vi.{name}", f"encoder_ir.{name}")
         return names
 
 
 def in_colour(visible: Tensor) -> Tensor:
-    """(N, 1, H, W) or (N, 3, H, W) to (N, 3, H, W): a gray image has three equal channels."""
+    """(N, 1, H, W) or (N, 3, H, W) to (N, 3, H, W): a grey image gets three equal channels."""
     return visible.expand(-1, 3, -1, -1)
 
 
@@ -231,19 +244,23 @@ _NAMES: Mapping[str, str] = {
     r"(binary|semantic|boundary)\.1": r"\1_conv1.bnop",
     r"(binary|semantic|boundary)\.3": r"\1_conv2",
 }
-"""What becomes of one of our names, rule after rule; {1+3} is the number of group 1, plus 3."""
+"""Substitutions that in this order turn a name of ours into the authors'; {1+3} is group 1 as a number, plus 3."""
 
 
 def authors_name(name: str) -> str:
-    """Name in the authors' checkpoint of an entry of ours.
+    """The name in the authors' checkpoint of one of our entries.
 
     >>> authors_name("encoder_ir.stages.0.1.conv2.weight"), authors_name("fusion.4.visible.down.bias")
     ('encoder_thermal_layer3.1.conv2.weight', 'high_fuse5.RGBobj.down.bias')
     """
 
-    def renamed(found: re.Match[str], text: str) -> str:
-        return re.sub(r"\{(\d)\+(\d)\}", lambda sum_: str(int(found[int(sum_[1])]) + int(sum_[2])), text)
-
-    for pattern, text in _NAMES.items():
-        name = re.sub(pattern, lambda found, text=text: found.expand(renamed(found, text)), name)  # type: ignore[misc]
+    for pattern, template in _NAMES.items():
+        name = re.sub(pattern, partial(_expand, template), name)
     return name
+
+
+def _expand(template: str, match: re.Match[str]) -> str:
+    def add(term: re.Match[str]) -> str:
+        return str(int(match[int(term[1])]) + int(term[2]))
+
+    return match.expand(re.sub(r"\{(\d)\+(\d)\}", add, template))

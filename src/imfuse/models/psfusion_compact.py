@@ -1,4 +1,4 @@
-"""PSFusion of half the width, with encoders as deep as a ResNet-18: small enough to ship with the library."""
+"""PSFusion with half the channels and encoders as deep as a ResNet-18: small enough to ship with the library."""
 
 from __future__ import annotations
 

@@ -1,8 +1,14 @@
-"""RefineFuse: two encoders, interaction of their features at four scales, a decoder with one refining skip.
+"""RefineFuse: two encoders whose features interact at four scales, and a decoder with one refined skip.
 
-"RefineFuse" (Visual Intelligence, 2025) published neither code nor weights, and its printed equations were not at hand.
-This network is a **reconstruction** from the article's prose, held by two printed figures: 2.21 M parameters and
-48.11 G multiply-accumulates at 512x512. ``docs/methods/refinefuse.md`` says what is from the article and what is not.
+"RefineFuse", Visual Intelligence, 2025. Each image passes an encoder of its own. The shallow features of both are fused
+by shallow feature interaction modules (SFIM, eq. 1), the deep ones by profound semantic interaction modules (PSIM,
+eqs. 2 to 4). The decoder upsamples from the deepest level to full size; the skip of level 2 passes a feature
+interaction module (FIM, eq. 5) on its way.
+
+The authors published neither code nor weights, and we could obtain the article's prose and tables but not its printed
+equations: their numbers stand here for the modules that the prose describes by them. The network is therefore a
+**reconstruction**, pinned by two printed figures: 2.21 M parameters and 48.11 G multiply-accumulates at 512x512.
+``docs/methods/refinefuse.md`` lists what is from the article and what is not.
 """
 
 from __future__ import annotations
@@ -72,17 +78,18 @@ WIDTHS = (64, 64, 128, 128, 128)
 HEAD = (64, 32, 16)
 KEY_DIVISOR = 8
 ATTENTION_STRIDE = 8
-"""Attention runs at this fraction of the image, on all levels above it."""
+"""Attention runs at 1/8 of the image size, on larger levels after pooling."""
 MAX_TOKENS = 16384
-"""More tokens than this, 1 megapixel at stride 8, are pooled by 2, 4, ... until they are fewer."""
+"""Most tokens that attention takes, those of 1 megapixel at stride 8; more are pooled by 2, 4, ... first."""
 
 _LOGGER = logging.getLogger(__name__)
 
 
 class SFIM(nn.Module):
-    """Shallow feature interaction (eq. 1): each modality is weighted by place, then same channels are mixed.
+    """Shallow feature interaction module (eq. 1).
 
-    (N, C, h, w) of infrared and visible to (N, C, h, w).
+    Spatial attention weights each modality pixel by pixel; then a grouped convolution mixes the channels of the same
+    index of both.
     """
 
     def __init__(self, channels: int, padding: str) -> None:
@@ -92,21 +99,24 @@ class SFIM(nn.Module):
         self.mix = Conv3x3(2 * channels, channels, padding, groups=channels)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Interaction of the features of one level."""
+        """Infrared and visible features of one level, (N, C, h, w) each, to fused ones, (N, C, h, w)."""
         largest = torch.maximum(infrared.amax(1, keepdim=True), visible.amax(1, keepdim=True))
         mean = (infrared.mean(1, keepdim=True) + visible.mean(1, keepdim=True)) / 2
-        weight_ir, weight_vi = torch.sigmoid(self.attention(torch.cat([largest, mean], dim=1))).chunk(2, dim=1)
-        infrared, visible = infrared + infrared * weight_ir, visible + visible * weight_vi
-        # Two depthwise convolutions are the grouped one without putting the channels side by side.
-        first, second = self.mix.weight.chunk(2, dim=1)
-        mixed = self.mix.apply_with(infrared, first, self.mix.bias, groups=len(first))
-        return mixed + self.mix.apply_with(visible, second, None, groups=len(second))
+        attention = torch.sigmoid(self.attention(torch.cat([largest, mean], dim=1)))
+        attention_ir, attention_vi = attention.chunk(2, dim=1)
+        infrared, visible = infrared + infrared * attention_ir, visible + visible * attention_vi
+        # Two depthwise convolutions equal the grouped one, and need no interleaved copy of the channels.
+        kernel_ir, kernel_vi = self.mix.weight.chunk(2, dim=1)
+        mixed = self.mix.apply_with(infrared, kernel_ir, self.mix.bias, groups=len(kernel_ir))
+        return mixed + self.mix.apply_with(visible, kernel_vi, None, groups=len(kernel_vi))
 
 
 class PSIM(nn.Module):
-    """Progressive semantic interaction (eqs. 2 to 4): a shared query asks each modality for its values.
+    """Profound semantic interaction module (eqs. 2 to 4).
 
-    (N, C, h, w) of infrared and visible to (N, C, h, w). ``pool`` brings the level to the size of the attention.
+    Cross attention: the query comes from both modalities, keys and values from each. The attended values are added to
+    the features of their modality, and a convolution fuses both. ``pool`` reduces the level to the size at which
+    attention runs.
     """
 
     def __init__(self, channels: int, padding: str, pool: int, scaled: bool) -> None:
@@ -121,58 +131,60 @@ class PSIM(nn.Module):
         self.fuse = Conv3x3(2 * channels, channels, padding)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Interaction of the features of one level."""
-        small_ir, small_vi = self.pooled(infrared), self.pooled(visible)
-        query = self.query(torch.cat([small_ir, small_vi], dim=1))
-        infrared = infrared + self.answer(query, self.key_ir(small_ir), self.value_ir(small_ir), infrared.shape[2:])
-        visible = visible + self.answer(query, self.key_vi(small_vi), self.value_vi(small_vi), visible.shape[2:])
+        """Infrared and visible features of one level, (N, C, h, w) each, to fused ones, (N, C, h, w)."""
+        pooled_ir, pooled_vi = self.pooled(infrared), self.pooled(visible)
+        query = self.query(torch.cat([pooled_ir, pooled_vi], dim=1))
+        size = infrared.shape[2:]
+        infrared = infrared + self.attended(query, self.key_ir(pooled_ir), self.value_ir(pooled_ir), size)
+        visible = visible + self.attended(query, self.key_vi(pooled_vi), self.value_vi(pooled_vi), size)
         fused: Tensor = self.fuse(torch.cat([infrared, visible], dim=1))
         return fused
 
     def pooled(self, x: Tensor) -> Tensor:
-        """Features at the size of the attention."""
+        """Features at the size at which attention runs."""
         pool = pool_for(x.shape[2], x.shape[3], self.pool)
         return x if pool == 1 else F.avg_pool2d(x, pool, ceil_mode=True, count_include_pad=False)
 
-    def answer(self, query: Tensor, key: Tensor, value: Tensor, size: Sequence[int]) -> Tensor:
-        """What the query gets from one image, at ``size``."""
+    def attended(self, query: Tensor, key: Tensor, value: Tensor, size: Sequence[int]) -> Tensor:
+        """Values of one modality, (N, C, h, w), weighted by attention and brought to ``size``."""
         q, k, v = (part.flatten(2).transpose(1, 2) for part in (query, key, value))
-        answer = attend(q, k, v, self.scale).transpose(1, 2).reshape(value.shape)
-        return answer if answer.shape[2:] == size else resize_to(answer, size)
+        attended = attend(q, k, v, self.scale).transpose(1, 2).reshape(value.shape)
+        return attended if attended.shape[2:] == size else resize_to(attended, size)
 
 
 def pool_for(height: int, width: int, pool: int) -> int:
-    """``pool``, doubled until (height, width) features give at most ``MAX_TOKENS`` tokens.
+    """``pool``, doubled until features of (height, width) have at most ``MAX_TOKENS`` tokens.
 
     >>> pool_for(192, 256, 2), pool_for(540, 960, 2)
     (2, 8)
     """
-    wanted = pool
-    while -(-height // pool) * -(-width // pool) > MAX_TOKENS:
-        pool *= 2
-    if pool != wanted:
-        _LOGGER.info("features of %dx%d are pooled by %d, not %d, for attention", width, height, pool, wanted)
-    return pool
+    factor = pool
+    while -(-height // factor) * -(-width // factor) > MAX_TOKENS:
+        factor *= 2
+    if factor != pool:
+        _LOGGER.info("features of %dx%d are pooled by %d, not %d, for attention", width, height, factor, pool)
+    return factor
 
 
 class Convolution(nn.Module):
-    """What stands in for SFIM or PSIM in the ablations: features side by side and a 3x3 convolution."""
+    """Concatenation and a 3x3 convolution, in place of SFIM or PSIM in the ablations (Table 9)."""
 
     def __init__(self, channels: int, padding: str) -> None:
         super().__init__()
         self.fuse = Conv3x3(2 * channels, channels, padding)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """(N, C, h, w) of infrared and visible to (N, C, h, w)."""
+        """Infrared and visible features of one level, (N, C, h, w) each, to fused ones, (N, C, h, w)."""
         fused: Tensor = self.fuse(torch.cat([infrared, visible], dim=1))
         return fused
 
 
 class FIM(nn.Module):
-    """Feature integration (eq. 5): the skip, its channels weighted by the deep and by its own means, then both.
+    """Feature interaction module (eq. 5).
 
-    (N, C, h, w) of the skip and of the deep features to (N, 2C, h, w). ``spatial`` weights places too, by the deep
-    features; the article's text announces that, no equation has it.
+    Channel attention from the deep features and from the skip itself weights the skip, which is then concatenated with
+    the deep features. ``spatial`` adds a spatial attention from the deep features, which the article announces in its
+    text and gives no equation for.
     """
 
     def __init__(self, spatial: bool) -> None:
@@ -180,23 +192,23 @@ class FIM(nn.Module):
         self.spatial = spatial
 
     def forward(self, skip: Tensor, deep: Tensor) -> Tensor:
-        """The weighted skip and the deep features side by side."""
+        """Skip and deep features, (N, C, h, w) each, to (N, 2C, h, w)."""
         return self.join(skip, deep, channel_weight(skip) + channel_weight(deep))
 
     def join(self, skip: Tensor, deep: Tensor, weight: Tensor) -> Tensor:
-        """The same for a given weight of the skip's channels, (N, C, 1, 1)."""
+        """The same with known channel weights of the skip, (N, C, 1, 1)."""
         if self.spatial:
             weight = weight * torch.sigmoid(deep.mean(1, keepdim=True))
         return torch.cat([skip * weight, deep], dim=1)
 
 
 def channel_weight(x: Tensor) -> Tensor:
-    """Sigmoid of the mean of each channel, (N, C, 1, 1)."""
+    """Channel attention: the sigmoid of the global average of each channel, (N, C, 1, 1)."""
     return torch.sigmoid(x.mean((2, 3), keepdim=True, dtype=torch.float32)).to(x.dtype)
 
 
 class Decoder(nn.Module):
-    """Two convolutions of one level, to the width of the level above."""
+    """Two convolutions of one level, to the number of channels of the level above."""
 
     def __init__(self, inputs: int, outputs: int, padding: str) -> None:
         super().__init__()
@@ -209,14 +221,14 @@ class Decoder(nn.Module):
 
 
 class Features(NamedTuple):
-    """Features of each level, from full size down: those of the two images."""
+    """Features of both images at each level, from full size down."""
 
     infrared: list[Tensor]
     visible: list[Tensor]
 
 
 class RefineFuse(FusionModel):
-    """RefineFuse. The options switch its modules, for the ablations of Tables 9 and 10."""
+    """RefineFuse. Its options switch modules off, for the ablations of Tables 9 and 10."""
 
     spec = SPEC
 
@@ -232,7 +244,7 @@ class RefineFuse(FusionModel):
         super().__init__()
         widths = WIDTHS[:levels]
         self.has_fast_form = len(widths) > 2 and padding == "reflect"
-        # With one or two levels the last one is deep already (Table 9).
+        # Of two levels the second counts as deep (Table 9).
         shallow = 2 if len(widths) > 2 else 1
 
         def interaction(level: int, channels: int) -> nn.Module:
@@ -250,7 +262,7 @@ class RefineFuse(FusionModel):
         self.fusion = nn.ModuleList(interaction(level, channels) for level, channels in enumerate(widths))
         self.fim = FIM(fim == "spatial") if fim != "off" and len(widths) > 2 else None
         deepest = len(widths) - 1
-        # The first decoder is that of the deepest level; the others get the skip of their level too.
+        # The deepest level comes first; the other decoders also take the skip of their level.
         self.decoders = nn.ModuleList(
             Decoder(widths[level] * (1 if level == deepest else 2), widths[level - 1], padding)
             for level in range(deepest, 0, -1)
@@ -274,19 +286,19 @@ class RefineFuse(FusionModel):
         return features
 
     def decode(self, fused: list[Tensor]) -> Tensor:
-        """Fused features of all levels to the image before its hyperbolic tangent."""
+        """Fused features of all levels to the image before its hyperbolic tangent, (N, 1, H, W)."""
         x = fused[-1]
         for number, decoder in enumerate(self.decoders):
             level = len(fused) - 2 - number
             deep = resize_to(decoder(x), fused[level].shape[2:])
             # FIM refines the skip of level 2 alone.
-            skip_and_deep = self.fim if level == 1 and self.fim is not None else _side_by_side
-            x = skip_and_deep(fused[level], deep)
+            join = self.fim if level == 1 and self.fim is not None else _concatenated
+            x = join(fused[level], deep)
         for layer in self.head[:-1]:
             x = F.relu(layer(x))
         image: Tensor = self.head[-1](x)
         return image
 
 
-def _side_by_side(skip: Tensor, deep: Tensor) -> Tensor:
+def _concatenated(skip: Tensor, deep: Tensor) -> Tensor:
     return torch.cat([skip, deep], dim=1)

@@ -1,7 +1,8 @@
-"""RFN-Nest: a nested auto-encoder of four scales, and a residual network per scale that fuses the features of a pair.
+"""RFN-Nest: a nested auto-encoder of four scales, and a residual fusion network (RFN) for each scale.
 
-Li, Wu, Kittler, "RFN-Nest: An end-to-end residual fusion network for infrared and visible images", Information Fusion
-73 (2021). The auto-encoder learns to rebuild single images; then it stays, and the residual fusion networks learn.
+Li, Wu and Kittler, "RFN-Nest: An end-to-end residual fusion network for infrared and visible images", Information
+Fusion 73 (2021). Training has two stages: the auto-encoder learns to reconstruct single images; then it is fixed, and
+the residual fusion networks learn.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from imfuse.core.errors import ModelError
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
 from imfuse.layers.blocks import Conv3x3
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -49,13 +51,15 @@ SPEC = ModelSpec(
 
 WIDTHS = (64, 112, 160, 208)
 WHITE = 255.0
-"""The network works on gray levels."""
+"""The network works on grey levels from 0 to 255."""
+FIXED_RULES = ("sum", "average", "max", "spatial", "nuclear")
 LARGE, BEYOND = 512, (3, 2)
-"""Side above which ``quarters`` cuts in two, and how many pixels the first and the second half reach beyond."""
+"""Side above which ``parts="quarters"`` halves each axis, and how far the first and the second half overlap, in pixels
+beyond the middle."""
 
 
 class Unit(nn.Module):
-    """Convolution of 1x1 or 3x3 pixels with a mirrored border, then ReLU."""
+    """1x1 or 3x3 convolution with a mirrored border, then ReLU."""
 
     def __init__(self, inputs: int, outputs: int, size: int = 3) -> None:
         super().__init__()
@@ -67,28 +71,28 @@ class Unit(nn.Module):
 
 
 class Block(nn.Sequential):
-    """Half as many channels by 3x3 pixels, then the new number by 1x1."""
+    """3x3 convolution to half the channels, then 1x1 convolution to the output channels."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(Unit(inputs, inputs // 2), Unit(inputs // 2, outputs, 1))
 
 
 class Node(Block):
-    """A block of the decoder: ``fine`` channels of one scale and, last, ``deep`` of the scale below, enlarged."""
+    """A block of the decoder, of ``fine`` channels of its scale and ``deep`` upsampled ones of the next coarser."""
 
     def __init__(self, fine: int, deep: int, outputs: int) -> None:
         super().__init__(fine + deep, outputs)
         self.fine = fine
 
     def forward(self, deep: Tensor, *maps: Tensor) -> Tensor:
-        """(N, deep, h, w) and (N, C, H, W), the C of all together ``fine``, to (N, outputs, H, W)."""
+        """Deep (N, deep, h, w) and fine features (N, C, H, W), ``fine`` channels in all, to (N, outputs, H, W)."""
         narrow, widen = self
-        joined: Tensor = widen(narrow(beside(deep, *maps)))
+        joined: Tensor = widen(narrow(concatenate_upsampled(deep, *maps)))
         return joined
 
 
 class Encoder(nn.Module):
-    """Image in gray levels (N, 1, H, W) to features of four scales, (N, WIDTHS[k], H / 2^k, W / 2^k)."""
+    """Image in grey levels (N, 1, H, W) to features at four scales, (N, WIDTHS[k], H / 2^k, W / 2^k)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,7 +100,7 @@ class Encoder(nn.Module):
         self.levels = nn.ModuleList(Block(a, b) for a, b in zip((16, *WIDTHS), WIDTHS, strict=False))
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        """The features, the finest first."""
+        """The features, from the finest scale to the coarsest."""
         features = [self.levels[0](self.first(image))]
         for level in self.levels[1:]:
             features.append(level(F.max_pool2d(features[-1], 2)))
@@ -104,7 +108,10 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Features of four scales to an image in gray levels; each scale is refined by all deeper ones, as in U-Net++."""
+    """Nest decoder: features at four scales to an image in grey levels; all coarser scales refine each, as in U-Net++.
+
+    Node ``x21`` is the first of scale 2: rows are scales, columns the successive refinements.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,7 +122,7 @@ class Decoder(nn.Module):
         self.image = Unit(w1, 1, 1)
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """The image, not negative and without an upper bound."""
+        """The image (N, 1, H, W), non-negative and without an upper bound."""
         f1, f2, f3, f4 = features
         x11 = self.x11(f2, f1)
         x21 = self.x21(f3, f2)
@@ -126,18 +133,19 @@ class Decoder(nn.Module):
         return image
 
 
-def beside(deep: Tensor, *fine: Tensor) -> Tensor:
-    """Features of one scale and, last, those of the scale below, each pixel of which becomes four."""
-    enlarged = F.interpolate(deep, scale_factor=2, mode="nearest")
-    missing = [wanted - found for wanted, found in zip(fine[0].shape[2:], enlarged.shape[2:], strict=True)]
-    if any(missing):
-        # Pooling an odd side leaves its last row out.
-        enlarged = F.pad(enlarged, (0, missing[1], 0, missing[0]), mode="reflect")
-    return torch.cat([*fine, enlarged], dim=1)
+def concatenate_upsampled(deep: Tensor, *fine: Tensor) -> Tensor:
+    """Features of one scale and, last, those of the next coarser one, each pixel of which is repeated to 2x2."""
+    upsampled = F.interpolate(deep, scale_factor=2, mode="nearest")
+    height, width = fine[0].shape[2:]
+    rows, columns = height - upsampled.shape[2], width - upsampled.shape[3]
+    if rows or columns:
+        # Pooling drops the last row or column of an odd side.
+        upsampled = F.pad(upsampled, (0, columns, 0, rows), mode="reflect")
+    return torch.cat([*fine, upsampled], dim=1)
 
 
 class ResidualFusion(nn.Module):
-    """The features of a pair to one: a first guess, and what a deeper branch adds to it."""
+    """Residual fusion network: a convolution of both features, to which a deeper branch adds a residual."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -146,16 +154,20 @@ class ResidualFusion(nn.Module):
         self.rest = nn.Sequential(Unit(2 * width, width, 1), Unit(width, width), Unit(width, width))
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """(N, C, H, W) twice to (N, C, H, W)."""
-        rest: Tensor = self.rest(torch.cat([self.infrared(infrared), self.visible(visible)], dim=1))
+        """Features of both images, (N, C, H, W) each, to fused ones, (N, C, H, W)."""
+        residual: Tensor = self.rest(torch.cat([self.infrared(infrared), self.visible(visible)], dim=1))
         guess: Tensor = self.guess(torch.cat([infrared, visible], dim=1))
-        return guess + rest
+        return guess + residual
 
 
 def fuse_fixed(infrared: Tensor, visible: Tensor, rule: str) -> Tensor:
-    """The rules that learn nothing. ``spatial`` weighs places by their channels' mean, ``nuclear`` channels by the sum
-    of the singular values of their maps.
+    """Fuses features (N, C, H, W) of both images by a rule that is not learned.
+
+    ``spatial`` weights pixels by the mean of their channels, ``nuclear`` channels by their nuclear norm, the sum of the
+    singular values of their map. Raises ``ModelError`` for an unknown rule.
     """
+    if rule not in FIXED_RULES:
+        raise ModelError(f"unknown fusion rule {rule!r}; there are {', '.join(FIXED_RULES)}")
     if rule == "sum":
         return infrared + visible
     if rule == "average":
@@ -163,7 +175,7 @@ def fuse_fixed(infrared: Tensor, visible: Tensor, rule: str) -> Tensor:
     if rule == "max":
         return torch.maximum(infrared, visible)
     if rule == "spatial":
-        # The share of exponentials, without what overflows.
+        # The softmax of both means, in the form that does not overflow.
         weight = torch.sigmoid(infrared.mean(1, keepdim=True) - visible.mean(1, keepdim=True))
     else:
         first, second = (torch.linalg.svdvals(x).sum(-1)[..., None, None] for x in (infrared, visible))
@@ -172,7 +184,7 @@ def fuse_fixed(infrared: Tensor, visible: Tensor, rule: str) -> Tensor:
 
 
 class RFNNest(FusionModel):
-    """RFN-Nest. ``rule`` joins the features; ``output`` says what becomes of the result's range, which is left open."""
+    """RFN-Nest. ``rule`` fuses the features; ``output`` brings the result, whose range is open, into [0, 1]."""
 
     spec = SPEC
 
@@ -186,36 +198,36 @@ class RFNNest(FusionModel):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H, W >= 16."""
         fuse = self.fuse_quarters if self.in_quarters and max(infrared.shape[2:]) > LARGE else self.raw
-        return finished(fuse(infrared, visible), self.output)
+        return to_unit_range(fuse(infrared, visible), self.output)
 
     def raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """The fused image, 1 for white, without an upper bound."""
+        """The fused image (N, 1, H, W), where 1 is white, without an upper bound."""
         pairs = zip(self.encode(infrared), self.encode(visible), strict=True)
         return self.decode([self.fuse(level, *pair) for level, pair in enumerate(pairs)])
 
     def encode(self, image: Tensor) -> list[Tensor]:
-        """Features of four scales of an image in [0, 1]."""
+        """Features at four scales of an image (N, 1, H, W) in [0, 1]."""
         features: list[Tensor] = self.encoder(WHITE * image)
         return features
 
     def decode(self, features: list[Tensor]) -> Tensor:
-        """Image of the features, 1 for white."""
+        """Features at four scales to the image (N, 1, H, W), where 1 is white."""
         image: Tensor = self.decoder(features) / WHITE
         return image
 
     def reconstruct(self, image: Tensor) -> Tensor:
-        """An image (N, 1, H, W) encoded and decoded: what stage 1 trains."""
+        """An image (N, 1, H, W) encoded and decoded: the auto-encoder that stage 1 trains."""
         return self.decode(self.encode(image))
 
     def fuse(self, level: int, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Features of one scale of both images to those that are decoded."""
+        """Features of both images at one scale, (N, C, h, w) each, to fused ones."""
         if self.rule != "rfn":
             return fuse_fixed(infrared, visible, self.rule)
         fused: Tensor = self.fusion[level](infrared, visible)
         return fused
 
     def fuse_quarters(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Four parts that reach a little over the middle, each fused alone; the mean where they overlap."""
+        """:meth:`raw` in four parts that overlap in the middle, where the mean counts."""
         total, count = torch.zeros_like(infrared), torch.zeros_like(infrared)
         rows, columns = (
             (slice(0, side // 2 + BEYOND[0]), slice(side // 2 - BEYOND[1], side)) for side in infrared.shape[2:]
@@ -229,7 +241,7 @@ class RFNNest(FusionModel):
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:
-        """The two files of the authors, merged: nestfuse_gray_1e2 and Final_rfn_alpha_700_..., 92 entries."""
+        """The authors' two files, merged: nestfuse_gray_1e2 and Final_rfn_alpha_700_..., 92 entries."""
         units = {"conv0": "encoder.first", "conv_out": "decoder.image"}
         for level in range(4):
             units |= {f"DB{level + 1}_0.denseblock.{i}": f"encoder.levels.{level}.{i}" for i in range(2)}

@@ -1,6 +1,7 @@
-"""SDNet: squeeze two images into one, then decompose that into both again, which only training does.
+"""SDNet: two small dense streams are squeezed into one image, from which training decomposes both sources again.
 
-Zhang and Ma, "SDNet: A Versatile Squeeze-and-Decomposition Network for Real-Time Image Fusion", IJCV 2021.
+Zhang and Ma, "SDNet: A Versatile Squeeze-and-Decomposition Network for Real-Time Image Fusion", IJCV 2021. Fusion needs
+the squeeze network alone; the decomposition network makes the fused image keep the content of its sources.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.models._base import FusionModel, Prediction
 
 SPEC = ModelSpec(
@@ -62,19 +63,19 @@ SPEC = ModelSpec(
 
 MAPS = 16
 SLOPE = 0.2
-"""Of the leaky ReLU below 0."""
+"""Slope of the leaky ReLU below 0."""
 
 
 @dataclass(frozen=True)
 class Decomposition(Prediction):
-    """The fused image, and both sources as they are found in it: (N, 1, H, W) in [-1, 1], not clipped."""
+    """The fused image, and both sources decomposed from it, (N, 1, H, W) in [-1, 1] each, not clipped."""
 
     infrared: Tensor
     visible: Tensor
 
 
 class Stream(nn.Module):
-    """One image to four sets of 16 maps; each layer sees all maps before it, the oldest first."""
+    """One image to four sets of 16 maps; each layer takes all maps before it, those of the first layer first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -106,7 +107,7 @@ class Source(nn.Module):
 
 
 class SDNet(FusionModel):
-    """SDNet. ``output`` says how the result becomes a picture, ``levels`` how gray levels are read."""
+    """SDNet. ``output`` brings the result into [0, 1], ``levels`` selects how grey levels are read."""
 
     spec = SPEC
 
@@ -124,14 +125,14 @@ class SDNet(FusionModel):
         return self.to_picture(self.fuse(*self.prepare(infrared, visible)))
 
     def prepare(self, infrared: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-        """Both images in [-1, 1], as the network sees them."""
+        """Both images in [-1, 1], the range of the network."""
         if self.levels == "published":
             infrared, visible = published_levels(infrared), published_levels(visible)
         return 2 * infrared - 1, 2 * visible - 1
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Images in [-1, 1] to the fused one in [-1, 1], (N, 1, H, W) each."""
-        # The maps of the two streams take turns: the first 16 of each, the second 16 of each ...
+        # The maps of the two streams alternate: the first 16 of each, the second 16 of each ...
         parts = zip(
             *(stream.chunk(4, dim=1) for stream in (self.infrared(infrared), self.visible(visible))), strict=True
         )
@@ -139,16 +140,16 @@ class SDNet(FusionModel):
 
     def to_picture(self, fused: Tensor) -> Tensor:
         """The fused image in [-1, 1] to [0, 1]."""
-        # To stretch needs all digits of values that may lie close together.
-        return finished(fused if self.output == "stretch" else (fused + 1) / 2, self.output)
+        # Stretching needs all digits of values that may lie close together, so nothing is added before.
+        return to_unit_range(fused if self.output == "stretch" else (fused + 1) / 2, self.output)
 
     def decompose(self, fused: Tensor) -> tuple[Tensor, Tensor]:
-        """Infrared and visible image, in [-1, 1], as they are found in the fused one."""
+        """Infrared and visible image, decomposed from the fused one, (N, 1, H, W) in [-1, 1] each."""
         maps = F.leaky_relu(self.unfold(fused), SLOPE)
         return self.to_infrared(maps), self.to_visible(maps)
 
     def predict(self, infrared: Tensor, visible: Tensor) -> Decomposition:
-        """The fused image and what it is decomposed into."""
+        """The fused image and both sources decomposed from it."""
         fused = self.fuse(*self.prepare(infrared, visible))
         return Decomposition(self.to_picture(fused), *self.decompose(fused))
 
@@ -169,10 +170,10 @@ class SDNet(FusionModel):
 
 
 def published_levels(image: Tensor) -> Tensor:
-    """Gray levels of 8 bits as the authors' reader gave them: a luminance in fixed-point numbers, decimals cut off."""
+    """The image in the grey levels of the authors' reader: luminance in fixed-point arithmetic, truncated to 8 bits."""
     level = (255 * image).round()
-    total = sum((64 * weight * level + 0.5).floor() for weight in (0.299, 0.587, 0.114))
-    return (total / 64).floor() / 255  # type: ignore[union-attr]
+    red, green, blue = ((64 * weight * level + 0.5).floor() for weight in (0.299, 0.587, 0.114))
+    return ((red + green + blue) / 64).floor() / 255
 
 
 def _initialise(module: nn.Module) -> None:

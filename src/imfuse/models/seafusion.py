@@ -1,7 +1,8 @@
-"""SeAFusion: two streams of dense blocks with learned edge filters, trained together with a segmentation network.
+"""SeAFusion: two streams of gradient residual dense blocks, trained in the loop of a segmentation network.
 
 Tang, Yuan and Ma, "Image fusion in the loop of high-level vision tasks: A semantic-aware real-time infrared and visible
-image fusion network", Information Fusion 2022.
+image fusion network", Information Fusion 2022. Fusion network and segmentation network are trained in turn, each with
+the other fixed; fusion needs the first alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.bisenet import BiSeNet
 from imfuse.layers.blocks import Conv3x3
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -65,14 +66,14 @@ SPEC = ModelSpec(
 )
 
 SLOPE = 0.2
-"""Of the leaky ReLU below 0, in all layers but the ends of the blocks."""
+"""Slope of the leaky ReLU below 0, in all layers except the last of each block."""
 CLASSES = 9
-"""Of MSRS, that the segmentation network tells apart."""
+"""Classes of the MSRS data set."""
 SOBEL = ((1.0, 0.0, -1.0), (2.0, 0.0, -2.0), (1.0, 0.0, -1.0))
 
 
 class Sobel(nn.Module):
-    """Magnitude of edges: two filters for each channel, which start as Sobel's and are trained."""
+    """Magnitude of the gradient: two trained filters for each channel, initially those of Sobel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -83,12 +84,12 @@ class Sobel(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C, H, W)."""
         groups = x.shape[1]
-        first, second = (F.conv2d(x, kernels, padding=1, groups=groups) for kernels in (self.across, self.down))
-        return first.abs() + second.abs()
+        across, down = (F.conv2d(x, kernels, padding=1, groups=groups) for kernels in (self.across, self.down))
+        return across.abs() + down.abs()
 
 
 class Block(nn.Module):
-    """Gradient residual dense block: two dense layers, and the edges of the input beside them."""
+    """Gradient residual dense block: two dense layers, to whose output the gradient of the input is added."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -122,7 +123,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Maps of both images to one, without its last activation."""
+    """Maps of both images to one, without the last activation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,7 +132,7 @@ class Decoder(nn.Module):
         self.convs = nn.ModuleList(Conv3x3(a, b, padding="zeros") for a, b in pairs)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """(N, 96, H, W) to (N, 1, H, W)."""
+        """Maps of both images, concatenated, (N, 96, H, W), to (N, 1, H, W)."""
         for conv in self.convs[:-1]:
             maps = F.leaky_relu(conv(maps), SLOPE)
         image: Tensor = self.convs[-1](maps)
@@ -139,7 +140,7 @@ class Decoder(nn.Module):
 
 
 class SeAFusion(FusionModel):
-    """SeAFusion. ``output`` says how the result becomes a picture; with ``semantic`` it has its judge with it."""
+    """SeAFusion. ``output`` brings the result into [0, 1]; ``semantic`` adds the segmentation network."""
 
     spec = SPEC
 
@@ -154,7 +155,7 @@ class SeAFusion(FusionModel):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
         maps = torch.cat([self.visible(visible), self.infrared(infrared)], dim=1)
-        return finished(torch.tanh(self.decoder(maps)) / 2 + 0.5, self.output)
+        return to_unit_range(torch.tanh(self.decoder(maps)) / 2 + 0.5, self.output)
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:
@@ -177,5 +178,5 @@ class SeAFusion(FusionModel):
 
     @classmethod
     def published_extras(cls) -> tuple[str, ...]:
-        """Norms of the decoder, which the authors' network holds and never applies."""
+        """Norms of the decoder, which the authors' network never applies."""
         return ("decode?.bn.*",)

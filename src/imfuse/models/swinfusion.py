@@ -1,7 +1,9 @@
-"""SwinFusion: Swin Transformer blocks within each image, across both images, and on what they give.
+"""SwinFusion: Swin Transformer blocks within each image, across both images, and on the fused features.
 
-Ma, Tang, Fan, Huang, Mei, Ma, "SwinFusion: Cross-domain Long-range Learning for General Image Fusion via Swin
-Transformer", IEEE/CAA Journal of Automatica Sinica 2022. Tokens are pixels, (N, H, W, 60), H and W multiples of 8.
+Ma, Tang, Fan, Huang, Mei and Ma, "SwinFusion: Cross-domain Long-range Learning for General Image Fusion via Swin
+Transformer", IEEE/CAA Journal of Automatica Sinica 2022. Each pixel is a token of 60 channels; tokens are (N, H, W, C),
+with H and W multiples of the window side, 8. Attention works within windows, every second block after a cyclic shift
+by half a window.
 """
 
 from __future__ import annotations
@@ -48,18 +50,19 @@ HEADS = 6
 WINDOW = 8
 SHIFT = WINDOW // 2
 WITHIN, ACROSS = 4, 2
-"""Blocks within an image before and after the fusion; pairs of fusion stages, of as many blocks each."""
+"""Blocks of an intra-domain stage, before and after the fusion; blocks of each kind in one of two fusion stages."""
 DROP = 0.1
-"""Largest probability that a branch is left out in training."""
+"""Largest probability of stochastic depth, by which training leaves a branch out."""
 SLOPE = 0.2
-APART = -100.0
-"""Score of two pixels that only the cyclic shift brought into one window."""
+"""Slope of the leaky ReLU below 0."""
+MASKED = -100.0
+"""Score of two pixels that lie in one window only because of the cyclic shift."""
 
 
 @lru_cache(maxsize=1)
 @torch.inference_mode(False)
-def _places() -> Tensor:
-    """Row of the table of biases for each pair of query and key in a window, (64, 64)."""
+def _relative_positions() -> Tensor:
+    """Row of the table of position biases for each pair of query and key in a window, (64, 64)."""
     steps = torch.arange(WINDOW)
     rows, columns = steps.repeat_interleave(WINDOW), steps.repeat(WINDOW)
     down, across = (x[:, None] - x[None] + WINDOW - 1 for x in (rows, columns))
@@ -69,35 +72,35 @@ def _places() -> Tensor:
 @lru_cache(maxsize=8)
 @torch.inference_mode(False)
 def shift_mask(height: int, width: int) -> Tensor:
-    """What is added to the scores of each window of a shifted picture, (windows, 1, 64, 64)."""
+    """Mask that is added to the scores of each window of a shifted image, (windows, 1, 64, 64)."""
 
     def regions(side: int) -> Tensor:
-        place = torch.arange(side)
-        return (place >= side - WINDOW).long() + (place >= side - SHIFT).long()
+        position = torch.arange(side)
+        return (position >= side - WINDOW).long() + (position >= side - SHIFT).long()
 
     region = 3 * regions(height)[:, None] + regions(width)[None]
-    parts = to_windows(region[None, ..., None])[..., 0]
-    return torch.where(parts[:, :, None] == parts[:, None], 0.0, APART)[:, None]
+    windows = to_windows(region[None, ..., None])[..., 0]
+    return torch.where(windows[:, :, None] == windows[:, None], 0.0, MASKED)[:, None]
 
 
 def to_windows(x: Tensor) -> Tensor:
-    """(N, H, W, C) to (N windows, 64, C)."""
+    """Tokens (N, H, W, C) to windows (N windows, 64, C)."""
     count, height, width, channels = x.shape
     x = x.reshape(count, height // WINDOW, WINDOW, width // WINDOW, WINDOW, channels)
     return x.transpose(2, 3).reshape(-1, WINDOW * WINDOW, channels)
 
 
 def from_windows(windows: Tensor, size: tuple[int, int]) -> Tensor:
-    """Undo :func:`to_windows` for pictures of a size."""
+    """Windows (N windows, 64, C) to tokens (N, height, width, C): undoes :func:`to_windows`."""
     height, width = size
     x = windows.reshape(-1, height // WINDOW, width // WINDOW, WINDOW, WINDOW, windows.shape[-1])
     return x.transpose(2, 3).reshape(-1, height, width, windows.shape[-1])
 
 
 class WindowAttention(nn.Module):
-    """Attention within windows, of six heads, with a learned bias for each distance of query and key.
+    """Multi-head attention within windows, with a learned bias for each relative position of query and key.
 
-    Query, key and value come from the same image, or with ``cross`` the query from one and the rest from the other.
+    Query, key and value come from the same image; if ``cross``, key and value come from the other image.
     """
 
     def __init__(self, cross: bool) -> None:
@@ -111,7 +114,7 @@ class WindowAttention(nn.Module):
         self.project = nn.Linear(DIM, DIM)
 
     def forward(self, x: Tensor, other: Tensor | None, shift: int) -> Tensor:
-        """Tokens (N, H, W, C) that look at their own window of ``x``, or of ``other``."""
+        """Tokens ``x`` (N, H, W, C), each of which attends to its window of ``x`` or, if given, of ``other``."""
         size = (x.shape[1], x.shape[2])
         first, second = (to_windows(t.roll((-shift, -shift), (1, 2))) for t in (x, x if other is None else other))
         query, key, value = self.triple(first, second)
@@ -123,7 +126,7 @@ class WindowAttention(nn.Module):
         return from_windows(self.project(mixed), size).roll((shift, shift), (1, 2))
 
     def triple(self, first: Tensor, second: Tensor) -> tuple[Tensor, ...]:
-        """Query of the first, key and value of the second windows, (windows, heads, 64, 10) each."""
+        """Query of the first windows, key and value of the second, (windows, heads, 64, 10) each."""
         if hasattr(self, "qkv"):
             parts = self.qkv(first).chunk(3, dim=-1)
         else:
@@ -131,25 +134,25 @@ class WindowAttention(nn.Module):
         return tuple(part.unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in parts)
 
     def bias(self) -> Tensor:
-        """(heads, 64, 64)."""
-        return self.table[_places().to(self.table.device)].permute(2, 0, 1)
+        """Position biases, (heads, 64, 64)."""
+        return self.table[_relative_positions().to(self.table.device)].permute(2, 0, 1)
 
 
 class Mlp(nn.Module):
-    """Twice the width, GELU, back."""
+    """Feed-forward network: to twice the channels, GELU, back."""
 
     def __init__(self) -> None:
         super().__init__()
         self.widen, self.narrow = nn.Linear(DIM, 2 * DIM), nn.Linear(2 * DIM, DIM)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Tokens to tokens."""
+        """Tokens (..., C) to the same."""
         narrow: Tensor = self.narrow(F.gelu(self.widen(x)))
         return narrow
 
 
 class SwinBlock(nn.Module):
-    """Window attention, then a small network, each of normalised tokens and added to them."""
+    """Residual block: window attention, then the feed-forward network, each applied to normalised tokens."""
 
     def __init__(self, shift: int, drop: float, cross: bool = False) -> None:
         super().__init__()
@@ -158,11 +161,12 @@ class SwinBlock(nn.Module):
         self.attention, self.mlp = WindowAttention(cross), Mlp()
 
     def forward(self, x: Tensor, other: Tensor | None = None) -> Tensor:
-        """Tokens (N, H, W, C) to the same; ``other`` are normalised tokens of the other image to look at."""
-        x = x + self._sometimes(self.attention(self.norm1(x), other, self.shift))
-        return x + self._sometimes(self.mlp(self.norm2(x)))
+        """Tokens (N, H, W, C) to the same; ``other`` are normalised tokens of the other image to attend to."""
+        x = x + self._drop_path(self.attention(self.norm1(x), other, self.shift))
+        return x + self._drop_path(self.mlp(self.norm2(x)))
 
-    def _sometimes(self, branch: Tensor) -> Tensor:
+    def _drop_path(self, branch: Tensor) -> Tensor:
+        """Stochastic depth: in training zero for some images of the batch, in expectation ``branch``."""
         if not (self.training and self.drop):
             return branch
         kept = branch.new_empty(len(branch), 1, 1, 1).bernoulli_(1 - self.drop)
@@ -170,20 +174,20 @@ class SwinBlock(nn.Module):
 
 
 class CrossBlock(nn.Module):
-    """Both images look at each other, as they were before."""
+    """Cross-domain block: each image attends to the tokens of the other from before the block."""
 
     def __init__(self, shift: int, drop: float) -> None:
         super().__init__()
         self.infrared, self.visible = SwinBlock(shift, drop, cross=True), SwinBlock(shift, drop, cross=True)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens of both images."""
-        of_ir, of_vi = self.infrared.norm1(infrared), self.visible.norm1(visible)
-        return self.infrared(infrared, of_vi), self.visible(visible, of_ir)
+        """Tokens of both images, (N, H, W, C) each, to the same."""
+        normalised_ir, normalised_vi = self.infrared.norm1(infrared), self.visible.norm1(visible)
+        return self.infrared(infrared, normalised_vi), self.visible(visible, normalised_ir)
 
 
 class FusionStage(nn.Module):
-    """Two blocks within each image, then two across."""
+    """Two intra-domain blocks for each image, then two cross-domain blocks."""
 
     def __init__(self, drops: list[float]) -> None:
         super().__init__()
@@ -191,7 +195,7 @@ class FusionStage(nn.Module):
         self.cross = nn.ModuleList(CrossBlock(_shift(i), drop) for i, drop in enumerate(drops))
 
     def forward(self, infrared: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens of both images."""
+        """Tokens of both images, (N, H, W, C) each, to the same."""
         infrared, visible = self.infrared(infrared), self.visible(visible)
         for block in self.cross:
             infrared, visible = block(infrared, visible)
@@ -203,12 +207,12 @@ def _shift(index: int) -> int:
 
 
 def swin_blocks(drops: list[float]) -> nn.Sequential:
-    """One block for each probability; every second one is shifted."""
+    """A block for each drop probability; every second one is shifted."""
     return nn.Sequential(*(SwinBlock(_shift(i), drop) for i, drop in enumerate(drops)))
 
 
 def rising(count: int) -> list[float]:
-    """Probabilities from 0 to ``DROP``.
+    """Drop probabilities that rise from 0 to ``DROP``.
 
     >>> rising(3)
     [0.0, 0.05, 0.1]
@@ -217,7 +221,7 @@ def rising(count: int) -> list[float]:
 
 
 class SwinFusion(FusionModel):
-    """SwinFusion. ``border`` says how pictures get sides that are multiples of 8."""
+    """SwinFusion. ``border`` selects how sides become multiples of 8."""
 
     spec = SPEC
 
@@ -244,19 +248,23 @@ class SwinFusion(FusionModel):
         return self.raw(infrared, visible).clamp(0, 1)
 
     def raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """The fused image without bounds."""
+        """The fused image (N, 1, H, W) without bounds."""
         height, width = infrared.shape[2:]
-        pad = _reflected if self.border == "reflect" else _flipped
-        return self.network(pad(infrared), pad(visible))[..., :height, :width]
+        return self.network(self.padded(infrared), self.padded(visible))[..., :height, :width]
+
+    def padded(self, image: Tensor) -> Tensor:
+        """The image (N, 1, H, W) with sides that are multiples of 8, as ``border`` selects."""
+        return _reflected(image) if self.border == "reflect" else _flipped(image)
 
     def network(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """The fused image without bounds; H and W are multiples of 8."""
-        of_ir = self.norm_ir(self.within_ir(self.tokens(self.features(infrared))))
-        of_vi = self.norm_vi(self.within_vi(self.tokens(self.features(visible))))
-        of_ir, of_vi = self.start(of_ir), self.start(of_vi)
+        """The fused image (N, 1, H, W) without bounds; H and W are multiples of 8."""
+        tokens_ir = self.norm_ir(self.within_ir(self.tokens(self.features(infrared))))
+        tokens_vi = self.norm_vi(self.within_vi(self.tokens(self.features(visible))))
+        tokens_ir, tokens_vi = self.start(tokens_ir), self.start(tokens_vi)
         for stage in self.fusion:
-            of_ir, of_vi = stage(of_ir, of_vi)
-        joined = torch.cat([self.norm_fused_ir(of_ir), self.norm_fused_vi(of_vi)], dim=-1).permute(0, 3, 1, 2)
+            tokens_ir, tokens_vi = stage(tokens_ir, tokens_vi)
+        tokens = torch.cat([self.norm_fused_ir(tokens_ir), self.norm_fused_vi(tokens_vi)], dim=-1)
+        joined = tokens.permute(0, 3, 1, 2)
         x = self.after(self.tokens(F.leaky_relu(self.join(joined), SLOPE)))
         x = self.norm_after(x).permute(0, 3, 1, 2)
         for conv in self.narrow:
@@ -271,7 +279,7 @@ class SwinFusion(FusionModel):
         return image
 
     def tokens(self, maps: Tensor) -> Tensor:
-        """Maps (N, 60, H, W) to tokens (N, H, W, 60), normalised as all stages begin."""
+        """Maps (N, 60, H, W) to normalised tokens (N, H, W, 60)."""
         start: Tensor = self.start(maps.permute(0, 2, 3, 1))
         return start
 
@@ -286,8 +294,8 @@ class SwinFusion(FusionModel):
         def add_block(theirs: str, ours: str, linear: dict[str, str], side: str = "") -> None:
             attention = f"{theirs}.attn{side}"
             names[f"{attention}.relative_position_bias_table"] = f"{ours}.attention.table"
-            for found, wanted in (linear | {"proj": "project"}).items():
-                add(f"{attention}.{found}", f"{ours}.attention.{wanted}")
+            for published, layer in (linear | {"proj": "project"}).items():
+                add(f"{attention}.{published}", f"{ours}.attention.{layer}")
             for i in (1, 2):
                 add(f"{theirs}.norm{i}{side}", f"{ours}.norm{i}")
             add(f"{theirs}.mlp{side}.fc1", f"{ours}.mlp.widen")
@@ -317,7 +325,7 @@ class SwinFusion(FusionModel):
 
     @classmethod
     def published_extras(cls) -> tuple[str, ...]:
-        """Buffers that follow from the size, and convolutions that are never called."""
+        """Buffers that follow from the image size, and convolutions that are never called."""
         return "*.attn_mask", "*.relative_position_index", "conv_first?_B.*"
 
 
@@ -327,7 +335,7 @@ def _reflected(image: Tensor) -> Tensor:
 
 
 def _flipped(image: Tensor) -> Tensor:
-    """1 to 8 pixels more at the bottom and at the right, mirrored with the edge."""
+    """The image with 1 to 8 more pixels at the bottom and at the right, mirrored with the edge repeated."""
     for axis in (2, 3):
         more = WINDOW - image.shape[axis] % WINDOW
         image = torch.cat([image, image.flip(axis).narrow(axis, 0, more)], dim=axis)

@@ -1,8 +1,8 @@
-"""TransFusion: VGG-19 features of both images, weighted across modalities and by place, decoded by a U-Net.
+"""TransFusion: VGG-19 features of both images, fused by channel and spatial attention and decoded by a U-Net.
 
 Qian et al., "TransFusion: Transfer learning-driven adaptive fusion network for infrared and visible image", Infrared
-Physics & Technology 2025. Trained in two stages: the decoder rebuilds single images, then what lies between encoder
-and decoder learns to fuse.
+Physics & Technology 2025. The encoder is VGG-19 of ImageNet. Training has two stages: the decoder learns to reconstruct
+single images; then the attention modules between encoder and decoder learn to fuse.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
+from imfuse.layers.folding import bias_of
 from imfuse.layers.vgg import ADDRESS, VGG19, torchvision_layout
 from imfuse.models._base import FusionModel
 
@@ -44,12 +45,13 @@ SPEC = ModelSpec(
 WIDTHS = (64, 128, 256, 512, 512)
 REDUCTIONS = (1, 1, 2, 4, 4)
 DECODER = ((512, (1024, 768, 512)), (256, (512, 512, 512, 256, 256)), (128, (256, 256, 256, 128, 128, 128, 128)))
-"""Width after each enlargement, and of the convolutions behind it: input first. Level 1 is ``SHALLOW``."""
+"""For each decoder level the channels after upsampling, and those of its convolutions, input first; ``SHALLOW`` is
+level 1."""
 SHALLOW = (64, (128, 128, 128, 128, 64, 64, 64, 32, 32))
 
 
 class ChannelGate(nn.Module):
-    """Weight of each channel from its maximum and its mean over all places: (N, C, H, W) to (N, C, 1, 1) in [0, 1]."""
+    """Channel attention from the global maximum and average of each channel."""
 
     def __init__(self, channels: int, reduction: int) -> None:
         super().__init__()
@@ -57,15 +59,15 @@ class ChannelGate(nn.Module):
         self.excite = nn.Conv2d(channels // reduction, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weights of the channels."""
+        """Features (N, C, H, W) to weights (N, C, 1, 1) in [0, 1]."""
         pooled = x.amax((2, 3), keepdim=True), x.mean((2, 3), keepdim=True)
         return torch.sigmoid(sum(self.excite(F.relu(self.squeeze(part))) for part in pooled))
 
 
 class ChannelPerception(nn.Module):
-    """Cross-modal channel perception: what one image weighs more than the other is strengthened; the mean of both.
+    """Cross-modal channel perception: channels that one image weights more than the other are strengthened.
 
-    Not ``weighted``: the mean alone.
+    The output is the mean of both images; if not ``weighted``, the plain mean.
     """
 
     def __init__(self, channels: int, reduction: int, weighted: bool = True) -> None:
@@ -76,7 +78,7 @@ class ChannelPerception(nn.Module):
         self.requires_grad_(weighted)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Merged features, (N, C, H, W)."""
+        """Features of both images, (N, C, H, W) each, to merged ones, (N, C, H, W)."""
         if not self.weighted:
             return (infrared + visible) / 2
         weight_ir, weight_vi = self.infrared(infrared), self.visible(visible)
@@ -85,24 +87,24 @@ class ChannelPerception(nn.Module):
 
 
 class SpatialAttention(nn.Module):
-    """Weight of each place from maximum and mean over the channels: (N, C, H, W) to (N, 1, H, W) in [0, 1]."""
+    """Spatial attention from the maximum and the mean over the channels of each pixel."""
 
     def __init__(self) -> None:
         super().__init__()
         self.conv = nn.Conv2d(2, 1, 3, padding=1)
 
     def forward(self, x: Tensor, deeper: Tensor | None = None) -> Tensor:
-        """The map; with the map of the level below, guided by it."""
+        """Features (N, C, H, W) to a map (N, 1, H, W) in [0, 1], guided by that of the ``deeper`` level if given."""
         maps = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], dim=1)
-        own = torch.sigmoid(self.conv(maps))
+        attention = torch.sigmoid(self.conv(maps))
         if deeper is None:
-            return own
+            return attention
         guide = F.interpolate(deeper, scale_factor=2, mode="bilinear", align_corners=False)
-        return torch.sigmoid(own + guide)
+        return torch.sigmoid(attention + guide)
 
 
 class Selection(nn.Module):
-    """Two 3x3 convolutions with nothing between them, then GELU."""
+    """Feature selection: two 3x3 convolutions without an activation between them, then GELU."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -115,7 +117,7 @@ class Selection(nn.Module):
 
 
 class DecoderLevel(nn.Module):
-    """Twice the size by a transposed convolution, the skip beside it, 3x3 convolutions with GELU."""
+    """Transposed convolution to twice the size, concatenation with the skip, 3x3 convolutions with GELU."""
 
     def __init__(self, inputs: int, width: int, widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -123,7 +125,7 @@ class DecoderLevel(nn.Module):
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths))
 
     def forward(self, deep: Tensor, skip: Tensor) -> Tensor:
-        """Features of the level of the skip."""
+        """Deep features (N, inputs, h, w) and the skip (N, C, 2h, 2w) to features of the size of the skip."""
         x = torch.cat([self.enlarge(deep), skip], dim=1)
         for conv in self.convs:
             x = F.gelu(conv(x))
@@ -131,7 +133,7 @@ class DecoderLevel(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Features of five levels to an image, (N, 1, H, W), not negative and without an upper bound."""
+    """Features of five levels to an image (N, 1, H, W), non-negative and without an upper bound."""
 
     def __init__(self, divisor: int) -> None:
         super().__init__()
@@ -154,9 +156,9 @@ class Decoder(nn.Module):
 
 
 class TransFusion(FusionModel):
-    """TransFusion. ``guidance`` says whether the maps of deep levels guide those of shallow ones.
+    """TransFusion. ``guidance`` selects whether the spatial maps of deep levels guide those of shallow ones.
 
-    Without ``perception`` the features of both images are averaged as they are.
+    Without ``perception`` the features of both images are averaged unweighted.
     """
 
     spec = SPEC
@@ -176,8 +178,8 @@ class TransFusion(FusionModel):
         self.attention = nn.ModuleList(SpatialAttention() for _ in widths)
         self.selection = nn.ModuleList(Selection(width) for width in widths)
         self.apply(_initialise)
-        # Else the last ReLU may start with nearly all of its inputs below zero, where it has no gradient.
-        nn.init.constant_(self.decoder.image.bias, 0.3)  # type: ignore[arg-type]
+        # Otherwise nearly all inputs of the last ReLU may be negative at first, where it has no gradient.
+        nn.init.constant_(bias_of(self.decoder.image), 0.3)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H and W multiples of 16."""
@@ -188,22 +190,22 @@ class TransFusion(FusionModel):
         return fused.clamp(0, 1)
 
     def encode(self, image: Tensor) -> list[Tensor]:
-        """Features of five levels of images (N, 1, H, W); the gray plane stands for red, green and blue."""
+        """Features of five levels of images (N, 1, H, W); their grey channel serves as red, green and blue."""
         features: list[Tensor] = self.encoder(image.expand(-1, 3, -1, -1))
         return features
 
     def reconstruct(self, image: Tensor) -> Tensor:
-        """An image (N, 1, H, W) encoded and decoded, without an upper bound: what stage 1 trains."""
+        """An image (N, 1, H, W) encoded and decoded, without an upper bound: the auto-encoder that stage 1 trains."""
         return F.relu(self.decoder(self.encode(image)))
 
     def select(self, infrared: list[Tensor], visible: list[Tensor]) -> list[Tensor]:
-        """Features of five levels of both images to those that are decoded."""
-        merged = [perceive(a, b) for perceive, a, b in zip(self.perception, infrared, visible, strict=True)]
+        """Features of five levels of both images to the fused ones."""
+        merged = [perceive(ir, vi) for perceive, ir, vi in zip(self.perception, infrared, visible, strict=True)]
         maps = self.spatial_maps(merged)
         return [select(x + x * m) for select, x, m in zip(self.selection, merged, maps, strict=True)]
 
     def spatial_maps(self, merged: list[Tensor]) -> list[Tensor]:
-        """Weights of the places of each level, (N, 1, h, w)."""
+        """Spatial attention of each level, (N, 1, h, w)."""
         maps: list[Tensor] = []
         deeper = None
         for attend, x in zip(reversed(self.attention), reversed(merged), strict=True):

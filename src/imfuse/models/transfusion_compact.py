@@ -1,4 +1,4 @@
-"""TransFusion at a quarter of the width: small enough to ship with the library, its encoder trained here."""
+"""TransFusion with a quarter of the channels: small enough to ship, with an encoder that was trained with it."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class TransFusionCompact(transfusion.TransFusion):
 
     def __init__(self, guidance: str = "guided", perception: bool = True) -> None:
         super().__init__(guidance, perception)
-        # The decoder of stage 1 knows plain features: random convolutions before it would begin with noise, and little
-        # data does not lead out of that. The weights before them sum up to 2.6 or so.
+        # The decoder of stage 1 expects plain features: random convolutions before it would start from noise, which
+        # little data does not overcome. The attention before them scales features by about 2.6.
         for name, parameter in self.selection.named_parameters():
             if name.endswith("weight"):
                 nn.init.dirac_(parameter)

@@ -1,6 +1,7 @@
-"""U2Fusion: one dense network for several fusion tasks, trained without labels by how much each source has to say.
+"""U2Fusion: one densely connected network for several fusion tasks.
 
-Xu, Ma, Jiang, Guo and Ling, "U2Fusion: A Unified Unsupervised Image Fusion Network", IEEE TPAMI 2022.
+Xu, Ma, Jiang, Guo and Ling, "U2Fusion: A Unified Unsupervised Image Fusion Network", IEEE TPAMI 2022. Training is
+unsupervised: the fused image has to stay similar to both sources, to each as much as its information content demands.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
 from imfuse.layers.blocks import Conv3x3
-from imfuse.layers.output import finished
+from imfuse.layers.output import to_unit_range
 from imfuse.models._base import FusionModel
 
 SPEC = ModelSpec(
@@ -66,11 +67,11 @@ SPEC = ModelSpec(
 MAPS = 44
 """Maps that each layer of the encoder adds."""
 SLOPE = 0.2
-"""Of the leaky ReLU below 0."""
+"""Slope of the leaky ReLU below 0."""
 
 
 class Encoder(nn.Module):
-    """Two images to 264 maps: each layer sees all maps before it, the newest first."""
+    """Two images to 264 maps: each layer takes all maps before it, those of the last layer first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -86,7 +87,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """264 maps to one, without its last activation."""
+    """264 maps to one, without the last activation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -103,7 +104,7 @@ class Decoder(nn.Module):
 
 
 class U2Fusion(FusionModel):
-    """U2Fusion. ``first`` orders the inputs, ``output`` says how the result becomes a picture."""
+    """U2Fusion. ``first`` orders the inputs, ``output`` brings the result into [0, 1]."""
 
     spec = SPEC
 
@@ -116,19 +117,19 @@ class U2Fusion(FusionModel):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H, W >= 2."""
-        return finished(self.fuse(self.join(infrared, visible)), self.output)
+        return to_unit_range(self.fuse(self.join(infrared, visible)), self.output)
 
     def join(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """The two inputs (N, 2, H, W) in their order."""
+        """The two inputs, concatenated in their order, (N, 2, H, W)."""
         return torch.cat([infrared, visible] if self.first == "infrared" else [visible, infrared], dim=1)
 
     def fuse(self, images: Tensor) -> Tensor:
-        """What the network makes of its two inputs, within 0 and 1: (N, 2, H, W) to (N, 1, H, W)."""
+        """The output of the network, (N, 1, H, W) in [0, 1], for its two inputs (N, 2, H, W)."""
         return torch.tanh(self.decoder(self.encoder(images))) / 2 + 0.5
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:
-        """The authors' TensorFlow checkpoint; one serves all their tasks."""
+        """The authors' TensorFlow checkpoint, one for all their tasks."""
         layers = {"Generator/encoder/conv1_1": "encoder.first", "Generator_1/decoder/conv2_4": "decoder.image"}
         layers |= {f"Generator/encoder/dense_block_conv{i + 1}": f"encoder.dense.{i}" for i in range(5)}
         layers |= {f"Generator_1/decoder/conv2_{i + 1}": f"decoder.inner.{i}" for i in range(3)}

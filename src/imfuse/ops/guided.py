@@ -1,4 +1,8 @@
-"""The guided filter: He, Sun and Tang, "Guided image filtering", IEEE TPAMI 35, 2013."""
+"""The guided filter of He, Sun and Tang, "Guided image filtering", IEEE TPAMI 35, 2013.
+
+Within every window the output is a linear function of the guide, fitted to the input by least squares; a pixel takes
+the mean over all windows that cover it.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +14,36 @@ from imfuse.ops.windows import sum_separable
 
 
 def truncated_mean(x: Tensor, radius: int) -> Tensor:
-    """Mean of (N, C, H, W) over the pixels at most ``radius`` rows and columns away that exist.
+    """Mean of (N, C, H, W) over windows of radius ``radius``, truncated at the border of the image.
 
     >>> truncated_mean(torch.tensor([[[[1.0, 2.0, 6.0]]]]), 1)
     tensor([[[[1.5000, 3.0000, 4.0000]]]])
     """
     total = sum_separable(F.pad(x, (radius, radius, radius, radius)), 2 * radius + 1)
-    rows, columns = (_overlap(side, radius, x) for side in x.shape[2:])
+    rows, columns = (_window_lengths(side, radius, x) for side in x.shape[2:])
     return total / (rows[:, None] * columns)
 
 
-def _overlap(size: int, radius: int, like: Tensor) -> Tensor:
-    """How many pixels of an axis lie in the window around each."""
-    place = torch.arange(size, device=like.device)
-    return ((place + radius).clamp(max=size - 1) - (place - radius).clamp(min=0) + 1).to(like.dtype)
+def _window_lengths(size: int, radius: int, like: Tensor) -> Tensor:
+    """Number of pixels along an axis in the truncated window around each pixel, (size,)."""
+    position = torch.arange(size, device=like.device)
+    return ((position + radius).clamp(max=size - 1) - (position - radius).clamp(min=0) + 1).to(like.dtype)
 
 
 def guided_filter(guide: Tensor, image: Tensor, radius: int, epsilon: float) -> Tensor:
-    """Smooth ``image`` where ``guide`` is flat, (N, C, H, W) each: in every window it becomes a line of the guide.
+    """Smooths an image and keeps the edges of its guide.
 
-    Windows are those of :func:`truncated_mean`. ``epsilon`` is the variance of the guide, in its units squared, below
-    which a window counts as flat.
+    Args:
+        guide: (N, C, H, W).
+        image: (N, C, H, W).
+        radius: of the windows, in pixels; they are truncated at the border as in :func:`truncated_mean`.
+        epsilon: variance of the guide, in its units squared, below which a window counts as flat.
+
+    Returns:
+        The filtered image, (N, C, H, W).
+
+    Source:
+        He, Sun and Tang, IEEE TPAMI 35, 2013, algorithm 1.
     """
     mean_guide, mean_image = truncated_mean(guide, radius), truncated_mean(image, radius)
     covariance = truncated_mean(guide * image, radius) - mean_guide * mean_image

@@ -1,4 +1,4 @@
-"""From any size to a size that a network takes, and back."""
+"""Padding from any size to one that a network accepts, and the crop that undoes it."""
 
 from __future__ import annotations
 
@@ -10,23 +10,30 @@ from imfuse.core.size_rule import SizeRule
 
 
 def pad_to(x: Tensor, rule: SizeRule, *, zeros: bool = False) -> Tensor:
-    """Mirror the bottom and right of (N, C, H, W) until a network of this ``rule`` takes it.
+    """Pads images at the bottom and right to a size that a network accepts.
 
-    The mirror repeats the edge pixel and goes back and forth as often as needed, so 1x1 works too. ``zeros`` adds
-    zeros instead. ``x`` itself is given back where nothing is missing.
+    Images are mirrored with the edge pixel repeated, back and forth as often as needed, so that 1x1 works too.
+
+    Args:
+        x: (N, C, H, W) of any size.
+        rule: of the network.
+        zeros: pads with zeros instead.
+
+    Returns:
+        The padded images; ``x`` itself where no padding is needed.
     """
     if zeros:
         rows, columns = rule.padding(*x.shape[2:])
         return F.pad(x, (0, columns, 0, rows)) if rows or columns else x
     for axis in (2, 3):
         size = x.shape[axis]
-        wanted = rule.padded(size)
-        if wanted != size:
-            period = torch.arange(wanted, device=x.device) % (2 * size)
+        target = rule.padded(size)
+        if target != size:
+            period = torch.arange(target, device=x.device) % (2 * size)
             x = x.index_select(axis, torch.minimum(period, 2 * size - 1 - period))
     return x
 
 
 def crop_to(x: Tensor, height: int, width: int) -> Tensor:
-    """Undo :func:`pad_to`: the top left (N, C, ``height``, ``width``) part."""
+    """The top left part (N, C, ``height``, ``width``) of ``x``: undoes :func:`pad_to`."""
     return x[..., :height, :width]

@@ -1,5 +1,6 @@
-"""Separable windows, in float64 as image metrics need them or in float32: OpenCV on the CPU, matrix products where
-gradients or a GPU are wanted. Both are correlations and agree to rounding.
+"""Correlation with separable windows, in float64 as image metrics need it, or in float32.
+
+OpenCV computes it on the CPU, matrix products where gradients or a GPU are required; both agree to rounding.
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 Border = Literal["valid", "zero", "replicate", "mirror", "symmetric", "circular"]
-"""``valid`` keeps whole windows. ``mirror`` does not repeat the edge pixel (-1 is 1), ``symmetric`` does (-1 is 0);
-``circular`` goes on at the other side (-1 is the last)."""
+"""How an image continues beyond its border.
+
+``valid`` does not continue it: only windows inside the image count. ``zero`` and ``replicate`` continue it with zeros
+and with the edge pixel. ``mirror`` does not repeat the edge pixel (-1 is 1), ``symmetric`` does (-1 is 0); ``circular``
+continues at the other side (-1 is the last pixel).
+"""
 
 _OPENCV = {
     "valid": cv2.BORDER_CONSTANT,
@@ -26,14 +31,15 @@ _OPENCV = {
     "symmetric": cv2.BORDER_REFLECT,
 }
 _BLOCK = 32
+"""Rows that one matrix product computes."""
 
 
 @lru_cache
 @torch.inference_mode(False)
 def gaussian(size: int, sigma: float) -> Tensor:
     """Weights of a Gaussian window along one axis, (size,) float64 with sum 1."""
-    place = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
-    weights = torch.exp(-place.square() / (2 * sigma**2))
+    position = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+    weights = torch.exp(-position.square() / (2 * sigma**2))
     return weights / weights.sum()
 
 
@@ -45,10 +51,16 @@ def box(size: int) -> Tensor:
 
 
 def filter_separable(x: Tensor, across: Tensor, down: Tensor | None = None, border: Border = "valid") -> Tensor:
-    """Correlate (N, C, H, W), float64 or float32, with the window ``down[i] * across[j]`` of odd size.
+    """Correlates images with the window ``down[i] * across[j]``.
 
-    ``down`` left out is ``across``. The result has the size of ``x``; with border ``valid`` it is
-    (H - len(down) + 1, W - len(across) + 1).
+    Args:
+        x: (N, C, H, W), float64 or float32.
+        across: weights along rows, an odd number of them.
+        down: weights along columns; the same as ``across`` if left out.
+        border: how the image continues beyond its border.
+
+    Returns:
+        (N, C, H, W); with border ``valid`` (N, C, H - len(down) + 1, W - len(across) + 1).
     """
     down = across if down is None else down
     if border == "circular":
@@ -61,8 +73,8 @@ def filter_separable(x: Tensor, across: Tensor, down: Tensor | None = None, bord
 def sum_separable(x: Tensor, size: int) -> Tensor:
     """Sum over each whole window of ``size`` x ``size`` pixels: (N, C, H - size + 1, W - size + 1).
 
-    Sums of 1, 2, 4 ... neighbours are made by doubling, so the work grows with the logarithm of ``size``. Unlike
-    differences of running sums they lose no digits in float32, and do not depend on where the window lies.
+    Sums of 1, 2, 4 ... neighbours come from repeated doubling, so the work grows with the logarithm of ``size``. Unlike
+    differences of running sums they lose no digits in float32 and do not depend on the position of the window.
 
     >>> sum_separable(torch.ones(1, 1, 8, 9), 7)
     tensor([[[[49., 49., 49.],
@@ -78,7 +90,7 @@ def _sum_along(x: Tensor, size: int, dim: int) -> Tensor:
         if power:
             half = 2 ** (power - 1)
             x = x.narrow(dim, 0, x.shape[dim] - half) + x.narrow(dim, half, x.shape[dim] - half)
-        # x holds sums of 2^power neighbours; those that make up the size are laid end to end.
+        # x holds sums of 2^power neighbours; the powers that add up to the size are laid end to end.
         if size & 2**power:
             parts.append(x.narrow(dim, summed, length))
             summed += 2**power
@@ -97,7 +109,10 @@ def _with_opencv(x: Tensor, across: Tensor, down: Tensor, border: Border) -> Ten
 
 
 def _with_products(x: Tensor, across: Tensor, down: Tensor, border: Border) -> Tensor:
-    """Blocks of pixels times banded matrices: much faster in float64 than convolutions, and differentiable."""
+    """The correlation as products of blocks of pixels with banded matrices.
+
+    They are differentiable, and in float64 much faster than convolutions.
+    """
     if border != "valid":
         x = pad(x, len(down) // 2, len(across) // 2, border)
     x = _down(x, down.to(x))
@@ -109,36 +124,37 @@ def _down(x: Tensor, taps: Tensor) -> Tensor:
     blocks = math.ceil(size / _BLOCK)
     length = _BLOCK + len(taps) - 1
     x = F.pad(x, (0, 0, 0, max(0, blocks * _BLOCK + len(taps) - 1 - x.shape[-2])))
-    places = torch.arange(length, device=x.device) - torch.arange(_BLOCK, device=x.device)[:, None]
-    inside = (places >= 0) & (places < len(taps))
-    band = torch.where(inside, taps[places.clamp(0, len(taps) - 1)], 0)
+    tap = torch.arange(length, device=x.device) - torch.arange(_BLOCK, device=x.device)[:, None]
+    inside = (tap >= 0) & (tap < len(taps))
+    band = torch.where(inside, taps[tap.clamp(0, len(taps) - 1)], 0)
     windows = x.unfold(-2, length, _BLOCK).transpose(-1, -2)
     return (band @ windows).flatten(-3, -2)[..., :size, :]
 
 
 def pad(x: Tensor, rows: int, columns: int, border: Border) -> Tensor:
-    """Put ``rows`` above and below and ``columns`` left and right of (N, C, H, W)."""
+    """Pads (N, C, H, W) by ``rows`` above and below and by ``columns`` left and right."""
     if border == "zero":
         return F.pad(x, (columns, columns, rows, rows))
-    place = _FOLD[border]
-    x = x[..., place(torch.arange(-rows, x.shape[-2] + rows), x.shape[-2]).to(x.device), :]
-    return x[..., place(torch.arange(-columns, x.shape[-1] + columns), x.shape[-1]).to(x.device)]
+    fold = _FOLD[border]
+    x = x[..., fold(torch.arange(-rows, x.shape[-2] + rows), x.shape[-2]).to(x.device), :]
+    return x[..., fold(torch.arange(-columns, x.shape[-1] + columns), x.shape[-1]).to(x.device)]
 
 
-def _mirror(place: Tensor, size: int) -> Tensor:
+def _mirror(index: Tensor, size: int) -> Tensor:
     period = max(2 * size - 2, 1)
-    place = place % period
-    return torch.minimum(place, period - place) if size > 1 else torch.zeros_like(place)
+    index = index % period
+    return torch.minimum(index, period - index) if size > 1 else torch.zeros_like(index)
 
 
-def _symmetric(place: Tensor, size: int) -> Tensor:
-    place = place % (2 * size)
-    return torch.minimum(place, 2 * size - 1 - place)
+def _symmetric(index: Tensor, size: int) -> Tensor:
+    index = index % (2 * size)
+    return torch.minimum(index, 2 * size - 1 - index)
 
 
 _FOLD: dict[str, Callable[[Tensor, int], Tensor]] = {
-    "replicate": lambda place, size: place.clamp(0, size - 1),
+    "replicate": lambda index, size: index.clamp(0, size - 1),
     "mirror": _mirror,
     "symmetric": _symmetric,
-    "circular": lambda place, size: place % size,
+    "circular": lambda index, size: index % size,
 }
+"""From indices that may lie outside an axis of ``size`` to the pixels that continue it there."""

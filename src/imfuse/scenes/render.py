@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from imfuse.core.errors import ImageError
 from imfuse.scenes import cars, ground, people, sensors, street
 from imfuse.scenes.canvas import Camera, Canvas, noise_tile
 from imfuse.scenes.layout import Layout, demo_layout, random_layout
@@ -45,14 +46,17 @@ def render_scene(height: int = 480, width: int = 640, seed: int = 0) -> Scene:
     from OpenCV 4.9 with NumPy 1.26 to OpenCV 5.0 with NumPy 2.4, one value in a hundred changes, mostly by one level.
 
     Args:
-        height: rows, at least 1; the layout follows the size, so that a larger picture shows more detail.
+        height: rows, at least 1; the layout follows the size, so that a larger image shows more detail.
         width: columns, at least 1.
         seed: zero or a positive integer.
 
-    Raises:
-        ValueError: a size below 1 or a negative seed.
+    Returns:
+        The infrared image, the visible image and the labels, registered.
 
-    Examples:
+    Raises:
+        ImageError: ``height`` or ``width`` is below 1, or ``seed`` is negative.
+
+    Example:
         >>> scene = render_scene(120, 160, seed=3)
         >>> scene.infrared.shape, scene.visible.shape, scene.labels.dtype
         ((120, 160), (120, 160, 3), dtype('uint8'))
@@ -61,9 +65,9 @@ def render_scene(height: int = 480, width: int = 640, seed: int = 0) -> Scene:
         True
     """
     if height < 1 or width < 1:
-        raise ValueError(f"a scene needs height and width of at least 1, got {height} x {width}")
+        raise ImageError(f"height={height}, width={width}: a scene needs both to be at least 1")
     if seed < 0:
-        raise ValueError(f"seed must be zero or positive, got {seed}")
+        raise ImageError(f"seed={seed}: must be zero or positive")
     rng = np.random.Generator(np.random.PCG64(seed))
     layout = demo_layout() if seed == 0 else random_layout(rng)
     camera = Camera(

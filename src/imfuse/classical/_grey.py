@@ -1,4 +1,4 @@
-"""Gray levels 0..255, in which the constants of many published programs are given, and their rounding."""
+"""Grey levels from 0 to 255, the units of the constants of many published programs, and their rounding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def whole_levels(levels: Tensor) -> Tensor:
-    """Nearest whole level in 0..255, half upwards, as 8-bit arithmetic saturates.
+    """The nearest whole levels in 0 to 255, halves rounded up, as saturating 8-bit arithmetic rounds.
 
     >>> import torch
     >>> whole_levels(torch.tensor([-3.0, 0.5, 254.5, 300.0])).tolist()
@@ -15,11 +15,11 @@ def whole_levels(levels: Tensor) -> Tensor:
     return (levels + 0.5).floor().clamp(0, 255)
 
 
-def gray_levels(image: Tensor, whole: bool) -> Tensor:
-    """An image in [0, 1] as levels; ``whole`` rounds them, because published programs read 8-bit files."""
+def grey_levels(image: Tensor, whole: bool) -> Tensor:
+    """An image in [0, 1] as grey levels; ``whole`` rounds them, since published programs read 8-bit files."""
     return whole_levels(255 * image) if whole else 255 * image
 
 
 def unit(levels: Tensor) -> Tensor:
-    """Levels as an image in [0, 1]."""
+    """Grey levels as an image in [0, 1]."""
     return (levels / 255).clamp(0, 1)
