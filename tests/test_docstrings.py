@@ -24,12 +24,6 @@ from pydantic import BaseModel
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "api.md"
 SECTIONS = ("Args", "Attributes", "Returns", "Raises", "Source", "Example")
 OTHER_SECTIONS = ("Arguments", "Parameters", "Return", "Yields", "Note", "Notes", "Examples", "References")
-UNFINISHED = (
-    "imfuse.FusionModel",
-    "imfuse.models",
-    "imfuse.scenes",
-)
-"""Entries of the page, or packages, whose docstrings do not have the form yet."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,14 +154,8 @@ def faults(item: Documented) -> Iterator[str]:
 DOCUMENTED = documented()
 
 
-def unfinished(name: str) -> bool:
-    return any(f"{name}.".startswith(f"{prefix}.") for prefix in UNFINISHED)
-
-
 @pytest.mark.parametrize("name", DOCUMENTED)
-def test_docstring_has_the_form(name: str, request: pytest.FixtureRequest) -> None:
-    if unfinished(name):
-        request.applymarker(pytest.mark.xfail(reason="not rewritten yet", strict=False))
+def test_docstring_has_the_form(name: str) -> None:
     lacking = list(faults(DOCUMENTED[name]))
     assert not lacking, f"{name}: " + "; ".join(lacking)
 

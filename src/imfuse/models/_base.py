@@ -34,9 +34,7 @@ class FusionModel(nn.Module):
     A network of ``spec.colour`` also takes the visible image as (N, 3, H, W), red, green and blue.
     It knows nothing of files, colour or padding: ``imfuse.Fuser`` does.
 
-    Attributes:
-        spec: what the method declares.
-        options: values of the specification's options that the network was built with.
+    ``spec`` is what the method declares, ``options`` the values of its options that the network was built with.
 
     Example:
         >>> from imfuse.models import create_model
@@ -63,28 +61,63 @@ class FusionModel(nn.Module):
         return model
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Fused image (N, 1, H, W) in [0, 1]."""
+        """Fuse a pair.
+
+        Args:
+            infrared: (N, 1, H, W) in [0, 1], of a size that ``spec.size`` accepts.
+            visible: the registered partner, of the same shape; (N, 3, H, W) for a network of ``spec.colour``.
+
+        Returns:
+            The fused image, (N, 1, H, W) in [0, 1].
+        """
         raise ModelError(f"{type(self).__name__} does not define forward(infrared, visible)")
 
     def predict(self, infrared: Tensor, visible: Tensor) -> Prediction:
-        """Everything that the network computes; ``forward`` computes only what the fused image needs."""
+        """Everything that the network computes; ``forward`` computes only what the fused image needs.
+
+        Args:
+            infrared: as for :meth:`forward`.
+            visible: as for :meth:`forward`.
+
+        Returns:
+            The fused image, and what else the method computes, such as classes.
+        """
         return Prediction(self(infrared, visible))
 
     @classmethod
     def published_layout(cls) -> Mapping[str, str]:
-        """Name in the authors' checkpoint -> name in our state; empty where no checkpoint was published."""
+        """What the authors' checkpoint calls the entries of the state.
+
+        Returns:
+            Name in their checkpoint -> name in our state; empty where no checkpoint was published.
+        """
         return {}
 
     @classmethod
     def published_extras(cls) -> tuple[str, ...]:
-        """Patterns (``*.attn_mask``) of entries in the authors' checkpoint that play no part in the result."""
+        """Entries of the authors' checkpoint that play no part in the result.
+
+        Returns:
+            Patterns of their names, such as ``*.attn_mask``.
+        """
         return ()
 
     @classmethod
     def from_release(cls, entries: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """Entries of another release by the authors as ``published_layout`` names them; any others as they are."""
+        """Bring another release by the authors to the names of ``published_layout``.
+
+        Args:
+            entries: of a checkpoint.
+
+        Returns:
+            The entries renamed; those of the usual release, or of anybody else, as they are.
+        """
         return entries
 
     def initial_layout(self) -> Mapping[str, tuple[str, ...]]:
-        """Name in a file of initial weights -> names in our state; empty where training starts from nothing."""
+        """What a file of initial weights, such as those of ImageNet, holds of the state.
+
+        Returns:
+            Name in that file -> names in our state; empty where training starts from random values.
+        """
         return {}

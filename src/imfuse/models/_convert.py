@@ -21,9 +21,24 @@ SUFFIXES = frozenset({".pth", ".pt", ".pkl", ".model", ".ckpt", ".bin", ".safete
 
 
 def convert(sources: Iterable[Path], target: Path, model: str | None = None) -> str:
-    """Turn the checkpoint in ``sources`` (files, or a folder of them) into ``target``; returns the method's name.
+    """Turn the authors' checkpoint of a method into a weights file; every name and shape is checked.
 
-    Every name and shape is checked. ``model`` asks for one method instead of recognising it. Raises ``WeightsError``.
+    Args:
+        sources: files of one checkpoint, or a folder of them; of TensorFlow, the ``.index`` file.
+        target: the ``.safetensors`` file to write.
+        model: the method, where it is not to be recognised by the names of the entries.
+
+    Returns:
+        The name of the method.
+
+    Raises:
+        WeightsError: nothing is found, a file is no checkpoint of plain tensors, entries are missing, unexpected or
+            misshapen, or the target cannot be written.
+
+    Example:
+        ```python
+        convert([Path("checkpoints")], Path("authors.safetensors"))  # "auif"
+        ```
     """
     files = list(_files(sources))
     entries: dict[str, Tensor] = {}

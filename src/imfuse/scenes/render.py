@@ -27,6 +27,11 @@ class Scene:
         infrared: thermal picture, (H, W) uint8; bright is warm.
         visible: night photograph, (H, W, 3) uint8, RGB (sRGB).
         labels: class of every pixel, (H, W) uint8, an index into `CLASSES` and `PALETTE`; 0 is everything else.
+
+    Example:
+        >>> scene = render_scene(48, 64)
+        >>> scene.infrared.shape, scene.visible.shape, int(scene.labels.max()) < 9
+        ((48, 64), (48, 64, 3), True)
     """
 
     infrared: NDArray[np.uint8]
