@@ -1,4 +1,4 @@
-"""Rendered street scenes, and the classes that their labels and segmentation share."""
+"""Rendered street scenes, and the classes of their labels, which segmentation uses too."""
 
 from __future__ import annotations
 

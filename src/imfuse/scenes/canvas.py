@@ -1,9 +1,9 @@
-"""Camera, noise and a painter's canvas: every shape is painted once, for the visible, the thermal and the label image.
+"""Camera, noise and canvas: every shape is painted once for the visible, the infrared and the label image.
 
-World: metres, X to the right, Y up, Z forward; the camera stands at (0, height, 0) and looks along Z.
-The canvas is what a renderer calls a G-buffer: it holds, per pixel, what a surface is (colour, own light, temperature,
-orientation, distance, class). Light and sensors come afterwards (`sensors.py`), so the two pictures are
-registered by construction.
+World coordinates are metres, X to the right, Y up, Z forward; the camera is at (0, height, 0) and looks along Z.
+The canvas is a G-buffer: for every pixel it holds the properties of the surface (reflectance, emission, temperature,
+orientation, distance, class). Light and sensors follow later (`sensors.py`), so the two images are registered by
+construction.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ Floats: TypeAlias = NDArray[np.floating[Any]]
 Bytes: TypeAlias = NDArray[np.uint8]
 Vector: TypeAlias = tuple[float, float, float]
 
-ALBEDO, EMISSION, HEAT, GRAIN, NORMAL = slice(0, 3), slice(3, 6), 6, 7, slice(8, 11)
+ALBEDO, EMISSION, TEMPERATURE, GRAIN, NORMAL = slice(0, 3), slice(3, 6), 6, 7, slice(8, 11)
 CHANNELS = 11
-NEAR, FAR = 0.5, 1.0e4  # metres; whatever lies at FAR is sky
-AIR = 9.0  # temperature of the night air in °C, towards which all round edges and far things tend
+NEAR, FAR = 0.5, 1.0e4  # metres; surfaces at FAR are sky
+AIR = 9.0  # temperature of the night air in °C, towards which round edges and distant surfaces tend
 TILE = 512  # side of the periodic noise tile in cells
 
 
@@ -39,7 +39,7 @@ class Camera:
 
     @property
     def scale(self) -> float:
-        """Size of the picture relative to 480 x 640; blurs are given for that size and multiplied by this."""
+        """Size of the image relative to 480 x 640, the size for which blurs are specified."""
         return float(np.sqrt(self.height * self.width / (480 * 640)))
 
     def project(self, points: Floats) -> Floats:
@@ -61,54 +61,72 @@ class Camera:
         return right * depth, self.elevation + up * depth, depth
 
     def window(self, low: Floats, high: Floats) -> tuple[slice, slice] | None:
-        """Rows and columns of a box given by its corners (column, row), cut to the picture; None when outside."""
-        c0, r0 = (max(0, int(np.floor(e))) for e in low)
-        c1, r1 = (min(limit, int(np.ceil(e)) + 1) for e, limit in zip(high, (self.width, self.height), strict=True))
-        return (slice(r0, r1), slice(c0, c1)) if r0 < r1 and c0 < c1 else None
+        """Rows and columns of the box between two corners (column, row), clipped to the image; None when outside."""
+        left, top = (max(0, int(np.floor(corner))) for corner in low)
+        right, bottom = (
+            min(limit, int(np.ceil(corner)) + 1) for corner, limit in zip(high, (self.width, self.height), strict=True)
+        )
+        return (slice(top, bottom), slice(left, right)) if top < bottom and left < right else None
 
 
 @dataclass(frozen=True)
 class Material:
-    """What a surface is: linear RGB reflectance, temperature in °C, own light, class, strength of its texture."""
+    """Properties of a surface.
+
+    Attributes:
+        albedo: reflectance, linear RGB.
+        temperature: in °C.
+        emission: light of its own, linear RGB.
+        label: index of its class.
+        grain: strength of its texture.
+    """
 
     albedo: Vector
-    heat: float
+    temperature: float
     emission: Vector = (0.0, 0.0, 0.0)
     label: int = 0
     grain: float = 0.1
 
     def vector(self, normal: Sequence[float]) -> Floats:
         """The canvas channels of this material with that orientation."""
-        return np.array([*self.albedo, *self.emission, self.heat, self.grain, *normal], np.float32)
+        return np.array([*self.albedo, *self.emission, self.temperature, self.grain, *normal], np.float32)
 
 
 @dataclass(frozen=True)
 class Light:
-    """A small source: intensity is linear RGB at one metre; `beam` (unit vector) and `focus` make it a spot light."""
+    """A small light source.
+
+    Attributes:
+        position: in the world, metres.
+        intensity: linear RGB at a distance of one metre.
+        beam: direction of a spot light, a unit vector; None for a light in all directions.
+        focus: exponent of the cosine of the angle to the beam.
+        mirrored: strength of its reflection on a wet road.
+    """
 
     position: Vector
     intensity: Vector
     beam: Vector | None = None
     focus: float = 1.0
-    mirrored: float = 1.0  # strength of its streak on a wet road
+    mirrored: float = 1.0
 
 
 def noise_tile(rng: np.random.Generator, coarsest: int, octaves: int, gain: float = 0.55) -> Floats:
-    """Periodic value noise (TILE, TILE), several octaves, zero mean, unit deviation."""
+    """Periodic value noise of several octaves, (TILE, TILE), with zero mean and unit deviation."""
     tile = np.zeros((TILE, TILE), np.float32)
     for octave in range(octaves):
         cells = coarsest << octave
         grid = rng.random((cells, cells), dtype=np.float32)
         padded = cv2.copyMakeBorder(grid, 2, 2, 2, 2, cv2.BORDER_WRAP)
         step = TILE // cells
-        wide = cv2.resize(padded, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)
-        tile += np.float32(gain**octave) * wide[2 * step : 2 * step + TILE, 2 * step : 2 * step + TILE]
+        smooth = cv2.resize(padded, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)
+        tile += np.float32(gain**octave) * smooth[2 * step : 2 * step + TILE, 2 * step : 2 * step + TILE]
     tile -= tile.mean()
     return np.asarray(tile / tile.std(), np.float32)
 
 
 def lookup(tile: Floats, x: Floats, y: Floats) -> Floats:
-    """Read a periodic tile at coordinates in tiles (1 = one period), bilinear; x and y broadcast."""
+    """Samples a periodic tile at coordinates in periods, bilinear; x and y broadcast."""
     x, y = np.broadcast_arrays(x, y)
     columns = np.asarray((x - np.floor(x)) * TILE, np.float32)
     rows = np.asarray((y - np.floor(y)) * TILE, np.float32)
@@ -116,29 +134,29 @@ def lookup(tile: Floats, x: Floats, y: Floats) -> Floats:
 
 
 def clip_near(points: Floats) -> Floats:
-    """Cut a polygon (N, 3) at the near plane (Sutherland-Hodgman); may return fewer than three points."""
+    """Clips a polygon (N, 3) at the near plane (Sutherland-Hodgman); may return fewer than three points."""
     if points[:, 2].min() >= NEAR:
         return points
-    kept: list[Floats] = []
-    for here, after in zip(points, np.roll(points, -1, axis=0), strict=True):
-        if here[2] >= NEAR:
-            kept.append(here)
-        if (here[2] >= NEAR) != (after[2] >= NEAR):
-            kept.append(here + (after - here) * ((NEAR - here[2]) / (after[2] - here[2])))
-    return np.array(kept, np.float32).reshape(-1, 3)
+    clipped: list[Floats] = []
+    for corner, following in zip(points, np.roll(points, -1, axis=0), strict=True):
+        if corner[2] >= NEAR:
+            clipped.append(corner)
+        if (corner[2] >= NEAR) != (following[2] >= NEAR):
+            clipped.append(corner + (following - corner) * ((NEAR - corner[2]) / (following[2] - corner[2])))
+    return np.array(clipped, np.float32).reshape(-1, 3)
 
 
 def plane_normal(points: Floats) -> Floats:
     """Unit normal of a nearly planar polygon (Newell's sum)."""
     x, y, z = points.T
-    # Coordinates of the next corner, the first one following the last.
+    # Coordinates of the next corner; the first one follows the last.
     u, v, w = np.concatenate([points[1:], points[:1]]).T
     total = np.array([(y * w - z * v).sum(), (z * u - x * w).sum(), (x * v - y * u).sum()])
     return np.asarray(total / max(float(np.sqrt((total**2).sum())), 1e-9), np.float32)
 
 
 def polygon_coverage(corners: Floats, height: int, width: int) -> Floats:
-    """Share of every pixel inside the polygon: drawn larger without anti-aliasing, then averaged."""
+    """Coverage of every pixel by a polygon: drawn at a finer resolution without anti-aliasing, then averaged."""
     finer = 4 if height * width <= 1 << 16 else 2
     mask = np.zeros((height * finer, width * finer), np.uint8)
     fixed = np.round((corners * finer - 0.5) * 16).astype(np.int32)  # four fractional bits; OpenCV counts from centres
@@ -148,7 +166,14 @@ def polygon_coverage(corners: Floats, height: int, width: int) -> Floats:
 
 @dataclass
 class Canvas:
-    """Surfaces per pixel, painted from far to near, and the lights that the painted things carry."""
+    """Surface of every pixel, painted from far to near, and the lights of the painted objects.
+
+    Attributes:
+        camera: of the scene.
+        fine: noise tile with fine structure.
+        coarse: noise tile with coarse structure.
+        lights: all light sources.
+    """
 
     camera: Camera
     fine: Floats
@@ -162,7 +187,7 @@ class Canvas:
         self.labels: Bytes = np.zeros(shape, np.uint8)
 
     def blend(self, window: tuple[slice, slice], coverage: Floats, values: Floats, depth: Any, label: int) -> None:
-        """Paint values (11,) or (h, w, 11) with soft edges; distance and class change hard, at half coverage."""
+        """Paints values (11,) or (h, w, 11) with soft edges; distance and class change where coverage is 1/2."""
         region = self.buffer[window]
         region += coverage[..., None] * (values - region)
         inside = coverage >= 0.5
@@ -170,7 +195,7 @@ class Canvas:
         self.labels[window][inside] = label
 
     def polygon(self, points: Any, material: Material, normal: Vector | None = None) -> None:
-        """A flat patch given by its corners in the world, (N, 3); its distance is exact in every pixel."""
+        """Paints a flat polygon with the given corners in the world, (N, 3); its distance is exact in every pixel."""
         corners = clip_near(np.asarray(points, np.float32))
         if len(corners) < 3:
             return
@@ -186,13 +211,13 @@ class Canvas:
         slope = facing[0] * right + facing[1] * up + facing[2]
         slope = np.where(np.abs(slope) < 1e-6, 1e-6, slope)
         depth = np.clip((facing * anchor).sum() / slope, corners[:, 2].min(), corners[:, 2].max())
-        if normal is None:  # the side that we see is the side that is lit
-            seen = -1.0 if (facing * anchor).sum() > 0 else 1.0
-            normal = tuple((facing * seen).tolist())
+        if normal is None:  # that of the side that faces the camera
+            sign = -1.0 if (facing * anchor).sum() > 0 else 1.0
+            normal = tuple((facing * sign).tolist())
         self.blend(window, coverage, material.vector(normal), depth, material.label)
 
     def limb(self, start: Any, end: Any, radius: float, radius_end: float, material: Material) -> None:
-        """A round tapered rod (radii in metres): limbs, heads, poles, tubes. Cooler and turned away at its edges."""
+        """Paints a tapered cylinder (radii in metres), for limbs, heads, poles and tubes; its edges are cooler."""
         ends = np.array([start, end], np.float32)
         if ends[:, 2].min() < NEAR:
             return
@@ -209,20 +234,20 @@ class Canvas:
         side_u, side_v = u - along * axis[0], v - along * axis[1]
         thick = ra + along * (rb - ra)
         off = np.sqrt(side_u**2 + side_v**2)
-        # What is finer than a pixel, across or along, covers only its share of it.
+        # A rod thinner or shorter than a pixel covers only part of it.
         share = np.minimum(1, 2 * thick) * np.minimum(1, np.sqrt((axis**2).sum()) + 2 * thick)
         coverage = np.asarray(np.clip(thick - off + 0.5, 0, share), np.float32)
         rim = np.minimum(off / np.maximum(thick, 0.5), 1)
         values = np.empty((*coverage.shape, CHANNELS), np.float32)
         values[:] = material.vector((0, 0, 0))
-        values[..., HEAT] -= 0.16 * (material.heat - AIR) * rim**3
+        values[..., TEMPERATURE] -= 0.16 * (material.temperature - AIR) * rim**3
         values[..., 8] = side_u / np.maximum(thick, 0.5)
         values[..., 9] = -side_v / np.maximum(thick, 0.5)
         values[..., 10] = -np.sqrt(1 - np.minimum(rim, 0.98) ** 2)
         self.blend(window, coverage, values, ends[0, 2] + along * (ends[1, 2] - ends[0, 2]), material.label)
 
     def foliage(self, centre: Vector, half_width: float, half_height: float, material: Material, shift: float) -> None:
-        """A cloud of leaves around a centre: a disc whose edge and light gaps come from the noise, read at `shift`."""
+        """Paints a cloud of leaves: a disc whose edge and gaps come from the noise tiles, sampled at `shift`."""
         x, y, z = centre
         if z < NEAR:
             return
@@ -243,7 +268,7 @@ class Canvas:
         values = np.empty((*coverage.shape, CHANNELS), np.float32)
         values[:] = material.vector((0, 0, 0))
         values[..., ALBEDO] *= np.clip(0.75 + 0.3 * leaves + 0.2 * clumps, 0.12, 1.8)[..., None]
-        values[..., HEAT] += 0.25 * clumps + 0.25 * leaves - 0.5 * (1 - np.clip(round_part, 0, 1))
+        values[..., TEMPERATURE] += 0.25 * clumps + 0.25 * leaves - 0.5 * (1 - np.clip(round_part, 0, 1))
         bump = 0.35 * leaves
         values[..., 8] = 0.8 * lx + bump
         values[..., 9] = 0.8 * ly + bump

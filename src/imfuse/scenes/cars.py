@@ -1,4 +1,4 @@
-"""Cars of the rendered scenes: a side profile, rounded and extruded, with glass, wheels, lights and number plate."""
+"""Cars of rendered scenes: a side profile, rounded and extruded, with glass, wheels, lights and number plate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from imfuse.scenes.canvas import Canvas, Floats, Light, Material, plane_normal
 from imfuse.scenes.layout import Car
-from imfuse.scenes.people import stand
+from imfuse.scenes.people import to_world
 
 CAR = 1
 # Forward and up, metres, from the rear bumper over the roof to the nose.
@@ -20,36 +20,36 @@ PROFILE = (
 
 
 def _rounded(corners: Floats) -> Floats:
-    """Cut the corners of an open line twice (Chaikin)."""
+    """Rounds the corners of an open line by two iterations of Chaikin's algorithm."""
     for _ in range(2):
-        quarter = 0.75 * corners[:-1] + 0.25 * corners[1:]
-        three = 0.25 * corners[:-1] + 0.75 * corners[1:]
-        middle = np.stack([quarter, three], axis=1).reshape(-1, 2)
+        first_quarter = 0.75 * corners[:-1] + 0.25 * corners[1:]
+        last_quarter = 0.25 * corners[:-1] + 0.75 * corners[1:]
+        middle = np.stack([first_quarter, last_quarter], axis=1).reshape(-1, 2)
         corners = np.concatenate([corners[:1], middle, corners[-1:]])
     return corners
 
 
 def _half_width(forward: Floats, up: Floats, tall: float) -> Floats:
-    """Half the width of the body: narrower towards both ends and towards the roof."""
+    """Half the width of the body, which narrows towards both ends and towards the roof."""
     ends = 1 - 0.10 * np.minimum(np.abs(forward) / 2.2, 1) ** 5
     roof = 1 - 0.26 * np.clip((up / tall - 0.95) / 0.5, 0, 1)
     return np.asarray(0.87 * ends * roof * (1 - 0.05 * np.clip((0.45 - up) / 0.2, 0, 1)), np.float32)
 
 
 class _Body:
-    """Paints one car in its own coordinates: right, up, forward."""
+    """Paints parts of a car, given in its own coordinates: right, up, forward."""
 
     def __init__(self, canvas: Canvas, car: Car, x: float) -> None:
         self.canvas, self.car, self.x = canvas, car, x
 
     def place(self, points: Floats) -> Floats:
-        return stand(np.asarray(points, np.float32), self.x, self.car.ahead, self.car.heading)
+        return to_world(np.asarray(points, np.float32), self.x, self.car.ahead, self.car.heading)
 
     def patch(self, points: Floats, material: Material) -> None:
         self.canvas.polygon(self.place(points), material)
 
     def disc(self, centre: tuple[float, float, float], radii: tuple[float, float, float], material: Material) -> None:
-        """An ellipse whose radii lie along right, up and forward; one of right and forward is zero."""
+        """Paints an ellipse with radii along right, up and forward; either right or forward is zero."""
         turn = np.linspace(0, 2 * pi, 21)[:-1]
         right, up, forward = radii
         ring = np.stack([right * np.cos(turn), up * np.sin(turn), forward * np.cos(turn)], axis=1)
@@ -57,7 +57,7 @@ class _Body:
 
 
 def draw_car(canvas: Canvas, car: Car, x: float) -> None:
-    """Paint a car that stands at world X `x`, and add its lights to the canvas."""
+    """Paints a car at world X `x` and adds its lights to the canvas."""
     body = _Body(canvas, car, x)
     outline = _rounded(np.array(PROFILE, np.float32))
     outline[:, 1] = np.where(
@@ -73,15 +73,15 @@ def draw_car(canvas: Canvas, car: Car, x: float) -> None:
 
 
 def _paint(car: Car, forward: float, up: float) -> Material:
-    """Body colour; in the infrared a driven car is warm over its engine, a parked one colder than the road."""
-    heat = 14.5 + 9.5 * float(np.clip((forward - 0.7) / 1.2, 0, 1)) if car.lit else 8.5
+    """Paint of the body: a running car is warm above its engine, a parked one colder than the road."""
+    temperature = 14.5 + 9.5 * float(np.clip((forward - 0.7) / 1.2, 0, 1)) if car.lit else 8.5
     if car.lit and up < 0.45:
-        heat += 1.5
-    return Material(car.colour, heat, label=CAR, grain=0.12)
+        temperature += 1.5
+    return Material(car.colour, temperature, label=CAR, grain=0.12)
 
 
 def _tyres(body: _Body) -> None:
-    """The treads seen under the bumpers, warm from rolling, and the dark underside between them."""
+    """Paints the treads below the bumpers, warm from rolling, and the dark underside between them."""
     rubber = Material((0.012, 0.012, 0.013), 25.0 if body.car.lit else 11.0, label=CAR)
     under = Material((0.008, 0.008, 0.009), 19.0 if body.car.lit else 10.0, label=CAR)
     for forward in (-1.75, 1.75):
@@ -98,7 +98,7 @@ def _tyres(body: _Body) -> None:
 
 
 def _shell(body: _Body, outline: Floats) -> None:
-    """The strips from bumper over roof to bumper that face the camera, far ones first, with front and rear window."""
+    """Paints the strips from bumper over roof to bumper that face the camera, from far to near, and the windscreens."""
     car = body.car
     wide = _half_width(outline[:, 0], outline[:, 1], car.tall)
     glass = Material((0.02, 0.024, 0.028), 13.0 if car.lit else 7.0, label=CAR, grain=0.05)
@@ -122,27 +122,31 @@ def _shell(body: _Body, outline: Floats) -> None:
 
 
 def _flank(body: _Body, outline: Floats, sign: float) -> None:
-    """The side that the camera sees: body, windows, wheels."""
+    """Paints the side that faces the camera: body, windows, wheels, edges of the door."""
     car = body.car
-    wide = _half_width(outline[:, 0], outline[:, 1], car.tall)[:, None] * sign
-    side = np.concatenate([wide, outline[:, 1:], outline[:, :1]], axis=1)
+    width = _half_width(outline[:, 0], outline[:, 1], car.tall)[:, None] * sign
+    side = np.concatenate([width, outline[:, 1:], outline[:, :1]], axis=1)
     body.patch(side, _paint(car, 0.0, 0.7))
     if car.lit:
         bonnet = side[outline[:, 0] > 0.95]
         body.patch(bonnet, _paint(car, 1.35, 0.7))
     dark = tuple(0.45 * channel for channel in car.colour)
     sill = Material((dark[0], dark[1], dark[2]), 12.0 if car.lit else 8.0, label=CAR)
-    body.patch(
-        np.array(
-            [
-                (0.872 * sign, 0.22, -2.0),
-                (0.872 * sign, 0.22, 2.0),
-                (0.872 * sign, 0.42, 2.0),
-                (0.872 * sign, 0.42, -2.0),
-            ]
-        ),
-        sill,
-    )
+    body.patch(_upright(0.872 * sign, (0.22, 0.42), (-2.0, 2.0)), sill)
+    _side_windows(body, sign)
+    _wheels(body, sign, sill)
+    for forward in (-0.33, 0.85):
+        body.patch(_upright(0.88 * sign, (0.45, 0.98), (forward, forward + 0.025)), sill)
+
+
+def _upright(right: float, up: tuple[float, float], forward: tuple[float, float]) -> Floats:
+    """Corners of an upright rectangle along the car."""
+    (low, high), (rear, front) = up, forward
+    return np.array([(right, low, rear), (right, low, front), (right, high, front), (right, high, rear)])
+
+
+def _side_windows(body: _Body, sign: float) -> None:
+    car = body.car
     glass = Material((0.02, 0.024, 0.028), 12.5 if car.lit else 6.8, label=CAR, grain=0.05)
     roof = 0.9 + 0.47 * (1 + 2.2 * (car.tall - 1))
     low = 1.0
@@ -151,29 +155,22 @@ def _flank(body: _Body, outline: Floats, sign: float) -> None:
         ((-0.28, low), (-0.28, roof + 0.02), (0.22, roof), (0.9, low)),
     ):
         points = np.array(window, np.float32)
-        shift = _half_width(points[:, 0], points[:, 1], car.tall) * sign * 1.01
-        body.patch(np.concatenate([shift[:, None], points[:, 1:], points[:, :1]], axis=1), glass)
-    rubber = Material((0.012, 0.012, 0.013), 24.0 if car.lit else 11.0, label=CAR)
-    rim = Material((0.30, 0.31, 0.33), 21.0 if car.lit else 9.5, label=CAR)
+        right = _half_width(points[:, 0], points[:, 1], car.tall) * sign * 1.01
+        body.patch(np.concatenate([right[:, None], points[:, 1:], points[:, :1]], axis=1), glass)
+
+
+def _wheels(body: _Body, sign: float, sill: Material) -> None:
+    rubber = Material((0.012, 0.012, 0.013), 24.0 if body.car.lit else 11.0, label=CAR)
+    rim = Material((0.30, 0.31, 0.33), 21.0 if body.car.lit else 9.5, label=CAR)
     for forward in (-1.35, 1.35):
         body.disc((0.86 * sign, 0.36, forward), (0, 0.39, 0.39), replace(sill, albedo=(0.006, 0.006, 0.006)))
         body.disc((0.872 * sign, 0.33, forward), (0, 0.33, 0.33), rubber)
         body.disc((0.878 * sign, 0.33, forward), (0, 0.2, 0.2), rim)
         body.disc((0.88 * sign, 0.33, forward), (0, 0.07, 0.07), rubber)
-    for line in (-0.33, 0.85):
-        body.patch(
-            np.array(
-                [
-                    (0.88 * sign, u, f)
-                    for u, f in ((0.45, line), (0.45, line + 0.025), (0.98, line + 0.025), (0.98, line))
-                ]
-            ),
-            sill,
-        )
 
 
 def _ends(body: _Body) -> None:
-    """Headlights, grille and plate of a front, or tail lights, exhaust and plate of a rear, whichever is seen."""
+    """Paints the end that faces the camera: headlights, grille and plate, or tail lights, exhaust and plate."""
     car = body.car
     facing = cos(car.heading)
     if abs(facing) < 0.5:
@@ -184,10 +181,12 @@ def _ends(body: _Body) -> None:
     if front:
         body.patch(_rectangle(0.5, 0.48, 0.66, forward), trim)
     body.patch(_rectangle(0.7, 0.24, 0.34, forward), trim)
-    body.patch(_rectangle(0.27, 0.44, 0.56, forward), Material((0.6, 0.6, 0.55), trim.heat - 1, label=CAR, grain=0.05))
+    body.patch(
+        _rectangle(0.27, 0.44, 0.56, forward), Material((0.6, 0.6, 0.55), trim.temperature - 1, label=CAR, grain=0.05)
+    )
     for glyph in range(6):
         left = -0.21 + 0.072 * glyph + (0.03 if glyph > 2 else 0)
-        ink = Material((0.02, 0.02, 0.03), trim.heat - 1, label=CAR, grain=0.05)
+        ink = Material((0.02, 0.02, 0.03), trim.temperature - 1, label=CAR, grain=0.05)
         body.patch(_rectangle(0.022, 0.465, 0.535 - 0.02 * (glyph % 2), forward, left + 0.02), ink)
     _lamps(body, forward, lamp_up, front)
     if car.lit and not front:

@@ -1,10 +1,11 @@
-"""Classes of the MSRS data set, which rendered scenes, segmentation and labels share."""
+"""Classes of the MSRS data set, used by rendered scenes, labels and segmentation."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+# As the data set spells them.
 CLASSES = ("background", "car", "person", "bike", "curve", "car stop", "guardrail", "color cone", "bump")
 PALETTE: NDArray[np.uint8] = np.array(
     [

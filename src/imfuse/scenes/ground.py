@@ -1,4 +1,4 @@
-"""Sky, road, markings, kerb and pavement of the rendered scenes, computed per pixel on the ground plane."""
+"""Sky, road, markings, kerb and pavement of rendered scenes, computed for every pixel of the ground plane."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imfuse.scenes.canvas import ALBEDO, EMISSION, FAR, GRAIN, HEAT, Canvas, Floats, lookup
+from imfuse.scenes.canvas import ALBEDO, EMISSION, FAR, GRAIN, TEMPERATURE, Canvas, Floats, lookup
 from imfuse.scenes.layout import Layout
 
 KERB, BUMP = 4, 8
@@ -14,7 +14,7 @@ KERB_WIDTH, PAVEMENT = 0.3, 2.9  # metres
 
 
 def paint_sky(canvas: Canvas, layout: Layout) -> None:
-    """A dark blue night sky with the glow of the town at the horizon and thin clouds; cold in the infrared."""
+    """Paints a dark blue, cold night sky with the glow of the town at the horizon and thin clouds."""
     camera = canvas.camera
     right, up = camera.rays(slice(0, camera.height), slice(0, camera.width))
     rise = np.clip(up, 0, None)
@@ -23,53 +23,55 @@ def paint_sky(canvas: Canvas, layout: Layout) -> None:
     strength = layout.ambient * (1 + 0.22 * clouds)
     for channel, (zenith, horizon) in enumerate(((0.0025, 0.018), (0.0045, 0.0145), (0.012, 0.0185))):
         canvas.buffer[..., EMISSION.start + channel] = strength * (zenith + horizon * glow)
-    canvas.buffer[..., HEAT] = -5 + 9 * np.exp(-rise * 5.0) + 1.2 * clouds
+    canvas.buffer[..., TEMPERATURE] = -5 + 9 * np.exp(-rise * 5.0) + 1.2 * clouds
     canvas.buffer[..., 10] = -1
 
 
 @dataclass
 class _Ground:
-    """The part of the picture below the horizon, with the road coordinates of its pixels in metres."""
+    """The image below the horizon, with the road coordinates of its pixels in metres."""
 
     side: Floats  # right of the centre line, (h, w)
     ahead: Floats  # in front of the camera, (h, 1)
-    wide: Floats  # size of a pixel across, (h, 1)
-    long: Floats  # size of a pixel along, (h, 1)
+    wide: Floats  # size of a pixel across the road, (h, 1)
+    long: Floats  # size of a pixel along the road, (h, 1)
     values: Floats  # channels of the canvas, (h, w, 11)
 
     def across(self, low: float, high: float) -> Floats:
-        """Share of every pixel with low < side < high."""
+        """Coverage of every pixel by the strip with low < side < high."""
         return np.clip((self.side - low) / self.wide + 0.5, 0, 1) - np.clip((self.side - high) / self.wide + 0.5, 0, 1)
 
     def along(self, low: float, high: float) -> Floats:
-        """Share of every pixel row with low < ahead < high."""
+        """Coverage of every pixel row by the strip with low < ahead < high."""
         return np.clip((self.ahead - low) / self.long + 0.5, 0, 1) - np.clip(
             (self.ahead - high) / self.long + 0.5, 0, 1
         )
 
     def rows_near(self, ahead: float, reach: float) -> slice:
-        """The rows whose ground lies within `reach` metres of that distance."""
-        hit = np.flatnonzero(np.abs(self.ahead[:, 0] - ahead) < reach)
-        return slice(int(hit[0]), int(hit[-1]) + 1) if hit.size else slice(0, 0)
+        """The rows whose ground is within `reach` metres of the distance `ahead`."""
+        rows = np.flatnonzero(np.abs(self.ahead[:, 0] - ahead) < reach)
+        return slice(int(rows[0]), int(rows[-1]) + 1) if rows.size else slice(0, 0)
 
     def dashes(self, period: float, share: float) -> Floats:
-        """Share of every pixel row that is on a dash; tends to the mean where dashes are finer than pixels."""
-        place = np.abs((self.ahead / period) % 1 - 0.5) * period
-        crisp = np.clip((place - (1 - share) * period / 2) / self.long + 0.5, 0, 1)
+        """Coverage of every pixel row by dashes; tends to `share` where they are finer than pixels."""
+        position = np.abs((self.ahead / period) % 1 - 0.5) * period
+        crisp = np.clip((position - (1 - share) * period / 2) / self.long + 0.5, 0, 1)
         return np.asarray(crisp + (share - crisp) * np.clip(self.long / period - 0.5, 0, 1), np.float32)
 
-    def lay(self, cover: Floats, albedo: tuple[float, float, float], heat: float | None, grain: float = 0.5) -> None:
-        """Put a material over the ground; `heat` None keeps the temperature: paint is invisible in the infrared."""
+    def lay(
+        self, cover: Floats, albedo: tuple[float, float, float], temperature: float | None, grain: float = 0.5
+    ) -> None:
+        """Paints a material on the ground; with `temperature` None, as of paint, the infrared does not show it."""
         for channel, value in enumerate(albedo):
             layer = self.values[..., ALBEDO.start + channel]
             layer += cover * (value - layer)
-        if heat is not None:
-            self.values[..., HEAT] += cover * (heat - self.values[..., HEAT])
+        if temperature is not None:
+            self.values[..., TEMPERATURE] += cover * (temperature - self.values[..., TEMPERATURE])
             self.values[..., GRAIN] += cover * (grain - self.values[..., GRAIN])
 
 
 def paint_ground(canvas: Canvas, layout: Layout) -> None:
-    """Everything that lies flat: verge, pavement, kerb, asphalt, markings, speed bump, shade and warmth under cars."""
+    """Paints the ground: verge, pavement, kerb, asphalt, markings, speed bump, shade and warmth under cars."""
     camera = canvas.camera
     top = max(0, min(camera.height, int(np.ceil(camera.horizon + 0.3))))
     if top >= camera.height:
@@ -86,7 +88,7 @@ def paint_ground(canvas: Canvas, layout: Layout) -> None:
     ground = _Ground(side, ahead, wide, long, values)
     patches = lookup(canvas.coarse, side / 23, ahead / 23)
     ground.lay(np.ones_like(side), (0.05, 0.065, 0.03), 9.5, 1.6)
-    values[..., HEAT] += 0.5 * patches
+    values[..., TEMPERATURE] += 0.5 * patches
     _pavement(ground, layout)
     _asphalt(ground, layout, patches)
     _markings(ground, layout, lookup(canvas.fine, side / 4, ahead / 4))
@@ -117,22 +119,22 @@ def _asphalt(ground: _Ground, layout: Layout, patches: Floats) -> None:
     half = layout.half_width
     road = ground.across(-half, half)
     ground.lay(road, (0.075, 0.077, 0.082), 13.6, 1.0)
-    ground.values[..., HEAT] += road * 0.25 * patches
+    ground.values[..., TEMPERATURE] += road * 0.25 * patches
     for channel in range(3):
         ground.values[..., channel] *= 1 + road * np.clip(0.06 * patches, -0.15, 0.15)
-    # Traffic polishes two tracks per lane: darker to the eye, warmer to the sensor.
+    # Traffic polishes two tracks in each lane: darker in the visible, warmer in the infrared.
     for lane in (-half / 2, half / 2):
         for track in (-0.75, 0.75):
             profile = road * np.exp(-(((ground.side - lane - track) / 0.32) ** 2))
             ground.values[..., ALBEDO] *= (1 - 0.14 * profile)[..., None]
-            ground.values[..., HEAT] += 0.9 * profile
+            ground.values[..., TEMPERATURE] += 0.9 * profile
     for low, high in ((-half - KERB_WIDTH, -half), (half, half + KERB_WIDTH)):
         ground.lay(ground.across(low, high), (0.24, 0.235, 0.22), 10.8, 0.5)
         face = (high - 0.13, high) if low < 0 else (low, low + 0.13)
         ground.lay(ground.across(*face), (0.07, 0.07, 0.07), 12.4, 0.5)
     gutter = ground.across(-half, -half + 0.35) + ground.across(half - 0.35, half)
     ground.values[..., ALBEDO] *= (1 - 0.35 * gutter)[..., None]
-    ground.values[..., HEAT] -= 0.7 * gutter
+    ground.values[..., TEMPERATURE] -= 0.7 * gutter
     for side, ahead in ((half / 2 + 0.2, 6.3), (-half / 2, 9.0), (half / 2 - 0.4, 26.0)):
         radius = np.sqrt((ground.side - side) ** 2 + (ground.ahead - ahead) ** 2)
         lid = np.asarray(np.clip((0.38 - radius) / np.maximum(ground.wide, ground.long * 0.7) + 0.5, 0, 1), np.float32)
@@ -140,7 +142,7 @@ def _asphalt(ground: _Ground, layout: Layout, patches: Floats) -> None:
 
 
 def _markings(ground: _Ground, layout: Layout, wear: Floats) -> None:
-    """Paint on the road: only the visible image shows it."""
+    """Paints road markings, which only the visible image shows."""
     half, white = layout.half_width, (0.62, 0.62, 0.6)
     worn = np.clip(0.82 + 0.13 * wear, 0.25, 1)
     ground.lay(worn * ground.across(-0.08, 0.08) * ground.dashes(6.0, 0.55), white, None)
@@ -164,15 +166,15 @@ def _arrow(ground: _Ground, worn: Floats, side: float, ahead: float) -> None:
 
 
 def _bump(ground: _Ground, start: float, half: float) -> None:
-    """Rubber blocks across the road, black and yellow in turn; the rubber keeps the warmth of the day."""
+    """Paints a speed bump of alternately black and yellow rubber, which keeps the warmth of the day."""
     body = np.asarray(ground.across(-half, half) * ground.along(start, start + 0.75), np.float32)
     ground.lay(body, (0.03, 0.03, 0.032), 15.4, 0.4)
     block = np.clip((np.abs((ground.side / 1.0) % 1 - 0.5) - 0.25) / ground.wide + 0.5, 0, 1)
     ground.lay(body * block, (0.55, 0.36, 0.03), None)
-    rise = (ground.ahead - start) / 0.75  # the near slope looks at the camera, the far one away from it
+    rise = (ground.ahead - start) / 0.75  # the near slope faces the camera, the far one away from it
     ground.values[..., 9] -= body * np.clip(0.3 * np.abs(rise - 0.35), 0, 0.3)
     ground.values[..., 10] -= body * np.clip(0.9 - 1.8 * rise, -0.4, 0.6)
-    ground.values[..., HEAT] -= body * np.clip(2.6 * (rise - 0.3), -0.6, 1.6)
+    ground.values[..., TEMPERATURE] -= body * np.clip(2.6 * (rise - 0.3), -0.6, 1.6)
 
 
 def _under_cars(ground: _Ground, layout: Layout) -> None:
@@ -184,7 +186,7 @@ def _under_cars(ground: _Ground, layout: Layout) -> None:
         near = np.exp(-(across**2 + along**2) / 0.45**2)
         ground.values[rows, :, ALBEDO] *= (1 - 0.85 * near)[..., None]
         if car.lit:
-            ground.values[rows, :, HEAT] += 2.5 * near
+            ground.values[rows, :, TEMPERATURE] += 2.5 * near
     for person in layout.people:
         rows = ground.rows_near(person.ahead, 1.2)
         off = ((ground.side[rows] - person.side) / 0.35) ** 2 + ((ground.ahead[rows] - person.ahead) / 0.4) ** 2

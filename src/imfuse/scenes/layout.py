@@ -1,7 +1,7 @@
-"""What stands where in a rendered scene: a hand-composed demo street (seed 0) and streets drawn by chance.
+"""Layouts of rendered scenes: a demo street composed by hand (seed 0), and random streets.
 
-Places are given along the road: `side` is metres right of its centre line, `ahead` metres in front of the camera.
-A heading of 0 looks away from the camera, pi towards it (radians, clockwise seen from above).
+Positions are relative to the road: `side` is the distance to the right of its centre line, `ahead` the distance in
+front of the camera, in metres. A heading of 0 faces away from the camera, pi towards it (radians, clockwise).
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ Choice = TypeVar("Choice")
 
 @dataclass(frozen=True)
 class Car:
-    """A car; `lit` switches its lights on and warms engine, tyres and exhaust."""
+    """A car; `lit` switches on its lights and warms its engine, tyres and exhaust."""
 
     side: float
     ahead: float
     heading: float
     colour: Vector
     lit: bool = True
-    tall: float = 1.0  # stretches the body upwards: 1 saloon, 1.25 van
+    tall: float = 1.0  # vertical scale of the body: 1 saloon, 1.25 van
 
 
 @dataclass(frozen=True)
 class Person:
-    """Someone on foot, or on a bicycle when `rides`; `phase` is the moment within a step (radians)."""
+    """A pedestrian, or a cyclist if `rides`; `phase` is the phase of the gait in radians."""
 
     side: float
     ahead: float
@@ -49,7 +49,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Building:
-    """A box beside the road; `side` is the wall that faces the road."""
+    """A building beside the road; `side` is that of the wall that faces the road."""
 
     side: float
     ahead: float
@@ -62,7 +62,7 @@ class Building:
 
 @dataclass(frozen=True)
 class Tree:
-    """A tree: `size` is its height in metres."""
+    """A tree; `size` is its height in metres, `shift` its position in the noise tiles."""
 
     side: float
     ahead: float
@@ -72,7 +72,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a small thing stands (lamp, cone, car stop, sign); `kind` picks a variant."""
+    """Position of a small object (lamp, cone, car stop, sign); `kind` selects a variant."""
 
     side: float
     ahead: float
@@ -81,7 +81,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Layout:
-    """The whole description of a street; nothing else decides where something is."""
+    """Complete description of a street."""
 
     elevation: float = 1.6  # of the camera
     own_side: float = 1.2  # of the camera, right of the centre line
@@ -136,7 +136,7 @@ SIGNS = ("HOTEL", "CAFE", "BAR", "24H", "TAXI", "")
 
 
 def demo_layout() -> Layout:
-    """The street of the README: people between headlights, dark walkers, a cyclist, and everything that has a class."""
+    """The street of the README: people between headlights, pedestrians in the dark, a cyclist, and all classes."""
     return Layout(
         cars=(
             Car(-1.75, 18.0, pi, PAINTS[4]),
@@ -189,17 +189,17 @@ def demo_layout() -> Layout:
     )
 
 
-class _Dice:
-    """The draws that a layout needs, in plain Python numbers."""
+class _Random:
+    """Random numbers for a layout, as plain Python numbers."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng
 
-    def near(self, low: float, high: float) -> float:
+    def uniform(self, low: float, high: float) -> float:
         return float(self.rng.uniform(low, high))
 
     def count(self, low: int, high: int) -> int:
-        """A whole number from low to high, both included."""
+        """An integer from low to high, both included."""
         return int(self.rng.integers(low, high + 1))
 
     def chance(self, probability: float) -> bool:
@@ -213,96 +213,98 @@ class _Dice:
 
 
 def random_layout(rng: np.random.Generator) -> Layout:
-    """A street drawn by chance; every kind of thing may be missing, but one car always comes towards the camera."""
-    dice = _Dice(rng)
-    near, chance = dice.near, dice.chance
-    half, white = near(3.4, 4.2), near(0.0, 1.0)  # old sodium lamps are orange, new ones nearly white
-    bays = [near(15, 18) + 3.1 * i for i in range(dice.count(1, 4))] if chance(0.6) else []
-    cars = _cars(dice, half, bays)
-    spacing, first_lamp, first_cone = near(20, 32), near(12, 24), near(6, 10)
-    cones = dice.count(2, 5) if chance(0.6) else 0
+    """A random street; every kind of object may be missing, except for one oncoming car."""
+    random = _Random(rng)
+    uniform, chance = random.uniform, random.chance
+    half, white = uniform(3.4, 4.2), uniform(0.0, 1.0)  # sodium lamps are orange, newer lamps nearly white
+    bays = [uniform(15, 18) + 3.1 * i for i in range(random.count(1, 4))] if chance(0.6) else []
+    cars = _cars(random, half, bays)
+    spacing, first_lamp, first_cone = uniform(20, 32), uniform(12, 24), uniform(6, 10)
+    cones = random.count(2, 5) if chance(0.6) else 0
     return Layout(
-        elevation=near(1.35, 2.6),
-        own_side=near(-0.6, 2.2),
-        bend=near(-0.005, 0.005),
+        elevation=uniform(1.35, 2.6),
+        own_side=uniform(-0.6, 2.2),
+        bend=uniform(-0.005, 0.005),
         half_width=half,
-        haze=near(0.002, 0.02),
-        ambient=near(0.5, 1.8),
-        wetness=near(0.0, 1.0),
+        haze=uniform(0.002, 0.02),
+        ambient=uniform(0.5, 1.8),
+        wetness=uniform(0.0, 1.0),
         lamp_tint=(1.0, 0.62 + 0.33 * white, 0.28 + 0.6 * white),
         cars=tuple(cars),
-        people=tuple(_people(dice, half, cars[0])),
-        buildings=tuple(_buildings(dice, half)),
+        people=tuple(_people(random, half, cars[0])),
+        buildings=tuple(_buildings(random, half)),
         trees=tuple(
-            Tree(dice.sign() * (half + near(3.6, 5.5)), near(13, 75), near(5.5, 11), near(0, 1))
-            for _ in range(dice.count(3, 11))
+            Tree(random.sign() * (half + uniform(3.6, 5.5)), uniform(13, 75), uniform(5.5, 11), uniform(0, 1))
+            for _ in range(random.count(3, 11))
         ),
-        lamps=tuple(Place((half + 0.9) * (-1.0) ** i, first_lamp + i * spacing / 2) for i in range(dice.count(3, 7))),
-        cones=tuple(Place(half - 0.6 + near(-0.15, 0.15), first_cone + 2.1 * i) for i in range(cones)),
+        lamps=tuple(Place((half + 0.9) * (-1.0) ** i, first_lamp + i * spacing / 2) for i in range(random.count(3, 7))),
+        cones=tuple(Place(half - 0.6 + uniform(-0.15, 0.15), first_cone + 2.1 * i) for i in range(cones)),
         stops=tuple(Place(half + 3.9, bay + shift) for bay in bays for shift in (-0.9, 0.9)),
-        signs=tuple(Place((half + 0.7) * way, near(11, 24), kind) for kind, way in enumerate((1, -1)) if chance(0.7)),
-        guardrail=((half + 0.45) * dice.sign(), near(9, 16), near(35, 70)) if chance(0.6) else None,
-        bump=near(8.5, 13) if chance(0.45) else None,
-        crossing=near(15, 26) if chance(0.5) else None,
+        signs=tuple(
+            Place((half + 0.7) * way, uniform(11, 24), kind) for kind, way in enumerate((1, -1)) if chance(0.7)
+        ),
+        guardrail=((half + 0.45) * random.sign(), uniform(9, 16), uniform(35, 70)) if chance(0.6) else None,
+        bump=uniform(8.5, 13) if chance(0.45) else None,
+        crossing=uniform(15, 26) if chance(0.5) else None,
     )
 
 
-def _cars(dice: _Dice, half: float, bays: list[float]) -> list[Car]:
-    """Oncoming cars on the left, the nearest first, leading ones on the right, parked ones in their bays."""
+def _cars(random: _Random, half: float, bays: list[float]) -> list[Car]:
+    """Oncoming cars on the left, the nearest first; preceding ones on the right; parked ones in their bays."""
 
     def car(side: float, ahead: float, heading: float, lit: bool = True) -> Car:
-        return Car(side, ahead, heading, dice.pick(PAINTS), lit, dice.near(0.97, 1.25))
+        return Car(side, ahead, heading, random.pick(PAINTS), lit, random.uniform(0.97, 1.25))
 
     cars = []
     for lane, heading, first, most in ((-half / 2, pi, 13.0, 3), (half / 2, 0.0, 18.0, 2)):
-        ahead = first + dice.near(0, 11)
-        for _ in range(dice.count(1 if heading else 0, most)):
-            cars.append(car(lane + dice.near(-0.2, 0.2), ahead, heading))
-            ahead += dice.near(11, 25)
+        ahead = first + random.uniform(0, 11)
+        for _ in range(random.count(1 if heading else 0, most)):
+            cars.append(car(lane + random.uniform(-0.2, 0.2), ahead, heading))
+            ahead += random.uniform(11, 25)
     return cars + [car(half + 6.7, bay, -pi / 2, lit=False) for bay in bays]
 
 
-def _people(dice: _Dice, half: float, nearest: Car) -> list[Person]:
-    """Walkers on both pavements, some beside the nearest headlights where no driver sees them, perhaps a cyclist."""
-    near = dice.near
-    people = [_walker(dice, -half - near(0.6, 3.0), near(9, 26)) for _ in range(dice.count(1, 3))]
-    people += [_walker(dice, half + near(0.9, 2.6), near(7, 26)) for _ in range(dice.count(1, 3))]
+def _people(random: _Random, half: float, nearest: Car) -> list[Person]:
+    """Pedestrians on both pavements, some hidden by the glare of the nearest headlights, and perhaps a cyclist."""
+    uniform = random.uniform
+    people = [_walker(random, -half - uniform(0.6, 3.0), uniform(9, 26)) for _ in range(random.count(1, 3))]
+    people += [_walker(random, half + uniform(0.9, 2.6), uniform(7, 26)) for _ in range(random.count(1, 3))]
     people += [
-        _walker(dice, nearest.side + dice.sign() * near(1.4, 2.2), nearest.ahead + near(-2.0, 2.5))
-        for _ in range(dice.count(1, 2))
+        _walker(random, nearest.side + random.sign() * uniform(1.4, 2.2), nearest.ahead + uniform(-2.0, 2.5))
+        for _ in range(random.count(1, 2))
     ]
-    if dice.chance(0.65):
-        side, heading = (half / 2, 0.0) if dice.chance(0.6) else (-half / 2, pi)
-        outwards = near(0.2, 1.1) * (1 if side > 0 else -1)
-        rider = _walker(dice, side + outwards, near(7.5, 15))
-        people.append(replace(rider, rides=True, heading=heading + near(-0.35, 0.35)))
+    if random.chance(0.65):
+        side, heading = (half / 2, 0.0) if random.chance(0.6) else (-half / 2, pi)
+        outwards = uniform(0.2, 1.1) * (1 if side > 0 else -1)
+        rider = _walker(random, side + outwards, uniform(7.5, 15))
+        people.append(replace(rider, rides=True, heading=heading + uniform(-0.35, 0.35)))
     return people
 
 
-def _walker(dice: _Dice, side: float, ahead: float) -> Person:
+def _walker(random: _Random, side: float, ahead: float) -> Person:
     return Person(
         side,
         ahead,
-        heading=dice.pick((0.0, pi, pi / 2, -pi / 2)) + dice.near(-0.5, 0.5),
-        phase=dice.near(0, 2 * pi),
-        stature=dice.near(1.55, 1.9),
-        coat=dice.pick(CLOTHES),
-        trousers=dice.pick(CLOTHES[:3]),
-        carries=dice.chance(0.35),
-        long_coat=dice.chance(0.3),
-        stride=dice.near(0.15, 0.5),
+        heading=random.pick((0.0, pi, pi / 2, -pi / 2)) + random.uniform(-0.5, 0.5),
+        phase=random.uniform(0, 2 * pi),
+        stature=random.uniform(1.55, 1.9),
+        coat=random.pick(CLOTHES),
+        trousers=random.pick(CLOTHES[:3]),
+        carries=random.chance(0.35),
+        long_coat=random.chance(0.3),
+        stride=random.uniform(0.15, 0.5),
     )
 
 
-def _buildings(dice: _Dice, half: float) -> list[Building]:
-    """A row of houses on either side, with gaps; the right row stands back behind the car park."""
+def _buildings(random: _Random, half: float) -> list[Building]:
+    """A row of buildings on either side, with gaps; the right row stands behind the car park."""
     buildings = []
     for wall in (-half - 5.5, half + 12.5):
-        ahead = dice.near(10, 30)
+        ahead = random.uniform(10, 30)
         while ahead < 95:
-            length, high, lit = dice.near(9, 26), dice.near(6, 24), dice.near(0.12, 0.5)
-            side = wall + dice.near(0, 2) * (1 if wall > 0 else -1)
-            if dice.chance(0.75):
-                buildings.append(Building(side, ahead, length, high, dice.pick(WALLS), lit, dice.pick(SIGNS)))
-            ahead += length + dice.near(0.5, 7)
+            length, high, lit = random.uniform(9, 26), random.uniform(6, 24), random.uniform(0.12, 0.5)
+            side = wall + random.uniform(0, 2) * (1 if wall > 0 else -1)
+            if random.chance(0.75):
+                buildings.append(Building(side, ahead, length, high, random.pick(WALLS), lit, random.pick(SIGNS)))
+            ahead += length + random.uniform(0.5, 7)
     return buildings

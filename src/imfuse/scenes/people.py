@@ -1,4 +1,4 @@
-"""People and bicycles of the rendered scenes: a skeleton in three dimensions, clothed in round limbs."""
+"""People and bicycles of rendered scenes: a skeleton in three dimensions, covered by tapered cylinders."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from imfuse.scenes.canvas import Canvas, Floats, Material
 from imfuse.scenes.layout import Person
 
 PERSON, BIKE = 2, 3
-CLOTHED = 24.5  # °C on the outside of clothes
+CLOTHES_TEMPERATURE = 24.5  # of the outside of clothes, °C
 SKIN = Material((0.30, 0.2, 0.15), 33.5, label=PERSON, grain=0.3)
 HAIR = Material((0.02, 0.015, 0.012), 25.0, label=PERSON, grain=0.5)
-Joints: TypeAlias = dict[str, tuple[float, float, float]]  # right, up, forward; 1 = the stature
-Rod: TypeAlias = tuple[str, str, float, float, Material]  # from joint to joint, radii at both
+Joints: TypeAlias = dict[str, tuple[float, float, float]]  # right, up, forward, in units of the stature
+Rod: TypeAlias = tuple[str, str, float, float, Material]  # two joints and the radii there
 
 
-def stand(points: Floats, x: float, z: float, heading: float) -> Floats:
-    """Turn and place local points (N, 3): right, up, forward, in metres."""
+def to_world(points: Floats, x: float, z: float, heading: float) -> Floats:
+    """Rotates local points (N, 3), right, up and forward in metres, and moves them to world X `x` and Z `z`."""
     right, up, forward = points.T
     return np.stack(
         [
@@ -33,12 +33,12 @@ def stand(points: Floats, x: float, z: float, heading: float) -> Floats:
 
 
 def _bone(start: tuple[float, float, float], length: float, swing: float, spread: float = 0.0) -> Floats:
-    """The far end of a bone that hangs down, swung forward by `swing` and out by `spread` (radians)."""
+    """The far end of a bone that hangs down, rotated forward by `swing` and outward by `spread` (radians)."""
     return np.array(start) + length * np.array([sin(spread), -cos(swing) * cos(spread), sin(swing)])
 
 
 def walking(phase: float, stride: float) -> Joints:
-    """Joints of someone who walks: legs swing against each other, arms against the legs, the trailing knee bends."""
+    """Joints of a pedestrian: legs swing in opposite phase, arms against the legs, and the trailing knee bends."""
     joints: Joints = {
         "neck": (0, 0.845, 0.0),
         "chin": (0, 0.895, 0.015),
@@ -70,7 +70,7 @@ def walking(phase: float, stride: float) -> Joints:
 
 
 def riding(phase: float) -> Joints:
-    """Joints of someone on a bicycle whose saddle is at 0.56 and whose bars are at 0.62 of the stature."""
+    """Joints of a cyclist whose saddle is at 0.56 and whose handlebars are at 0.62 of the stature."""
     joints: Joints = {
         "neck": (0, 0.87, 0.1),
         "chin": (0, 0.915, 0.125),
@@ -100,7 +100,7 @@ def riding(phase: float) -> Joints:
 
 
 def draw_person(canvas: Canvas, person: Person, x: float) -> None:
-    """Paint a walker or a cyclist whose feet (wheels) are at world X `x`."""
+    """Paints a pedestrian or a cyclist at world X `x`."""
     if person.rides:
         _draw_bike(canvas, person, x)
     joints = riding(person.phase) if person.rides else walking(person.phase, person.stride)
@@ -111,7 +111,7 @@ def draw_person(canvas: Canvas, person: Person, x: float) -> None:
         bag = Material((0.05, 0.035, 0.02), 14.0, label=PERSON)
         rods += [("bag a", "bag b", 0.055, 0.055, bag), ("right hand", "bag a", 0.006, 0.006, bag)]
     size = person.stature
-    places = stand(np.array(list(joints.values())) * size, x, person.ahead, person.heading)
+    places = to_world(np.array(list(joints.values())) * size, x, person.ahead, person.heading)
     placed = dict(zip(joints, places, strict=True))
     rods.sort(key=lambda rod: -float(placed[rod[0]][2] + placed[rod[1]][2]))
     for start, end, radius, radius_end, material in rods:
@@ -120,8 +120,8 @@ def draw_person(canvas: Canvas, person: Person, x: float) -> None:
 
 def _clothed(person: Person) -> list[Rod]:
     """Trunk, arms and legs."""
-    coat = Material(person.coat, CLOTHED - 1.5, label=PERSON, grain=1.5)
-    trousers = Material(person.trousers, CLOTHED + 1.0, label=PERSON, grain=1.5)
+    coat = Material(person.coat, CLOTHES_TEMPERATURE - 1.5, label=PERSON, grain=1.5)
+    trousers = Material(person.trousers, CLOTHES_TEMPERATURE + 1.0, label=PERSON, grain=1.5)
     shoe = Material((0.015, 0.015, 0.015), 20.0, label=PERSON)
     rods: list[Rod] = [("waist", "chest", 0.082, 0.084, coat), ("left hip", "right hip", 0.066, 0.066, coat)]
     for side in ("left", "right"):
@@ -141,7 +141,7 @@ def _clothed(person: Person) -> list[Rod]:
 
 
 def _head(joints: Joints) -> list[Rod]:
-    """Neck, face and hair; adds the joints they need."""
+    """Neck, face and hair; adds the joints that they need."""
     (_, cy, cz), (_, by, bz), (_, ny, nz) = joints["chin"], joints["crown"], joints["neck"]
     joints |= {
         "chest": (0.0, ny - 0.09, nz - 0.01),
@@ -163,7 +163,7 @@ def _draw_bike(canvas: Canvas, person: Person, x: float) -> None:
     wheel, front, rear, turn = 0.34, 0.62, -0.45, np.linspace(0, 2 * pi, 25)
     for hub in (rear, front):
         ring = np.stack([0 * turn, wheel + wheel * np.sin(turn), hub + wheel * np.cos(turn)], axis=1)
-        places = stand(ring, x, person.ahead, person.heading)
+        places = to_world(ring, x, person.ahead, person.heading)
         for a, b in itertools.pairwise(places):
             canvas.limb(a, b, 0.022, 0.022, tyre)
         for spoke in range(0, 24, 4):
@@ -180,7 +180,7 @@ def _draw_bike(canvas: Canvas, person: Person, x: float) -> None:
         "lamp": (0, 0.75, -0.5),
         "guard": (0, 0.55, -0.75),
     }
-    placed = dict(zip(knots, stand(np.array(list(knots.values())), x, person.ahead, person.heading), strict=True))
+    placed = dict(zip(knots, to_world(np.array(list(knots.values())), x, person.ahead, person.heading), strict=True))
     for a, b in (
         ("rear", "crank"), ("rear", "saddle"), ("crank", "saddle"), ("crank", "head"), ("saddle", "head"),
         ("head", "front"), ("head", "stem"), ("stem", "left"), ("stem", "right"), ("rear", "guard"),

@@ -1,7 +1,7 @@
-"""Registered infrared + visible + label pictures of a night street, rendered without any photograph.
+"""Registered infrared, visible and label images of a night street, rendered without photographs.
 
-The pictures serve the demo, the tests and the first training steps where no data set is at hand. One description of a
-street (`layout.py`) is painted once (`canvas.py`) and seen by two cameras (`sensors.py`).
+They serve the demo, the tests and first training steps without a data set. The description of a street (`layout.py`) is
+painted once (`canvas.py`) and imaged by two cameras (`sensors.py`).
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ from imfuse.scenes.layout import Layout, demo_layout, random_layout
 
 @dataclass(frozen=True)
 class Scene:
-    """One registered pair with its classes.
+    """A registered pair with its labels.
 
     Attributes:
-        infrared: thermal picture, (H, W) uint8; bright is warm.
-        visible: night photograph, (H, W, 3) uint8, RGB (sRGB).
-        labels: class of every pixel, (H, W) uint8, an index into `CLASSES` and `PALETTE`; 0 is everything else.
+        infrared: thermal image, (H, W) uint8; warm is bright.
+        visible: colour image at night, (H, W, 3) uint8, sRGB.
+        labels: class of every pixel, (H, W) uint8, an index into `CLASSES` and `PALETTE`; 0 is background.
 
     Example:
-        >>> scene = render_scene(48, 64)
-        >>> scene.infrared.shape, scene.visible.shape, int(scene.labels.max()) < 9
-        ((48, 64), (48, 64, 3), True)
+        >>> from imfuse.scenes import CLASSES
+        >>> scene = render_scene(120, 160, seed=3)
+        >>> CLASSES[2], bool((scene.labels == 2).any())
+        ('person', True)
     """
 
     infrared: NDArray[np.uint8]
@@ -40,11 +41,11 @@ class Scene:
 
 
 def render_scene(height: int = 480, width: int = 640, seed: int = 0) -> Scene:
-    """Render a night street as a thermal and a colour camera at the same place see it.
+    """Renders a night street as a thermal and a colour camera in the same place record it.
 
-    The colour picture shows the road, its markings, signs, windows and the glare of headlights; the thermal picture
-    shows the people whom that glare and the dark hide. Seed 0 is composed by hand (the demo picture of the library),
-    every other seed draws a street by chance.
+    The colour image shows the road, its markings, signs, windows and the glare of headlights; the thermal image shows
+    the people whom glare and darkness hide. Seed 0 is composed by hand (the demo image of the library), every other
+    seed is a random street.
 
     The result depends on (height, width, seed) only. With the same versions of NumPy and OpenCV on the same kind of
     processor it is the same to the byte. Other versions draw the same street, but round edges and blurs differently:
@@ -82,12 +83,12 @@ def render_scene(height: int = 480, width: int = 640, seed: int = 0) -> Scene:
         horizon=0.43 * height,
         focal=1.05 * float(np.sqrt(height * width)),
     )
-    # The street must not change with the size, so its chances are drawn before those of the sensors' noise.
+    # The street must not change with the size, so its random numbers are drawn before those of the sensor noise.
     canvas = Canvas(camera, fine=noise_tile(rng, 16, 5, 0.75), coarse=noise_tile(rng, 4, 5))
     ground.paint_sky(canvas, layout)
     ground.paint_ground(canvas, layout)
     street.draw_skyline(canvas, layout.centre(120.0), rng)
-    for _, draw in sorted(_things(canvas, layout, rng), key=lambda thing: -thing[0]):
+    for _, draw in sorted(_objects(canvas, layout, rng), key=lambda item: -item[0]):
         draw()
     sensors.weather(canvas)
     return Scene(
@@ -97,27 +98,22 @@ def render_scene(height: int = 480, width: int = 640, seed: int = 0) -> Scene:
     )
 
 
-def _things(canvas: Canvas, layout: Layout, rng: np.random.Generator) -> list[tuple[float, Callable[[], None]]]:
-    """Distance and painter of everything that stands on the ground."""
-    things: list[tuple[float, Callable[[], None]]] = []
+def _objects(canvas: Canvas, layout: Layout, rng: np.random.Generator) -> list[tuple[float, Callable[[], None]]]:
+    """Distance of every object that stands on the ground, and the function that paints it."""
+    objects: list[tuple[float, Callable[[], None]]] = []
 
     def add(ahead: float, draw: Callable[..., None], *arguments: object) -> None:
-        things.append((ahead, lambda: draw(canvas, *arguments)))
+        objects.append((ahead, lambda: draw(canvas, *arguments)))
 
     def x_of(side: float, ahead: float) -> float:
         return layout.centre(min(ahead, 120.0)) + side
 
     for building in layout.buildings:
-        own = np.random.Generator(np.random.PCG64(rng.integers(2**32)))
-        # A house is sorted by its far end: whatever stands on the pavement before it is nearer to the road.
+        building_rng = np.random.Generator(np.random.PCG64(rng.integers(2**32)))
+        # A building is sorted by its far end, since objects on the pavement in front of it are nearer to the road.
         far_end = building.ahead + building.length
-        add(
-            far_end,
-            street.draw_building,
-            building,
-            x_of(building.side, building.ahead + building.length / 2),
-            own,
-        )
+        x = x_of(building.side, building.ahead + building.length / 2)
+        add(far_end, street.draw_building, building, x, building_rng)
     for tree in layout.trees:
         add(tree.ahead, street.draw_tree, tree, x_of(tree.side, tree.ahead))
     for side, ahead, shift in street.hedge_places(layout):
@@ -140,4 +136,4 @@ def _things(canvas: Canvas, layout: Layout, rng: np.random.Generator) -> list[tu
         posts = np.arange(start, end, 2.0).tolist()
         for z0, z1 in itertools.pairwise(posts):
             add(z1, street.draw_rail, (x_of(side, z0), 0.0, z0), (x_of(side, z1), 0.0, z1))
-    return things
+    return objects

@@ -1,25 +1,25 @@
-"""The two cameras of the rendered scenes: lamps light the canvas, glare and noise are added, grey levels come out."""
+"""The two cameras of rendered scenes: illumination of the canvas, optics, noise and quantisation to grey levels."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
 
-from imfuse.scenes.canvas import AIR, ALBEDO, EMISSION, FAR, GRAIN, HEAT, NORMAL, Bytes, Canvas, Floats, lookup
+from imfuse.scenes.canvas import AIR, ALBEDO, EMISSION, FAR, GRAIN, NORMAL, TEMPERATURE, Bytes, Canvas, Floats, lookup
 from imfuse.scenes.layout import Layout
 
 COLDEST, WARMEST = -2.0, 35.0  # °C at grey levels 0 and 255
 
 
 def blur(image: Floats, sigma: float) -> Floats:
-    """Gaussian blur; a sigma too small to matter leaves the image alone."""
+    """Gaussian blur; the image itself if sigma is too small to matter."""
     if sigma < 0.2:
         return image
     return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 def wide_blur(image: Floats, sigma: float) -> Floats:
-    """Gaussian blur of any width at small cost: done on a reduced copy."""
+    """Gaussian blur with a large sigma, computed on a reduced copy."""
     height, width = image.shape[:2]
     factor = max(1, int(sigma / 3))
     size = (max(1, width // factor), max(1, height // factor))
@@ -30,21 +30,21 @@ def wide_blur(image: Floats, sigma: float) -> Floats:
 
 
 def weather(canvas: Canvas) -> None:
-    """Give all surfaces texture: noise fixed to the world changes reflectance and temperature by their grain."""
+    """Adds texture to all surfaces: noise fixed to the world changes reflectance and temperature by their grain."""
     x, y, z = canvas.camera.positions(np.minimum(canvas.depth, 300))
     p, q = x + 0.6 * y, z + 0.8 * y
-    # Grains smaller than a pixel average out.
+    # Structure finer than a pixel averages out.
     pixels = canvas.camera.focal / np.maximum(z, 1)  # per metre
     noise = np.clip(0.011 * pixels - 0.25, 0, 1) * lookup(canvas.fine, p / 1.7, q / 1.7)
     noise += np.clip(0.03 * pixels - 0.2, 0.1, 0.36) * lookup(canvas.fine, p / 7, q / 7)
     noise += 0.22 * lookup(canvas.coarse, p / 12, q / 12)
     noise *= canvas.buffer[..., GRAIN] * (canvas.depth < FAR)
     canvas.buffer[..., ALBEDO] *= np.clip(1 + 0.24 * noise, 0.2, 2)[..., None]
-    canvas.buffer[..., HEAT] += 0.45 * noise
+    canvas.buffer[..., TEMPERATURE] += 0.45 * noise
 
 
 def light_surfaces(canvas: Canvas, layout: Layout) -> Floats:
-    """Radiance (H, W, 3) in linear RGB, white paper near a lamp about 1: sky light, all lamps, own light, haze."""
+    """Radiance (H, W, 3) in linear RGB, about 1 for white paper near a lamp: sky, lamps, emission and haze."""
     x, y, z = canvas.camera.positions(np.minimum(canvas.depth, 500))
     normal = canvas.buffer[..., NORMAL]
     nx, ny, nz = (np.ascontiguousarray(normal[..., i]) for i in range(3))
@@ -60,7 +60,7 @@ def light_surfaces(canvas: Canvas, layout: Layout) -> Floats:
             strength *= np.maximum(-(bx * dx + by * dy + bz * dz) * inverse, 0) ** np.float32(light.focus)
         for glow, level in zip(shine, light.intensity, strict=True):
             glow += np.float32(level) * strength
-    # Own low beam, weak: without it the road just in front of the camera would be black.
+    # A weak low beam of the camera's car: without it the road just in front would be black.
     own = np.maximum(-nz + 0.35 * ny, 0) * 9.0 / (z * z + 40) * np.exp(-((x / (0.16 * z + 1.2)) ** 2))
     own *= np.clip(1.25 - (y / 1.6), 0.12, 1)
     radiance = canvas.buffer[..., EMISSION].copy()
@@ -75,7 +75,7 @@ def light_surfaces(canvas: Canvas, layout: Layout) -> Floats:
 
 
 def add_reflections(radiance: Floats, canvas: Canvas, layout: Layout) -> None:
-    """Streaks under the lamps on a wet road: each lamp is mirrored in the ground and smeared towards the camera."""
+    """Adds the reflections of lamps on a wet road: each is mirrored in the ground and smeared towards the camera."""
     camera = canvas.camera
     flat = (canvas.buffer[..., 9] > 0.9) & (canvas.depth < FAR)
     rough = np.clip(1 + 0.45 * _ripples(canvas), 0.1, 2) * flat * layout.wetness
@@ -92,7 +92,7 @@ def add_reflections(radiance: Floats, canvas: Canvas, layout: Layout) -> None:
         du = (np.arange(cols.start, cols.stop, dtype=np.float32) + 0.5 - u) / max(thin, 0.5)
         dv = (np.arange(rows.start, rows.stop, dtype=np.float32) + 0.5 - v) / max(tall, 0.5)
         streak = np.exp(-0.5 * dv**2)[:, None] * np.exp(-0.5 * du**2)[None, :] * rough[window]
-        spread = min(thin / 0.5, 1) * min(tall / 0.5, 1)  # a streak finer than a pixel gives only its share
+        spread = min(thin / 0.5, 1) * min(tall / 0.5, 1)  # a streak finer than a pixel covers only part of it
         level = 0.012 * spread * light.mirrored * np.array(light.intensity, np.float32) ** np.float32(0.8)
         radiance[window] += streak[..., None] * level
 
@@ -103,7 +103,7 @@ def _ripples(canvas: Canvas) -> Floats:
 
 
 def add_glare(radiance: Floats, scale: float, haze: float) -> Floats:
-    """What the lens and the air do to bright lamps: a sum of blurs from narrow to very wide, and faint star streaks."""
+    """Adds glare of lens and air around bright lamps: a sum of blurs from narrow to very wide, and faint streaks."""
     lens = blur(radiance, 0.55 * scale)
     bright = np.minimum(radiance, np.float32(420))
     thick = 1 + 18 * haze
@@ -132,7 +132,7 @@ def add_glare(radiance: Floats, scale: float, haze: float) -> Floats:
 
 
 def expose_visible(canvas: Canvas, layout: Layout, rng: np.random.Generator) -> Bytes:
-    """The colour camera: glare, vignetting, shot and read noise, a soft shoulder, sRGB; (H, W, 3) uint8."""
+    """Image of the colour camera, (H, W, 3) uint8: glare, vignetting, shot and read noise, a soft shoulder, sRGB."""
     camera = canvas.camera
     radiance = light_surfaces(canvas, layout)
     add_reflections(radiance, canvas, layout)
@@ -148,14 +148,14 @@ def expose_visible(canvas: Canvas, layout: Layout, rng: np.random.Generator) -> 
 
 
 def expose_infrared(canvas: Canvas, rng: np.random.Generator) -> Bytes:
-    """The thermal camera: distance fades towards the air, softer optics, column pattern and noise; (H, W) uint8."""
+    """Image of the thermal camera, (H, W) uint8: attenuation by the air, softer optics, column pattern and noise."""
     through = np.exp(-0.0035 * np.minimum(canvas.depth, 300))
     through[canvas.depth >= FAR] = 1
-    heat = AIR + (canvas.buffer[..., HEAT] - AIR) * through
-    heat = blur(np.asarray(heat, np.float32), 0.8 * canvas.camera.scale)
-    heat += 0.22 * rng.standard_normal(heat.shape, dtype=np.float32)
-    heat += 0.12 * rng.standard_normal((1, heat.shape[1]), dtype=np.float32)
-    heat += 0.05 * rng.standard_normal((heat.shape[0], 1), dtype=np.float32)
-    level = np.clip((heat - COLDEST) / (WARMEST - COLDEST), 0, 1)
-    # A display curve that spends grey levels on warm things: backgrounds stay dark, bodies stand out.
+    temperature = AIR + (canvas.buffer[..., TEMPERATURE] - AIR) * through
+    temperature = blur(np.asarray(temperature, np.float32), 0.8 * canvas.camera.scale)
+    temperature += 0.22 * rng.standard_normal(temperature.shape, dtype=np.float32)
+    temperature += 0.12 * rng.standard_normal((1, temperature.shape[1]), dtype=np.float32)
+    temperature += 0.05 * rng.standard_normal((temperature.shape[0], 1), dtype=np.float32)
+    level = np.clip((temperature - COLDEST) / (WARMEST - COLDEST), 0, 1)
+    # The display curve gives warm objects most grey levels: backgrounds stay dark, bodies stand out.
     return np.asarray(np.round(255 * level**1.7), np.uint8)

@@ -1,4 +1,4 @@
-"""Houses, trees, lamps, guardrail, cones, car stops and signs of the rendered scenes."""
+"""Buildings, trees, lamps, guardrail, cones, car stops and signs of rendered scenes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LETTERS = {
 
 
 def draw_building(canvas: Canvas, building: Building, x: float, rng: np.random.Generator) -> None:
-    """A box with one wall along the road and one towards the camera, both with windows; some of them are lit."""
+    """Paints a building: a wall along the road and one that faces the camera, with windows, some of them lit."""
     z0, z1, top = building.ahead, building.ahead + building.length, building.height
     away = 9.0 if x > 0 else -9.0
     wall = Material(building.colour, 11.8, grain=0.9)
@@ -62,7 +62,7 @@ def _windows(
     lit_share: float,
     rng: np.random.Generator,
 ) -> None:
-    """Rows of windows; lit ones differ in colour and brightness, have a cross bar and sometimes a drawn blind."""
+    """Paints rows of windows; lit ones vary in colour and brightness, have a cross bar and sometimes a blind."""
     columns, floors = max(1, int(length / 2.9)), max(1, int((top - 1.0) / 3.1))
     step, storey = 1.0 / columns, (top - 1.2) / floors / top
     frame = Material((0.2, 0.19, 0.18), 11.5)
@@ -87,7 +87,7 @@ def _windows(
 
 
 def _lettering(canvas: Canvas, building: Building, x: float) -> None:
-    """A glowing name on a board that stands out from the wall towards the road: one letter below the other."""
+    """Paints a glowing name, letter below letter, on a board that projects from the wall towards the road."""
     size, inward = 0.13, -1.0 if x > 0 else 1.0
     left = x + (0.25 if inward > 0 else -0.25 - 5 * size)
     high, tall = min(building.height - 0.6, 6.4), 6.2 * size
@@ -107,7 +107,7 @@ def _lettering(canvas: Canvas, building: Building, x: float) -> None:
 
 
 def draw_skyline(canvas: Canvas, road: float, rng: np.random.Generator) -> None:
-    """The town behind everything: dark blocks 170 m away with a few lit windows, open where the road (X) goes on."""
+    """Paints the town in the background: dark blocks with a few lit windows, and a gap for the road at X `road`."""
     z, x = 170.0, -115.0
     while x < 115:
         width, top = float(rng.uniform(8, 20)), float(rng.uniform(4, 17))
@@ -126,7 +126,7 @@ def draw_skyline(canvas: Canvas, road: float, rng: np.random.Generator) -> None:
 
 
 def draw_tree(canvas: Canvas, tree: Tree, x: float) -> None:
-    """A trunk with two boughs and a crown of several clouds of leaves."""
+    """Paints a tree: a trunk with two boughs and a crown of several clouds of leaves."""
     bark = Material((0.06, 0.045, 0.032), 12.2, grain=1.2)
     leaves = Material((0.05, 0.105, 0.028), 11.0, grain=0.2)
     size, z = tree.size, tree.ahead
@@ -142,12 +142,12 @@ def draw_tree(canvas: Canvas, tree: Tree, x: float) -> None:
 
 
 def draw_hedge(canvas: Canvas, x: float, z: float, shift: float) -> None:
-    """A low bush."""
+    """Paints a low bush."""
     canvas.foliage((x, 0.45, z), 1.15, 0.62, Material((0.04, 0.085, 0.025), 10.8, grain=0.2), shift)
 
 
 def draw_lamp(canvas: Canvas, x: float, z: float, reach: float, tint: Vector) -> None:
-    """A street lamp of 7 m with an arm of `reach` metres over the road; a small warm spot in the infrared."""
+    """Paints a street lamp of 7 m with an arm of `reach` metres over the road; a small warm spot in the infrared."""
     steel = Material((0.09, 0.10, 0.10), 11.0)
     canvas.limb((x, 0, z), (x, 6.9, z), 0.085, 0.055, steel)
     canvas.limb((x, 6.9, z), (x + reach, 7.15, z), 0.05, 0.045, steel)
@@ -162,7 +162,7 @@ def draw_lamp(canvas: Canvas, x: float, z: float, reach: float, tint: Vector) ->
 
 
 def draw_cone(canvas: Canvas, place: Place, x: float) -> None:
-    """A traffic cone: orange with two reflecting white bands; rubber as cold as the air."""
+    """Paints a traffic cone: orange with two reflecting white bands, as cold as the air."""
     z = place.ahead
     orange = Material((0.75, 0.13, 0.02), 9.6, (0.02, 0.003, 0.0), CONE, 0.1)
     white = Material((0.85, 0.85, 0.82), 9.2, (0.05, 0.05, 0.05), CONE, 0.1)
@@ -176,7 +176,7 @@ def draw_cone(canvas: Canvas, place: Place, x: float) -> None:
 
     for low, high, material in ((0.05, 0.72, orange), (0.22, 0.36, white), (0.48, 0.60, white)):
         slices = np.linspace(-1, 1, 7)
-        for a, b in itertools.pairwise(slices):  # upright slices whose normals turn give a round shading
+        for a, b in itertools.pairwise(slices):  # vertical slices with rotated normals look round
             middle = (a + b) / 2
             corners = [(x + a * radius(low), low, z), (x + b * radius(low), low, z)]
             corners += [(x + b * radius(high), high, z), (x + a * radius(high), high, z)]
@@ -184,7 +184,7 @@ def draw_cone(canvas: Canvas, place: Place, x: float) -> None:
 
 
 def draw_stop(canvas: Canvas, place: Place, x: float) -> None:
-    """A low concrete block with yellow bands against which cars park, long side towards the road."""
+    """Paints a car stop: a low concrete block with yellow bands, its long side towards the road."""
     z, half, deep, tall = place.ahead, 0.42, 0.16, 0.16
     stripes = np.linspace(-half, half, 6)
     for index, (a, b) in enumerate(itertools.pairwise(stripes)):
@@ -204,7 +204,7 @@ def draw_stop(canvas: Canvas, place: Place, x: float) -> None:
 
 
 def draw_rail(canvas: Canvas, start: Vector, end: Vector) -> None:
-    """One section of guardrail: a post and a W-shaped beam, whose folds catch the light differently."""
+    """Paints a section of guardrail: a post and a W-shaped beam, whose folds reflect light differently."""
     (x0, _, z0), (x1, _, z1) = start, end
     post = Material((0.14, 0.145, 0.15), 9.6, label=GUARDRAIL)
     canvas.limb((x1, 0, z1), (x1, 0.62, z1), 0.05, 0.05, post)
@@ -222,7 +222,7 @@ def _disc(x: float, y: float, z: float, radius: float) -> Floats:
 
 
 def draw_sign(canvas: Canvas, place: Place, x: float) -> None:
-    """A reflecting traffic sign: kind 0 a blue disc with a white arrow, kind 1 a red ring with the number 24."""
+    """Paints a reflecting traffic sign: kind 0 a blue disc with a white arrow, kind 1 a red ring with the number 24."""
     z, up, blue = place.ahead, 2.35, place.kind == 0
     canvas.limb((x, 0, z + 0.05), (x, 2.7, z + 0.05), 0.035, 0.035, Material((0.2, 0.2, 0.2), 10.0))
     white = Material((0.7, 0.7, 0.7), 9.2, (0.32, 0.32, 0.32), grain=0.02)
@@ -244,7 +244,7 @@ def draw_sign(canvas: Canvas, place: Place, x: float) -> None:
 
 
 def hedge_places(layout: Layout) -> list[tuple[float, float, float]]:
-    """Side, distance and noise shift of a row of bushes behind the right pavement."""
+    """Side, distance and position in the noise tiles of the bushes in a row behind the right pavement."""
     edge = layout.half_width + 3.6
     first = max((stop.ahead + 2.0 for stop in layout.stops), default=11.0)  # a car park has no hedge
     return [(edge + 0.3 * ((7 * i) % 3), first + 2.6 * i, 0.37 * i % 1) for i in range(16) if i % 5 != 3]
