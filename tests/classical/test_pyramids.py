@@ -74,7 +74,7 @@ def test_levels_are_what_the_coarser_ones_do_not_say() -> None:
     levels, base = decompose(noise(1, 2, 21, 34), 3, zero_corners=False)
     assert [tuple(level.size) for level in levels] == [(21, 34), (11, 17), (6, 9)]
     assert base.shape == (1, 2, 3, 5)
-    assert all(abs((level.picture - level.predicted).mean()) < 0.02 for level in levels)
+    assert all(abs((level.image - level.prediction).mean()) < 0.02 for level in levels)
 
 
 def test_frame_mirrors_and_may_have_black_corners() -> None:

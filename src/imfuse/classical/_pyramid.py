@@ -19,8 +19,8 @@ KERNEL = torch.tensor([1, 4, 6, 4, 1], dtype=torch.float64) / 16
 class Level(NamedTuple):
     """One level: its image with sides made even, its prediction from the next coarser level, and its true size."""
 
-    picture: Tensor
-    predicted: Tensor
+    image: Tensor
+    prediction: Tensor
     size: torch.Size
 
 

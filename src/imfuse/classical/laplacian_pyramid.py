@@ -50,7 +50,7 @@ class LaplacianPyramid(FusionModel):
         levels, bases = decompose(torch.cat([infrared, visible], 1), LEVELS, self.zero_corners)
         fused = bases.mean(1, keepdim=True)
         for level in reversed(levels):
-            infrared, visible = (level.picture - level.predicted).chunk(2, 1)
+            infrared, visible = (level.image - level.prediction).chunk(2, 1)
             from_infrared = first_is_stronger(infrared.abs(), visible.abs(), self.zero_corners)
             detail = torch.where(from_infrared, infrared, visible)
             fused = crop_to(expand(fused, self.zero_corners) + detail, *level.size)

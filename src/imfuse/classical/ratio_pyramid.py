@@ -62,7 +62,7 @@ class RatioPyramid(FusionModel):
         levels, bases = decompose(images, LEVELS, self.zero_corners)
         fused = bases.mean(1, keepdim=True)
         for level in reversed(levels):
-            infrared, visible = (level.picture / (level.predicted + self.epsilon)).chunk(2, 1)
+            infrared, visible = (level.image / (level.prediction + self.epsilon)).chunk(2, 1)
             from_infrared = first_is_stronger(infrared.abs(), visible.abs(), self.zero_corners)
             contrast = torch.where(from_infrared, infrared, visible)
             fused = crop_to((expand(fused, self.zero_corners) + self.epsilon) * contrast, *level.size)

@@ -65,7 +65,7 @@ class TEMST(FusionModel):
         base_ir, base_vi = bases.chunk(2, 1)
         fused = enhance_targets(base_ir, base_vi, self.share)
         for level in reversed(levels):
-            detail = take_larger(*(level.picture - level.predicted).chunk(2, 1))
+            detail = take_larger(*(level.image - level.prediction).chunk(2, 1))
             fused = crop_to(expand(fused, self.zero_corners) + detail, *level.size)
         return fused.clamp(0, 1)
 

@@ -1,4 +1,4 @@
-"""Feature maps at another size."""
+"""Interpolation of feature maps to another size."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 
 def resize_to(x: Tensor, size: Sequence[int]) -> Tensor:
-    """Resize (N, C, H, W) to ``size``, a height and a width: bilinear, between the centres of pixels.
+    """Bilinear interpolation of (N, C, H, W) to ``size``, height and width, with pixel centres aligned.
 
-    Pictures that shrink need means over areas instead: ``imfuse.imaging.resize``.
+    Images that are reduced need area means instead: ``imfuse.imaging.resize``.
 
     >>> import torch
     >>> resize_to(torch.tensor([[[[0.0, 1.0]]]]), (1, 4)).tolist()
