@@ -24,8 +24,8 @@ def test_fourier_solution_against_dense_periodic_equations(size: tuple[int, int]
     steps = [one[place.roll(-1, axis).flatten()] - one for axis in (0, 1)]
     matrix = one + sum(step.mT @ step for step in steps)
     x = random(1, 1, *size)
-    found = torch.fft.irfft2(smooth_gain(x) * torch.fft.rfft2(x), s=size)
-    assert torch.allclose(found.flatten(), torch.linalg.solve(matrix, x.flatten()))
+    actual = torch.fft.irfft2(smooth_gain(x) * torch.fft.rfft2(x), s=size)
+    assert torch.allclose(actual.flatten(), torch.linalg.solve(matrix, x.flatten()))
     # The gradients of the clean mode are those of these equations.
     for gradient, step in zip(Bayesian().gradients(x), steps, strict=True):
         assert torch.allclose(gradient.flatten(), step @ x.flatten())

@@ -82,16 +82,16 @@ def test_weights_are_the_principal_component(seed: int) -> None:
     values, vectors = np.linalg.eigh(np.cov(first.numpy().ravel(), second.numpy().ravel()))
     vector = vectors[:, values.argmax()]
     for faithful in (False, True):
-        wanted = vector if faithful else np.abs(vector)
-        found = [weight.item() for weight in principal_weights(first, second, faithful)]
-        assert found == pytest.approx(list(wanted / wanted.sum()))
+        expected = vector if faithful else np.abs(vector)
+        actual = [weight.item() for weight in principal_weights(first, second, faithful)]
+        assert actual == pytest.approx(list(expected / expected.sum()))
 
 
 def test_maps_that_oppose_each_other() -> None:
     first = gray(8, 8)
-    for faithful, wanted in ((False, (2 / 3, 1 / 3)), (True, (2.0, -1.0))):
-        found = [weight.item() for weight in principal_weights(first, -first / 2, faithful)]
-        assert found == pytest.approx(wanted)
+    for faithful, expected in ((False, (2 / 3, 1 / 3)), (True, (2.0, -1.0))):
+        actual = [weight.item() for weight in principal_weights(first, -first / 2, faithful)]
+        assert actual == pytest.approx(expected)
 
 
 def test_weights_of_maps_that_are_equally_strong() -> None:

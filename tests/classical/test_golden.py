@@ -31,8 +31,8 @@ def fused_and_golden(
     golden: Golden, array: str, mode: str, dtype: torch.dtype, gradient: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The result for the pair of the fact sheet and what it should be, which is stored without its last limits."""
-    wanted = golden.arrays("classical")[f"{array}_{mode}"].double().clamp(0, 1)
-    images = [image.double() for image in golden.pair(*wanted.shape[2:])]
+    expected = golden.arrays("classical")[f"{array}_{mode}"].double().clamp(0, 1)
+    images = [image.double() for image in golden.pair(*expected.shape[2:])]
     if mode == "faithful":
         images = [torch.floor(255 * image + 0.5) / 255 for image in images]
     method = array.removesuffix("_refinefuse")
@@ -42,7 +42,7 @@ def fused_and_golden(
         fused = model(*(image.to(dtype).requires_grad_(gradient) for image in images))
     assert fused.dtype == dtype
     assert fused.requires_grad == gradient
-    return fused.detach().double(), wanted
+    return fused.detach().double(), expected
 
 
 def test_every_method_has_its_arrays(golden: Golden) -> None:
@@ -51,22 +51,22 @@ def test_every_method_has_its_arrays(golden: Golden) -> None:
 
 @pytest.mark.parametrize(("array", "mode"), CASES)
 def test_golden_array(golden: Golden, array: str, mode: str) -> None:
-    fused, wanted = fused_and_golden(golden, array, mode, torch.float64)
-    assert wanted.std() > 0.05
-    assert (fused - wanted).abs().max() < 1e-6
+    fused, expected = fused_and_golden(golden, array, mode, torch.float64)
+    assert expected.std() > 0.05
+    assert (fused - expected).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize("array", PRESETS)
 def test_golden_array_without_opencv(golden: Golden, array: str) -> None:
     """Filters that a gradient goes through are those of a GPU."""
-    fused, wanted = fused_and_golden(golden, array, "clean", torch.float64, gradient=True)
-    assert (fused - wanted).abs().max() < 1e-6
+    fused, expected = fused_and_golden(golden, array, "clean", torch.float64, gradient=True)
+    assert (fused - expected).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize(("array", "mode"), CASES)
 def test_golden_array_in_single_precision(golden: Golden, array: str, mode: str) -> None:
-    fused, wanted = fused_and_golden(golden, array, mode, torch.float32)
-    apart = (fused - wanted).abs()
+    fused, expected = fused_and_golden(golden, array, mode, torch.float32)
+    apart = (fused - expected).abs()
     if array in SAME:
         share = (SAME_TIED if mode == "faithful" else {}).get(array, SAME[array])
         assert (apart <= 1e-4).double().mean() >= share

@@ -49,7 +49,7 @@ def dense_gradient(height: int, width: int) -> Tensor:
 
 def test_laplacian_and_solver_against_dense_equations() -> None:
     height, width = 5, 6
-    u, weight, w, wanted = (random(1, 1, height, width, seed=i) + 0.1 for i in range(4))
+    u, weight, w, expected = (random(1, 1, height, width, seed=i) + 0.1 for i in range(4))
     gradient = dense_gradient(height, width)
     of_edges = torch.cat([weight[0, 0, :-1].flatten(), weight[0, 0, :, :-1].flatten()])
     laplacian = gradient.mT @ (of_edges[:, None] * gradient)
@@ -63,23 +63,23 @@ def test_laplacian_and_solver_against_dense_equations() -> None:
 
     x = torch.zeros_like(u)
     for _ in range(16):
-        before = (wanted - system(x)).norm()
-        x = conjugate_gradients(system, wanted, x)
-        assert (wanted - system(x)).norm() <= before / 5 + 1e-14
-    assert torch.allclose(x.flatten(), torch.linalg.solve(matrix, wanted.flatten()), atol=1e-8)
+        before = (expected - system(x)).norm()
+        x = conjugate_gradients(system, expected, x)
+        assert (expected - system(x)).norm() <= before / 5 + 1e-14
+    assert torch.allclose(x.flatten(), torch.linalg.solve(matrix, expected.flatten()), atol=1e-8)
 
 
 def test_an_image_that_is_done_is_left_alone_while_others_go_on() -> None:
     weight = torch.cat([torch.zeros(1, 1, 8, 8, dtype=DOUBLE), 1 + 50 * random(1, 1, 8, 8)])
-    wanted = random(2, 1, 8, 8, seed=1)
+    expected = random(2, 1, 8, 8, seed=1)
 
     def system_of(weights: Tensor):
         return lambda v: v + weighted_laplacian(v, weights)
 
-    start = torch.zeros_like(wanted)
-    together = conjugate_gradients(system_of(weight), wanted, start)
+    start = torch.zeros_like(expected)
+    together = conjugate_gradients(system_of(weight), expected, start)
     for i in range(2):
-        alone = conjugate_gradients(system_of(weight[i : i + 1]), wanted[i : i + 1], start[i : i + 1])
+        alone = conjugate_gradients(system_of(weight[i : i + 1]), expected[i : i + 1], start[i : i + 1])
         assert torch.allclose(together[i : i + 1], alone, atol=1e-12)
 
 
@@ -93,10 +93,10 @@ def test_the_objective_falls() -> None:
     y, x = torch.meshgrid(torch.arange(40), torch.arange(40), indexing="ij")
     square = ((y - 20).abs().maximum((x - 20).abs()) < 10).double()[None, None] / 2
     noisy = square + 0.1 * (random(1, 1, 40, 40) - 0.5)
-    found = denoise(noisy)
-    assert objective(found, noisy) < 0.6 * objective(noisy, noisy)
-    assert objective(found, noisy) < 1.05 * objective(square, noisy)
-    assert (found - square).abs().mean() < (noisy - square).abs().mean()
+    actual = denoise(noisy)
+    assert objective(actual, noisy) < 0.6 * objective(noisy, noisy)
+    assert objective(actual, noisy) < 1.05 * objective(square, noisy)
+    assert (actual - square).abs().mean() < (noisy - square).abs().mean()
 
 
 @pytest.mark.parametrize("beyond", [0, 1])

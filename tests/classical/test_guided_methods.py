@@ -74,8 +74,8 @@ def test_saliency_written_out() -> None:
     image = noise(1, 1, 7, 9, seed=2)
     levels = np.floor(255 * image[0, 0].numpy() + 0.5)
     rarity = np.abs(levels[:, :, None, None] - levels).sum((2, 3))
-    wanted = (rarity - rarity.min()) / np.ptp(rarity)
-    np.testing.assert_allclose(vsm_wls.saliency(image)[0, 0], wanted, atol=1e-14)
+    expected = (rarity - rarity.min()) / np.ptp(rarity)
+    np.testing.assert_allclose(vsm_wls.saliency(image)[0, 0], expected, atol=1e-14)
 
 
 def test_saliency_of_each_image_and_channel_is_its_own() -> None:

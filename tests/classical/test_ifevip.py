@@ -31,15 +31,15 @@ def test_hot_objects_are_brightened_and_the_rest_is_kept() -> None:
     assert torch.equal(fused[..., 100:, :], visible[..., 100:, :])
 
 
-@pytest.mark.parametrize(("size", "wanted"), [(64, 512), (640, 512), (512, 480), (3, 7), (1, 4), (100, 9)])
-def test_bicubic_is_that_of_pillow_inside(size: int, wanted: int) -> None:
+@pytest.mark.parametrize(("size", "target"), [(64, 512), (640, 512), (512, 480), (3, 7), (1, 4), (100, 9)])
+def test_bicubic_is_that_of_pillow_inside(size: int, target: int) -> None:
     line = np.random.default_rng(0).random(size).astype(np.float32)
-    found = (resize_matrix(size, wanted) @ torch.from_numpy(line).double()).numpy()
-    theirs = np.asarray(Image.fromarray(line[None]).resize((wanted, 1), Image.Resampling.BICUBIC))[0]
+    actual = (resize_matrix(size, target) @ torch.from_numpy(line).double()).numpy()
+    theirs = np.asarray(Image.fromarray(line[None]).resize((target, 1), Image.Resampling.BICUBIC))[0]
     # At the border Pillow leaves samples out where we mirror them.
-    margin = int(np.ceil(2 * max(1, wanted / size))) + 1
-    assert np.allclose(found[margin:-margin], theirs[margin:-margin], atol=1e-5)
-    assert torch.allclose(resize_matrix(size, wanted).sum(1), torch.ones(wanted, dtype=torch.float64))
+    margin = int(np.ceil(2 * max(1, target / size))) + 1
+    assert np.allclose(actual[margin:-margin], theirs[margin:-margin], atol=1e-5)
+    assert torch.allclose(resize_matrix(size, target).sum(1), torch.ones(target, dtype=torch.float64))
 
 
 def test_bicubic_mirrors_the_border() -> None:
@@ -50,20 +50,20 @@ def test_bicubic_mirrors_the_border() -> None:
 
 def test_erosion() -> None:
     picture = np.random.default_rng(0).random((60, 71))
-    wanted = ndimage.minimum_filter(picture, 32, mode="constant", cval=np.inf, origin=-1)
-    assert np.array_equal(erode(torch.from_numpy(picture)[None, None])[0, 0].numpy(), wanted)
+    expected = ndimage.minimum_filter(picture, 32, mode="constant", cval=np.inf, origin=-1)
+    assert np.array_equal(erode(torch.from_numpy(picture)[None, None])[0, 0].numpy(), expected)
 
 
 def test_quadtree_splits_where_levels_differ() -> None:
     image = torch.zeros(2, 1, 512, 512)
     image[0, 0, 300, 10] = 200
-    found = leaves(image)
+    actual = leaves(image)
     # Row 300, column 10 lies in the lower left quarter, then the upper left of it, and so on.
-    assert {side: int(where[0].sum()) for side, where in found.items()} == {512: 0, 256: 3, 128: 3, 64: 3, 32: 4}
-    assert found[256][0].tolist() == [[True, True], [False, True]]
-    assert found[32][0].nonzero().tolist() == [[8, 0], [8, 1], [9, 0], [9, 1]]
-    assert found[512][1].all()
-    area = sum(side**2 * where[0].sum().item() for side, where in found.items())
+    assert {side: int(where[0].sum()) for side, where in actual.items()} == {512: 0, 256: 3, 128: 3, 64: 3, 32: 4}
+    assert actual[256][0].tolist() == [[True, True], [False, True]]
+    assert actual[32][0].nonzero().tolist() == [[8, 0], [8, 1], [9, 0], [9, 1]]
+    assert actual[512][1].all()
+    area = sum(side**2 * where[0].sum().item() for side, where in actual.items())
     assert area == 512**2
     image[0, 0, 300, 10] = 51
     assert leaves(image)[512].all(), "not more than 51 levels"

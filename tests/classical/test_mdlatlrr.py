@@ -52,15 +52,15 @@ def test_nuclear_norms_against_singular_values() -> None:
     patches = random(3, 256, 5) - 0.5
     patches[0, :, 0] = 0
     patches[1, :, 1] = torch.outer(random(16), random(16, seed=1)).flatten()
-    wanted = torch.linalg.svdvals(patches.mT.reshape(3, 5, 16, 16)).sum(-1)
-    assert torch.allclose(nuclear_norms(patches), wanted, atol=1e-5)
+    expected = torch.linalg.svdvals(patches.mT.reshape(3, 5, 16, 16)).sum(-1)
+    assert torch.allclose(nuclear_norms(patches), expected, atol=1e-5)
     single = nuclear_norms(patches.float()).double()
-    assert torch.allclose(single, wanted, rtol=2e-3, atol=1e-4)
+    assert torch.allclose(single, expected, rtol=2e-3, atol=1e-4)
 
 
 def test_share_of_flat_patches_is_a_half() -> None:
-    found = share_of_first(torch.tensor([0.0, 0.0, 3.0]), torch.tensor([0.0, 2.0, 1.0]))
-    assert found.tolist() == [0.5, 0.0, 0.75]
+    actual = share_of_first(torch.tensor([0.0, 0.0, 3.0]), torch.tensor([0.0, 2.0, 1.0]))
+    assert actual.tolist() == [0.5, 0.0, 0.75]
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3, 4])

@@ -48,8 +48,8 @@ def test_reduce_and_expand_keep_a_constant() -> None:
 def test_reduce_by_hand() -> None:
     spot = torch.zeros(1, 1, 8, 8, dtype=torch.float64)
     spot[..., 4, 4] = 256
-    wanted = torch.tensor([[1.0, 6, 1], [6, 36, 6], [1, 6, 1]], dtype=torch.float64)
-    torch.testing.assert_close(reduce(spot, False)[0, 0, 1:, 1:], wanted)
+    expected = torch.tensor([[1.0, 6, 1], [6, 36, 6], [1, 6, 1]], dtype=torch.float64)
+    torch.testing.assert_close(reduce(spot, False)[0, 0, 1:, 1:], expected)
 
 
 def test_expand_by_hand() -> None:

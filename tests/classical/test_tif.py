@@ -14,9 +14,9 @@ from imfuse.ops.windows import pad
 @pytest.mark.parametrize(("border", "theirs"), [("replicate", "nearest"), ("zero", "constant")])
 def test_median(border: str, theirs: str) -> None:
     picture = np.random.default_rng(0).integers(0, 9, (2, 13, 17)).astype(float)
-    found = median3x3(pad(torch.from_numpy(picture)[:, None], 1, 1, border))  # type: ignore[arg-type]
-    for image, wanted in zip(found[:, 0].numpy(), picture, strict=True):
-        assert np.array_equal(image, ndimage.median_filter(wanted, 3, mode=theirs))
+    actual = median3x3(pad(torch.from_numpy(picture)[:, None], 1, 1, border))  # type: ignore[arg-type]
+    for image, expected in zip(actual[:, 0].numpy(), picture, strict=True):
+        assert np.array_equal(image, ndimage.median_filter(expected, 3, mode=theirs))
 
 
 def test_equal_images_are_kept() -> None:

@@ -29,9 +29,9 @@ def test_an_image_with_itself_is_that_image(name: str, size: tuple[int, int]) ->
 def test_haar_bands_are_those_of_pywavelets() -> None:
     image = noise(1, 1, 30, 44)
     low, rows, columns, both = (band[0, 0].numpy() for band in dwt.analyse(image))
-    wanted = pywt.dwt2(image[0, 0].numpy(), "haar", mode="periodization")
-    for found, right in zip((low, rows, columns, both), (wanted[0], *wanted[1]), strict=True):
-        np.testing.assert_allclose(found, right, atol=1e-14)
+    expected = pywt.dwt2(image[0, 0].numpy(), "haar", mode="periodization")
+    for actual, right in zip((low, rows, columns, both), (expected[0], *expected[1]), strict=True):
+        np.testing.assert_allclose(actual, right, atol=1e-14)
 
 
 def test_haar_synthesis_undoes_analysis() -> None:
@@ -78,13 +78,13 @@ def test_moduli_hardly_change_under_shifts() -> None:
 def test_six_directions() -> None:
     """A grating at -45 degrees is in one of the two diagonal bands, its mirror image in the other."""
     y, x = np.mgrid[:64, :64]
-    found = []
+    actual = []
     for slope in (1, -1):
         grating = torch.from_numpy(np.sin(2 * np.pi * (x + slope * y) / 6))[None, None]
         modulus = _dual_tree.analyse(grating, 2)[0][1].modulus[:, 1, ..., 4:-4, 4:-4]
-        found.append(modulus.square().mean((1, 2, 3, 4)))
-    assert found[0].max() > 20 * found[0].min()
-    assert found[0].argmax() != found[1].argmax()
+        actual.append(modulus.square().mean((1, 2, 3, 4)))
+    assert actual[0].max() > 20 * actual[0].min()
+    assert actual[0].argmax() != actual[1].argmax()
 
 
 def test_trees_and_complex_bands_are_two_ways_to_say_one_thing() -> None:
@@ -119,5 +119,5 @@ def test_equal_coefficients_are_taken_from_the_visible_image() -> None:
     fused = 255 * create_model("dwt")((250 - levels) / 255, visible)
     mean = torch.full((1, 1, 2, 2), 125.0)
     low = torch.nn.functional.avg_pool2d(levels, 16)
-    wanted = levels + torch.nn.functional.interpolate(mean - low, scale_factor=16)
-    torch.testing.assert_close(fused, wanted.clamp(0, 255), rtol=0, atol=1e-3)
+    expected = levels + torch.nn.functional.interpolate(mean - low, scale_factor=16)
+    torch.testing.assert_close(fused, expected.clamp(0, 255), rtol=0, atol=1e-3)

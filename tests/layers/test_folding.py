@@ -32,8 +32,8 @@ def test_folded_equals_one_after_the_other(channels: int, bias: bool, spread: fl
     x = torch.randn(2, 3, 9, 8, dtype=torch.float64)
     weight, shift = fold_norm(conv, norm)
     assert weight.dtype == shift.dtype == torch.float64
-    wanted = norm(conv(x))
-    torch.testing.assert_close(nn.functional.conv2d(x, weight, shift), wanted, rtol=1e-12, atol=1e-12)
+    expected = norm(conv(x))
+    torch.testing.assert_close(nn.functional.conv2d(x, weight, shift), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_float32_is_folded_in_float64() -> None:

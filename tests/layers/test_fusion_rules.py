@@ -37,8 +37,8 @@ def test_l1_is_the_formula_pixel_by_pixel(channels: int) -> None:
         for row in range(6):
             for column in range(7):
                 a, b = activity(first, n, row, column), activity(second, n, row, column)
-                wanted = (a * first[n, :, row, column] + b * second[n, :, row, column]) / (a + b)
-                torch.testing.assert_close(fused[n, :, row, column], wanted, rtol=1e-12, atol=1e-12)
+                expected = (a * first[n, :, row, column] + b * second[n, :, row, column]) / (a + b)
+                torch.testing.assert_close(fused[n, :, row, column], expected, rtol=1e-12, atol=1e-12)
 
 
 def test_l1_weight_is_one_for_all_channels() -> None:

@@ -24,10 +24,10 @@ def test_clip() -> None:
 
 def test_stretch_is_of_each_image_by_itself() -> None:
     image = raw() * torch.tensor([1.0, 0.1, 5.0])[:, None, None, None]
-    for i, found in enumerate(to_unit_range(image, "stretch")):
+    for i, actual in enumerate(to_unit_range(image, "stretch")):
         low, high = image[i].min(), image[i].max()
-        torch.testing.assert_close(found, (image[i] - low) / (high - low))
-        assert (found.min(), found.max()) == (0, 1)
+        torch.testing.assert_close(actual, (image[i] - low) / (high - low))
+        assert (actual.min(), actual.max()) == (0, 1)
 
 
 def test_max() -> None:
@@ -53,5 +53,5 @@ def test_unknown_output_is_refused(output: str) -> None:
 def test_levels_are_cut_off(how: str) -> None:
     """Rounding the result gives what cutting the decimals of the uncut one gives, whole levels included."""
     for image in (raw(), torch.arange(256.0).reshape(1, 1, 16, 16) / 255):
-        wanted = np.floor(to_unit_range(image, how).double().numpy() * 255 + 1e-4).astype(int)
-        assert np.array_equal(levels(to_unit_range(image, f"{how}-cut")), wanted)
+        expected = np.floor(to_unit_range(image, how).double().numpy() * 255 + 1e-4).astype(int)
+        assert np.array_equal(levels(to_unit_range(image, f"{how}-cut")), expected)

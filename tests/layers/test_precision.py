@@ -45,8 +45,8 @@ def test_split_weights_keep_the_digits_of_images_and_weights(inputs: int) -> Non
     # In bfloat16 only the sum is rounded, so compare before that.
     products = F.conv2d(moved.inputs(images).float(), moved.weight.float())
     plain = F.conv2d(images.bfloat16().float(), weight.bfloat16().float())
-    wanted = F.conv2d(images, weight)
-    assert (products - wanted).abs().max() < 1e-4 < (plain - wanted).abs().max()
+    expected = F.conv2d(images, weight)
+    assert (products - expected).abs().max() < 1e-4 < (plain - expected).abs().max()
 
 
 def test_split_weights_that_keep_their_type_keep_their_values() -> None:

@@ -63,8 +63,8 @@ def largest(difference: Tensor) -> float:
     return difference.abs().max().item()
 
 
-def relative(found: Tensor, wanted: Tensor) -> float:
-    return largest(found - wanted) / largest(wanted)
+def relative(actual: Tensor, expected: Tensor) -> float:
+    return largest(actual - expected) / largest(expected)
 
 
 def levels(fused: Tensor) -> Tensor:
@@ -116,14 +116,14 @@ def test_first_layer(golden: Any, form: str, branch: str) -> None:
 
 @pytest.mark.parametrize("form", ["plain", "folded"])
 def test_filled_encoders(golden: Any, form: str) -> None:
-    model, wanted = golden.filled("auif"), golden.arrays("auif")
+    model, expected = golden.filled("auif"), golden.arrays("auif")
     model.form = form
     for side, image in zip(("ir", "vi"), golden.pair(37, 53), strict=True):
         with torch.inference_mode():
             base, detail = model.encode(image)
         # States reach a million, so only the ratio to the largest says something.
-        assert relative(base, wanted[f"filled_37x53_base_{side}"]) < 1e-3
-        assert relative(detail, wanted[f"filled_37x53_detail_{side}"]) < 1e-3
+        assert relative(base, expected[f"filled_37x53_base_{side}"]) < 1e-3
+        assert relative(detail, expected[f"filled_37x53_detail_{side}"]) < 1e-3
 
 
 @pytest.mark.parametrize("form", ["plain", "folded"])
@@ -133,28 +133,28 @@ def test_filled_before_sigmoid(golden: Any, form: str, size: tuple[int, int]) ->
     model.form = form
     with torch.inference_mode():
         pre = before_sigmoid(model, *golden.pair(*size))
-    wanted = golden.arrays("auif")[f"filled_{size[0]}x{size[1]}_pre_sum"]
-    assert relative(pre, wanted) < 1e-3
+    expected = golden.arrays("auif")[f"filled_{size[0]}x{size[1]}_pre_sum"]
+    assert relative(pre, expected) < 1e-3
     assert largest(fuse(model, "opencv", *golden.pair(*size))) == 0
 
 
 def before_sigmoid(model: AUIF, infrared: Tensor, visible: Tensor) -> Tensor:
-    seen = []
-    hook = model.decoder_norm.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    outputs = []
+    hook = model.decoder_norm.register_forward_hook(lambda module, inputs, output: outputs.append(output))
     model(infrared, visible)
     hook.remove()
-    return seen[0]
+    return outputs[0]
 
 
 @pytest.mark.parametrize("form", ["plain", "folded"])
 def test_published_encoders(golden: Any, published_weights: Weights, form: str) -> None:
-    model, wanted = build(published_weights("auif")), golden.arrays("auif")
+    model, expected = build(published_weights("auif")), golden.arrays("auif")
     model.form = form
     for side, image in zip(("ir", "vi"), golden.pair(37, 53), strict=True):
         with torch.inference_mode():
             base, detail = model.encode(image)
-        assert largest(base - wanted[f"published_37x53_base_{side}"]) < 1e-4
-        assert largest(detail - wanted[f"published_37x53_detail_{side}"]) < 1e-4
+        assert largest(base - expected[f"published_37x53_base_{side}"]) < 1e-4
+        assert largest(detail - expected[f"published_37x53_detail_{side}"]) < 1e-4
 
 
 @pytest.mark.parametrize("form", ["plain", "folded"])
@@ -171,8 +171,8 @@ def test_published_before_sigmoid(golden: Any, published_weights: Weights, form:
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("size", [(37, 53), (64, 80)])
 def test_published_output(golden: Any, published_weights: Weights, form: str, rule: str, size: tuple[int, int]) -> None:
-    found = fuse(build(published_weights("auif"), rule), form, *golden.pair(*size))
-    assert largest(found - golden.arrays("auif")[f"published_{size[0]}x{size[1]}_out_{rule}"]) < 1e-5
+    actual = fuse(build(published_weights("auif"), rule), form, *golden.pair(*size))
+    assert largest(actual - golden.arrays("auif")[f"published_{size[0]}x{size[1]}_out_{rule}"]) < 1e-5
 
 
 def test_formula_pair_is_that_of_the_sheets(golden: Any, formula_pair: Callable[..., tuple[Tensor, Tensor]]) -> None:
@@ -246,11 +246,11 @@ def test_gradients_of_the_folded_response(size: tuple[int, int]) -> None:
     x = torch.randn(2, 1, *size, generator=generator, dtype=torch.float64, requires_grad=True)
     kernel = torch.randn(8, 1, 3, 3, generator=generator, dtype=torch.float64, requires_grad=True)
     weight = torch.randn(2, 1, *size, generator=generator, dtype=torch.float64)
-    found, wanted = (
+    actual, expected = (
         torch.autograd.grad((response(x, kernel).tanh() * weight).sum(), (x, kernel))
         for response in (lambda x, k: folded_response(x, k) / 50, lambda x, k: plain_response(x, k) / 50)
     )
-    for ours, theirs in zip(found, wanted, strict=True):
+    for ours, theirs in zip(actual, expected, strict=True):
         assert relative(ours, theirs) < 1e-12
 
 
@@ -271,9 +271,9 @@ def test_training_step_is_the_same_in_both_forms() -> None:
         model.zero_grad()
         (model.reconstruct(image) - image).square().mean().backward()
         gradients[form] = {name: p.grad.clone() for name, p in model.named_parameters()}
-    for name, wanted in gradients["plain"].items():
+    for name, expected in gradients["plain"].items():
         # Before a norm a bias or a scale has hardly a gradient of its own.
-        assert largest(gradients["folded"][name] - wanted) < 1e-9 * max(largest(wanted), 1e-3), name
+        assert largest(gradients["folded"][name] - expected) < 1e-9 * max(largest(expected), 1e-3), name
 
 
 def test_autocast_of_training_keeps_the_shape_and_type_of_the_reconstruction() -> None:
@@ -292,9 +292,9 @@ def test_autocast_of_training_keeps_the_shape_and_type_of_the_reconstruction() -
 @pytest.mark.parametrize("size", SIZES)
 def test_fast_forms_equal_the_plain_one(random_weights: Weights, form: str, rule: str, size: tuple[int, int]) -> None:
     model = build(random_weights("auif"), rule)
-    wanted = fuse(model, "plain", *images(*size))
-    assert wanted.std() > 0.02
-    assert largest(fuse(model, form, *images(*size)) - wanted) < 1e-5
+    expected = fuse(model, "plain", *images(*size))
+    assert expected.std() > 0.02
+    assert largest(fuse(model, form, *images(*size)) - expected) < 1e-5
 
 
 @pytest.fixture(scope="module", params=["random", "published"])
@@ -333,21 +333,21 @@ def test_any_slope_and_any_sign_of_the_step_size(
             layer.norm.bias.fill_((0.3, -0.4)[i % 2])
     calibrate(model)
     pair = scene_pair(40, 52, 3)
-    wanted = fuse(model, "plain", *pair)
-    assert wanted.std() > 0.02
-    assert largest(fuse(model, form, *pair) - wanted) < 1e-5
+    expected = fuse(model, "plain", *pair)
+    assert expected.std() > 0.02
+    assert largest(fuse(model, form, *pair) - expected) < 1e-5
     # The test can fail: with max throughout, as the published weights of one branch would allow, it does.
     fast = fast_form(model)
     fast.layers = {name: [layer._replace(larger=True) for layer in layers] for name, layers in fast.layers.items()}
     fast.constants[:, 2] = 1
     wrong = fast(*pair) if form == "opencv" else fast.fuse_tensors(*pair)
-    assert largest(wrong.detach() - wanted) > 1e-2
+    assert largest(wrong.detach() - expected) > 1e-2
 
 
 @pytest.mark.parametrize("form", ["opencv", "tensors"])
 def test_without_the_frame_correction_the_result_is_wrong(random_weights: Weights, form: str) -> None:
     model, pair = build(random_weights("auif")), images(64, 80)
-    wanted = fuse(model, "plain", *pair)
+    expected = fuse(model, "plain", *pair)
     fast = fast_form(model)
     fast.layers = {
         name: [layer._replace(kernels=np.repeat(layer.kernels[4:5], 9, axis=0)) for layer in layers]
@@ -355,7 +355,7 @@ def test_without_the_frame_correction_the_result_is_wrong(random_weights: Weight
     }
     fast.kernels[:] = fast.kernels[:, 4:5].clone()
     wrong = fast(*pair) if form == "opencv" else fast.fuse_tensors(*pair)
-    difference = (wrong.detach() - wanted).abs()
+    difference = (wrong.detach() - expected).abs()
     assert difference.max() > 0.02
     # The wrong frame travels two pixels inwards per layer and no further.
     assert difference[..., 22:-22, 22:-22].max() < 1e-5
@@ -386,8 +386,8 @@ def test_average_of_an_image_with_itself_is_its_reconstruction(random_weights: W
     for rule in ("average", "l1"):
         model = build(random_weights("auif"), rule)
         with torch.inference_mode():
-            wanted = model.reconstruct(image)
-        assert largest(fuse(model, form, image, image) - wanted) < 1e-5
+            expected = model.reconstruct(image)
+        assert largest(fuse(model, form, image, image) - expected) < 1e-5
 
 
 # OpenCV mirrors as often as needed; the Fuser pads to 10x10 before any form.
@@ -399,9 +399,9 @@ def test_less_than_10x10_is_an_error(random_weights: Weights, form: str) -> None
 
 def test_float64_goes_through_torch(random_weights: Weights) -> None:
     model, (infrared, visible) = build(random_weights("auif")), images(16, 19)
-    found = fuse(model, "opencv", infrared.double(), visible.double())
-    assert found.dtype == torch.float64
-    assert largest(found - fuse(model, "plain", infrared, visible)) < 1e-5
+    actual = fuse(model, "opencv", infrared.double(), visible.double())
+    assert actual.dtype == torch.float64
+    assert largest(actual - fuse(model, "plain", infrared, visible)) < 1e-5
 
 
 def test_inference_form_does_not_change_the_model_or_the_images(random_weights: Weights) -> None:
@@ -426,14 +426,14 @@ def test_inference_form_takes_views_of_larger_images(random_weights: Weights) ->
 
 def test_threads_do_not_change_the_result(random_weights: Weights) -> None:
     fast, pair = fast_form(build(random_weights("auif"))), images(40, 44)
-    given = torch.get_num_threads()
+    before = torch.get_num_threads()
     results = []
     try:
         for threads in (1, 2, 4):
             torch.set_num_threads(threads)
             results.append(fast(*pair))
     finally:
-        torch.set_num_threads(given)
+        torch.set_num_threads(before)
     assert torch.equal(results[0], results[1])
     assert torch.equal(results[0], results[2])
 

@@ -38,14 +38,14 @@ def build(weights: Path | None, **options: str) -> CDDFuse:
     return model
 
 
-def relative(found: Tensor, wanted: Tensor) -> float:
-    return ((found - wanted).abs().max() / wanted.abs().max()).item()
+def relative(actual: Tensor, expected: Tensor) -> float:
+    return ((actual - expected).abs().max() / expected.abs().max()).item()
 
 
 def test_parameters() -> None:
     model = CDDFuse()
-    wanted = {"encoder": 599_144, "decoder": 207_936, "fuse_base": 363_016, "fuse_detail": 18_176}
-    assert {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()} == wanted
+    expected = {"encoder": 599_144, "decoder": 207_936, "fuse_base": 363_016, "fuse_detail": 18_176}
+    assert {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()} == expected
     assert sum(p.numel() for p in model.parameters()) == 1_188_272
 
 
@@ -53,30 +53,30 @@ def test_parameters() -> None:
 def test_golden_output(golden: Any, converted: Path, size: tuple[int, int]) -> None:
     model, pair = build(converted), golden.pair(*size)
     name = "{}x{}".format(*size)
-    wanted = {key.removesuffix(f"_{name}"): value for key, value in golden.arrays("cddfuse").items() if name in key}
+    expected = {key.removesuffix(f"_{name}"): value for key, value in golden.arrays("cddfuse").items() if name in key}
     with torch.inference_mode():
         of_ir, of_vi = (model.encoder(image) for image in pair)
         fused = model.fuse(of_ir, of_vi)
-        assert relative(model.decoder.logits(fused), wanted["pre"]) < 1e-5
+        assert relative(model.decoder.logits(fused), expected["pre"]) < 1e-5
         for options, key in (({}, "out"), ({"skip": "none"}, "out_noskip")):
             other = build(converted, **options)
             for form in (other, fast_form(other)):
-                assert relative(form(*pair), wanted[key]) < 1e-5
+                assert relative(form(*pair), expected[key]) < 1e-5
         if size == (32, 40):
-            assert relative(model.decoder(of_vi, pair[1]), wanted["recon_vi"]) < 1e-5
+            assert relative(model.decoder(of_vi, pair[1]), expected["recon_vi"]) < 1e-5
             arrays = golden.arrays("cddfuse")
             features = {"base_vi": of_vi.base, "detail_vi": of_vi.detail}
             features |= {"base_fused": fused.base, "detail_fused": fused.detail}
-            for key, found in features.items():
-                assert relative(found[0, :, :8, :8], arrays[f"{key}_32x40_8x8"][0, 0]) < 1e-5
+            for key, actual in features.items():
+                assert relative(actual[0, :, :8, :8], arrays[f"{key}_32x40_8x8"][0, 0]) < 1e-5
 
 
 def test_skip_images(converted: Path, golden: Any) -> None:
     model, pair = build(converted, skip="sum"), golden.pair(20, 24)
     with torch.inference_mode():
         features = model.fuse(*(model.encoder(image) for image in pair))
-        wanted = torch.sigmoid(model.decoder.logits(features) + pair[0] + pair[1])
-        assert relative(model(*pair), wanted) < 1e-6
+        expected = torch.sigmoid(model.decoder.logits(features) + pair[0] + pair[1])
+        assert relative(model(*pair), expected) < 1e-6
 
 
 @pytest.mark.parametrize("kind", ["restormer", "lite", "lite mirrored"])

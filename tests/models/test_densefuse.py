@@ -48,9 +48,9 @@ def raw(weights: Path, rule: str, pair: tuple[Tensor, Tensor]) -> Tensor:
         return 255 * create_model("densefuse", weights, rule=rule).raw(*pair)
 
 
-def close(found: Tensor, wanted: Tensor) -> None:
-    assert found.shape == wanted.shape
-    assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+def close(actual: Tensor, expected: Tensor) -> None:
+    assert actual.shape == expected.shape
+    assert (actual - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
 def test_parameters() -> None:
@@ -105,10 +105,10 @@ def test_an_image_with_itself_is_its_reconstruction(published_weights: Weights, 
     for rule in ("average", "l1", "l1-pixel", "softmax"):
         model = create_model("densefuse", published_weights("densefuse"), rule=rule)
         with torch.inference_mode():
-            wanted = model.reconstruct(image)
-            assert (model.raw(image, image) - wanted).abs().max() < 1e-5
+            expected = model.reconstruct(image)
+            assert (model.raw(image, image) - expected).abs().max() < 1e-5
         # The auto-encoder rebuilds what it is given.
-        assert (wanted - image).abs().mean() < 0.01
+        assert (expected - image).abs().mean() < 0.01
 
 
 def test_sum_is_twice_as_bright(published_weights: Weights, scene_pair: Scene) -> None:

@@ -66,14 +66,14 @@ def test_parameters() -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_golden_maps_and_reconstruction(request: pytest.FixtureRequest, golden: Any, source: str) -> None:
-    model, wanted = golden_model(request, source), golden.arrays("didfuse")
+    model, expected = golden_model(request, source), golden.arrays("didfuse")
     with torch.inference_mode():
         maps = model.encoder(golden.pair(37, 53)[0])
         rebuilt = model.decoder(maps)
-    for name, found in zip(("f1", "f2", "fb", "fd"), maps, strict=True):
-        assert found.shape == (1, 64, 37, 53)
-        assert largest(found[:, :1] - wanted[f"{source}_37x53_{name}_ir_ch0"]) < 1e-5
-    assert largest(rebuilt - wanted[f"{source}_37x53_recon_ir"]) < 1e-5
+    for name, actual in zip(("f1", "f2", "fb", "fd"), maps, strict=True):
+        assert actual.shape == (1, 64, 37, 53)
+        assert largest(actual[:, :1] - expected[f"{source}_37x53_{name}_ir_ch0"]) < 1e-5
+    assert largest(rebuilt - expected[f"{source}_37x53_recon_ir"]) < 1e-5
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -82,8 +82,8 @@ def test_golden_maps_and_reconstruction(request: pytest.FixtureRequest, golden: 
 def test_golden_output(request: pytest.FixtureRequest, golden: Any, output: str, rule: str, form: str) -> None:
     source, size = output.split("_")
     height, width = map(int, size.split("x"))
-    found = fuse(golden_model(request, source, rule), form, *golden.pair(height, width))
-    assert largest(found - golden.arrays("didfuse")[f"{output}_out_{rule}"]) < 1e-5
+    actual = fuse(golden_model(request, source, rule), form, *golden.pair(height, width))
+    assert largest(actual - golden.arrays("didfuse")[f"{output}_out_{rule}"]) < 1e-5
 
 
 # Parts
@@ -96,12 +96,12 @@ def test_narrow_conv_is_a_convolution_with_mirrored_border(size: tuple[int, int]
     plain = nn.Conv2d(24, 1, 3, padding=1, padding_mode="reflect")
     plain.load_state_dict(narrow.state_dict())
     x = torch.randn(2, 24, *size, requires_grad=True)
-    found, wanted = narrow(x), plain(x)
-    assert found.shape == (2, 1, *size)
-    assert largest(found - wanted) < 1e-5
-    weight = torch.randn_like(wanted)
-    ours = torch.autograd.grad((found * weight).sum(), (x, narrow.weight, narrow.bias))
-    theirs = torch.autograd.grad((wanted * weight).sum(), (x, plain.weight, plain.bias))
+    actual, expected = narrow(x), plain(x)
+    assert actual.shape == (2, 1, *size)
+    assert largest(actual - expected) < 1e-5
+    weight = torch.randn_like(expected)
+    ours = torch.autograd.grad((actual * weight).sum(), (x, narrow.weight, narrow.bias))
+    theirs = torch.autograd.grad((expected * weight).sum(), (x, plain.weight, plain.bias))
     for a, b in zip(ours, theirs, strict=True):
         assert largest(a - b) < 1e-4 * max(1, largest(b))
 
@@ -122,12 +122,12 @@ def test_all_four_maps_are_fused_alike(random_weights: Weights, rule: str) -> No
 def test_split_maps_have_weights_of_their_own(random_weights: Weights) -> None:
     """Merged into one set of 128 maps, background and detail would share one weight: the inference form must not."""
     model, pair = build(random_weights("didfuse"), "l1"), images(24, 28)
-    wanted = fuse(model, "plain", *pair)
+    expected = fuse(model, "plain", *pair)
     fast = fast_form(model)
     with torch.inference_mode():
-        assert largest(fast(*pair) - wanted) < 1e-5
+        assert largest(fast(*pair) - expected) < 1e-5
         fast._fuse_split = fast._fuse
-        assert largest(fast(*pair) - wanted) > 1e-5
+        assert largest(fast(*pair) - expected) > 1e-5
 
 
 def test_border_of_outer_layers_is_mirrored_and_of_inner_ones_zero() -> None:
@@ -146,9 +146,9 @@ def test_border_of_outer_layers_is_mirrored_and_of_inner_ones_zero() -> None:
 @pytest.mark.parametrize("size", [(2, 2), (2, 13), (17, 3), (24, 31)])
 def test_inference_form_equals_the_plain_one(random_weights: Weights, rule: str, size: tuple[int, int]) -> None:
     model = build(random_weights("didfuse"), rule)
-    wanted = fuse(model, "plain", *images(*size))
-    assert wanted.shape == (1, 1, *size)
-    assert largest(fuse(model, "inference", *images(*size)) - wanted) < 5e-6
+    expected = fuse(model, "plain", *images(*size))
+    assert expected.shape == (1, 1, *size)
+    assert largest(fuse(model, "inference", *images(*size)) - expected) < 5e-6
 
 
 @pytest.mark.parametrize("source", ["random", "published"])
@@ -156,23 +156,23 @@ def test_same_picture_in_float32_and_nearly_in_bfloat16(
     request: pytest.FixtureRequest, scene_pair: Scene, source: str
 ) -> None:
     model, pair = build(request.getfixturevalue(f"{source}_weights")("didfuse")), scene_pair(96, 128, 0)
-    wanted = levels(fuse(model, "plain", *pair))
-    assert wanted.std() > 8
+    expected = levels(fuse(model, "plain", *pair))
+    assert expected.std() > 8
     fast = fast_form(model)
     with torch.inference_mode():
-        single = (levels(fast(*pair)) - wanted).abs()
+        single = (levels(fast(*pair)) - expected).abs()
         half = fast.to(torch.bfloat16)(*pair)
     assert single.max() <= 1
     assert (single > 0).float().mean() < 1e-3
     assert half.dtype == torch.float32
-    assert (levels(half) - wanted).abs().max() <= 2
+    assert (levels(half) - expected).abs().max() <= 2
 
 
 def test_bfloat16_keeps_the_digits_of_the_image(scene_pair: Scene) -> None:
     model, pair = create_model("didfuse"), scene_pair(240, 320, 1)
     with torch.inference_mode():
-        wanted = levels(fast_form(model)(*pair))
-        apart = (levels(fast_form(model).to(torch.bfloat16)(*pair)) - wanted).abs()
+        expected = levels(fast_form(model)(*pair))
+        apart = (levels(fast_form(model).to(torch.bfloat16)(*pair)) - expected).abs()
     # An image that is rounded to bfloat16 alone moves twice as many pixels.
     assert (apart > 0).float().mean() < 0.06
     assert apart.max() <= 2
@@ -200,8 +200,8 @@ def test_rules_are_symmetric_in_the_images(random_weights: Weights, form: str, r
 def test_average_of_an_image_with_itself_is_its_reconstruction(random_weights: Weights, form: str, rule: str) -> None:
     model, image = build(random_weights("didfuse"), rule), images(12, 15)[0]
     with torch.inference_mode():
-        wanted = model.decoder(model.encoder(image))
-    assert largest(fuse(model, form, image, image) - wanted) < 5e-6
+        expected = model.decoder(model.encoder(image))
+    assert largest(fuse(model, form, image, image) - expected) < 5e-6
 
 
 def test_inference_form_does_not_change_the_model_or_the_images(random_weights: Weights) -> None:

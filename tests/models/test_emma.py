@@ -16,8 +16,8 @@ from imfuse.models import create_model
 from imfuse.models.emma import EMMA, SensedPrediction, Sensing, _spans
 
 
-def relative(found: Tensor, wanted: Tensor) -> float:
-    return ((found - wanted).abs().max() / wanted.abs().max()).item()
+def relative(actual: Tensor, expected: Tensor) -> float:
+    return ((actual - expected).abs().max() / expected.abs().max()).item()
 
 
 def test_parameters() -> None:
@@ -28,19 +28,19 @@ def test_parameters() -> None:
 
 @pytest.mark.parametrize("size", [(32, 40), (64, 64)])
 def test_golden_output(golden: Any, size: tuple[int, int]) -> None:
-    model, wanted, pair = golden.filled("emma"), golden.arrays("emma"), golden.pair(*size)
+    model, expected, pair = golden.filled("emma"), golden.arrays("emma"), golden.pair(*size)
     name = "{}x{}".format(*size)
     with torch.inference_mode():
-        assert relative(model.logits(*pair), wanted[f"pre_{name}"]) < 1e-5
+        assert relative(model.logits(*pair), expected[f"pre_{name}"]) < 1e-5
         for form in (model, fast_form(model)):
-            assert relative(form(*pair), wanted[f"out_{name}"]) < 1e-5
+            assert relative(form(*pair), expected[f"out_{name}"]) < 1e-5
 
 
 def test_golden_output_of_released_parts(golden: Any) -> None:
-    model, wanted = golden.filled("emma", parts="released"), golden.arrays("emma")["tiled_70x75"]
+    model, expected = golden.filled("emma", parts="released"), golden.arrays("emma")["tiled_70x75"]
     with torch.inference_mode():
         for form in (model, fast_form(model)):
-            assert relative(form(*golden.pair(70, 75)), wanted) < 1e-5
+            assert relative(form(*golden.pair(70, 75)), expected) < 1e-5
 
 
 @pytest.mark.parametrize("size", [(32, 64), (70, 75), (32, 33)])
@@ -76,8 +76,8 @@ def test_golden_output_of_the_sensing_network(golden: Any) -> None:
     assert layout.keys() == {name for name in theirs if not name.endswith("num_batches_tracked")}
     network.load_state_dict({ours: theirs[name] for name, ours in layout.items()}, strict=False)
     with torch.inference_mode():
-        found = network(golden.pair(32, 48)[0])
-    assert relative(found, golden.arrays("emma_sensing")["out_ir_32x48"]) < 1e-5
+        actual = network(golden.pair(32, 48)[0])
+    assert relative(actual, golden.arrays("emma_sensing")["out_ir_32x48"]) < 1e-5
 
 
 def test_weights_with_sensing_networks_serve_without_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,10 +87,10 @@ def test_weights_with_sensing_networks_serve_without_them(tmp_path: Path, monkey
     plain = create_model("emma", tmp_path / "trained.safetensors")
     pair = torch.rand(2, 1, 1, 32, 32)
     with torch.inference_mode():
-        found = trained.predict(*pair)
-        assert isinstance(found, SensedPrediction)
-        assert torch.equal(found.fused, plain(*pair))
-        assert found.infrared.shape == found.visible.shape == (1, 1, 32, 32)
+        actual = trained.predict(*pair)
+        assert isinstance(actual, SensedPrediction)
+        assert torch.equal(actual.fused, plain(*pair))
+        assert actual.infrared.shape == actual.visible.shape == (1, 1, 32, 32)
         assert not any("sensing" in name for name, _ in fast_form(trained).named_parameters())
     save_weights(tmp_path / "plain.safetensors", plain.state_dict(), {"model": "emma"})
     with pytest.raises(WeightsError, match=r"missing sensing_ir"):

@@ -42,21 +42,21 @@ def test_parameters() -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_golden_output_of_filled_weights(golden: Any, size: tuple[int, int]) -> None:
-    model, wanted = golden.filled("lrrnet"), golden.arrays("lrrnet")
+    model, expected = golden.filled("lrrnet"), golden.arrays("lrrnet")
     name = "{}x{}".format(*size)
     with torch.inference_mode():
         low, sparse = model.parts(*(normalised(image) for image in golden.pair(*size)))
-        found = model.raw(*golden.pair(*size))
-    assert largest(found - wanted[f"fill_{name}"]) < 5e-6
+        actual = model.raw(*golden.pair(*size))
+    assert largest(actual - expected[f"fill_{name}"]) < 5e-6
     if size == (32, 40):
-        assert largest(low - wanted["fill_low_32x40"]) < 5e-6
-        assert largest(sparse - wanted["fill_high_32x40"]) < 5e-6
+        assert largest(low - expected["fill_low_32x40"]) < 5e-6
+        assert largest(sparse - expected["fill_high_32x40"]) < 5e-6
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_golden_output_of_the_authors_weights(golden: Any, official: Path, size: tuple[int, int]) -> None:
-    model, wanted = create_model("lrrnet", official), golden.arrays("lrrnet")
-    raw = wanted["official_{}x{}".format(*size)]
+    model, expected = create_model("lrrnet", official), golden.arrays("lrrnet")
+    raw = expected["official_{}x{}".format(*size)]
     assert isinstance(model, LRRNet)
     with torch.inference_mode():
         assert largest(model.raw(*golden.pair(*size)) - raw) < 1e-6
@@ -73,11 +73,11 @@ def test_inference_form_in_tiles(
     fast = fast_form(model)
     assert 0 < fast.infrared.negative < 256
     with torch.inference_mode():
-        wanted = model(*pair)
+        expected = model(*pair)
         for tile in (1000, 40):
             monkeypatch.setattr(inference, "TILE", tile)
-            assert (levels(fast(*pair)) - levels(wanted)).abs().max() <= 1
-            assert largest(fast(*pair) - wanted) < 1e-4
+            assert (levels(fast(*pair)) - levels(expected)).abs().max() <= 1
+            assert largest(fast(*pair) - expected) < 1e-4
 
 
 def test_published_weights_fuse(official: Path, scene_pair: Scene) -> None:

@@ -30,10 +30,10 @@ def largest(difference: Tensor) -> float:
     return difference.abs().max().item()
 
 
-def assert_golden(found: Tensor, wanted: Tensor, name: str, every: int = 1) -> None:
-    thinned = found[..., ::every, ::every].squeeze()
-    assert thinned.shape == wanted.squeeze().shape, name
-    assert largest(thinned - wanted.squeeze()) < 1e-4 * max(1.0, largest(wanted)), name
+def assert_golden(actual: Tensor, expected: Tensor, name: str, every: int = 1) -> None:
+    thinned = actual[..., ::every, ::every].squeeze()
+    assert thinned.shape == expected.squeeze().shape, name
+    assert largest(thinned - expected.squeeze()) < 1e-4 * max(1.0, largest(expected)), name
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def model(golden: Any) -> PSFusion:
 
 
 @pytest.fixture(scope="module")
-def wanted(golden: Any) -> dict[str, Tensor]:
+def expected(golden: Any) -> dict[str, Tensor]:
     return golden.arrays("psfusion")
 
 
@@ -91,7 +91,7 @@ def test_multiply_accumulates() -> None:
 def test_golden_outputs(
     golden: Any,
     model: PSFusion,
-    wanted: dict[str, Tensor],
+    expected: dict[str, Tensor],
     size: tuple[int, int],
     images: int,
     sources: int,
@@ -99,18 +99,18 @@ def test_golden_outputs(
 ) -> None:
     pair, at = golden_pair(golden, *size), f"{size[0]}x{size[1]}"
     with torch.inference_mode():
-        found = model.predict(*pair)
-        assert torch.equal(model(*pair), found.fused), "the fused image alone is the same to the bit"
-    assert_golden(found.fused, wanted[f"fused_{at}" + (f"_s{images}" if images > 1 else "")], "fused", images)
+        actual = model.predict(*pair)
+        assert torch.equal(model(*pair), actual.fused), "the fused image alone is the same to the bit"
+    assert_golden(actual.fused, expected[f"fused_{at}" + (f"_s{images}" if images > 1 else "")], "fused", images)
     for name in ("visible", "infrared"):
-        assert_golden(getattr(found, name), wanted[f"{name}_{at}_s{sources}"], name, sources)
+        assert_golden(getattr(actual, name), expected[f"{name}_{at}_s{sources}"], name, sources)
     for name in ("semantic", "binary", "boundary"):
-        assert_golden(getattr(found, name), wanted[f"{name}_{at}_s{logits}"], name, logits)
+        assert_golden(getattr(actual, name), expected[f"{name}_{at}_s{logits}"], name, logits)
     if at == "64x96":
-        assert torch.equal(found.semantic.argmax(1).squeeze(), wanted["labels_64x96"].squeeze().long())
+        assert torch.equal(actual.semantic.argmax(1).squeeze(), expected["labels_64x96"].squeeze().long())
 
 
-def test_golden_features(golden: Any, model: PSFusion, wanted: dict[str, Tensor]) -> None:
+def test_golden_features(golden: Any, model: PSFusion, expected: dict[str, Tensor]) -> None:
     with torch.inference_mode():
         features = model.encode(*golden_pair(golden, 64, 96))
         semantics = model.understand(features)
@@ -119,15 +119,15 @@ def test_golden_features(golden: Any, model: PSFusion, wanted: dict[str, Tensor]
         scene = model.scene(full)
         injected = model.inject(scene, semantics)
         image = model.image(injected)
-        found = {f"f{i}": part for i, part in enumerate(features, 1)}
-        found |= {"seg": semantics, "sim1": half, "sim2": full, "rec": scene, "sim3": injected, "segrec": image}
-        found["fused_pre"] = model.head.conv(image)
-    for name, part in found.items():
-        (key,) = (key for key in wanted if key.startswith(f"{name}_64x96"))
-        assert_golden(part, wanted[key], name, int(key.partition("_s")[2] or 1))
+        actual = {f"f{i}": part for i, part in enumerate(features, 1)}
+        actual |= {"seg": semantics, "sim1": half, "sim2": full, "rec": scene, "sim3": injected, "segrec": image}
+        actual["fused_pre"] = model.head.conv(image)
+    for name, part in actual.items():
+        (key,) = (key for key in expected if key.startswith(f"{name}_64x96"))
+        assert_golden(part, expected[key], name, int(key.partition("_s")[2] or 1))
 
 
-def test_golden_modules(model: PSFusion, wanted: dict[str, Tensor]) -> None:
+def test_golden_modules(model: PSFusion, expected: dict[str, Tensor]) -> None:
     def swapped(module: nn.Module, seed: int, *shape: int) -> Tensor:
         """The authors' visible features are drawn first."""
         return module(draw(seed + 1, *shape), draw(seed, *shape))
@@ -135,7 +135,7 @@ def test_golden_modules(model: PSFusion, wanted: dict[str, Tensor]) -> None:
     with torch.inference_mode():
         stem = model.encoder_vi.first(draw(11, 1, 3, 10, 9))
         semantic, binary, boundary = model.segmentation(draw(14, 1, 64, 4, 5))
-        found = {
+        actual = {
             "psfm_high_fuse4": swapped(model.fusion[3], 1, 2, 128, 6, 5),
             "gefm_high_fuse4": swapped(model.fusion[3].fuse, 3, 1, 64, 4, 5),
             "sdfm_low_fuse2": swapped(model.fusion[1], 5, 2, 64, 7, 5),
@@ -150,9 +150,9 @@ def test_golden_modules(model: PSFusion, wanted: dict[str, Tensor]) -> None:
             "sfp_pred_vi": model.head_vi(draw(15, 1, 32, 8, 9)),
             "to_fused_seg_2": _psfusion_parts.enlarge(model.align[2](draw(16, 1, 64, 1, 2)), 4),
         }
-    for name, part in found.items():
-        assert_golden(part, wanted[name], name)
-    assert_golden(stem, wanted["stem_rgb_full_s2"], "stem_rgb_full_s2", 2)
+    for name, part in actual.items():
+        assert_golden(part, expected[name], name)
+    assert_golden(stem, expected["stem_rgb_full_s2"], "stem_rgb_full_s2", 2)
 
 
 # Parts
@@ -160,13 +160,13 @@ def test_golden_modules(model: PSFusion, wanted: dict[str, Tensor]) -> None:
 
 def test_attention_runs_over_the_places_of_the_query() -> None:
     key, query, value = (draw(seed, 2, 8, 5, 7) for seed in (1, 2, 3))
-    wanted = torch.empty_like(value)
+    expected = torch.empty_like(value)
     for n in range(2):
         scores = torch.einsum("ci,cj->ij", key[n].flatten(1), query[n].flatten(1))
-        wanted[n] = torch.einsum("ij,cj->ci", scores.softmax(1), value[n].flatten(1)).view(8, 5, 7)
-    assert largest(published_attention(key, query, value) - wanted) < 1e-5
+        expected[n] = torch.einsum("ij,cj->ci", scores.softmax(1), value[n].flatten(1)).view(8, 5, 7)
+    assert largest(published_attention(key, query, value) - expected) < 1e-5
     with torch.inference_mode():
-        assert largest(published_attention(key, query, value) - wanted) < 1e-5
+        assert largest(published_attention(key, query, value) - expected) < 1e-5
 
 
 def test_kernels_without_the_map_give_what_the_map_gives(model: PSFusion, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,13 +213,13 @@ def seeded() -> PSFusion:
 
 
 @pytest.mark.parametrize("injection", ["on", "off"])
-def test_golden_output_of_the_inference_form(golden: Any, wanted: dict[str, Tensor], injection: str) -> None:
+def test_golden_output_of_the_inference_form(golden: Any, expected: dict[str, Tensor], injection: str) -> None:
     model, pair = golden.filled("psfusion", injection=injection), golden_pair(golden, 64, 96)
     with torch.inference_mode():
         plain, fast = model(*pair), fast_form(model)(*pair)
     assert largest(fast - plain) < 2e-5
     if injection == "on":
-        assert largest(fast - wanted["fused_64x96"]) < 1e-4
+        assert largest(fast - expected["fused_64x96"]) < 1e-4
 
 
 @pytest.mark.parametrize("size", [(64, 64), (64, 160), (192, 96)])

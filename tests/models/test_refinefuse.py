@@ -85,11 +85,11 @@ def test_multiply_accumulates_of_convolutions(side: int, macs: int) -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(image, image)
     assert counter.get_flop_counts()["Global"][torch.ops.aten.convolution] == 2 * macs
-    found = complexity.count("refinefuse", side, side)
-    assert (found.parameters, found.convolution_macs) == (2_208_173, macs)
+    actual = complexity.count("refinefuse", side, side)
+    assert (actual.parameters, actual.convolution_macs) == (2_208_173, macs)
     # Two images, two levels, scores of width 16 and values of width 128.
     tokens = (side // 8) ** 2
-    assert found.macs - macs == 4 * tokens**2 * (16 + 128)
+    assert actual.macs - macs == 4 * tokens**2 * (16 + 128)
 
 
 # Golden values
@@ -115,32 +115,32 @@ def test_golden_output_of_another_size(golden: Any) -> None:
 
 
 def test_golden_features(golden: Any) -> None:
-    model, wanted = golden.filled("refinefuse"), golden.arrays("refinefuse")
+    model, expected = golden.filled("refinefuse"), golden.arrays("refinefuse")
     with torch.inference_mode():
         features = model.encode(*golden.pair(64, 80))
         fused = [fuse(ir, vi) for fuse, ir, vi in zip(model.fusion, *features, strict=True)]
-        found = {"ir1": features.infrared[0], "vi1": features.visible[0]}
-        found |= {f"fused{level}": part for level, part in enumerate(fused, 1)}
-        for name, part in found.items():
-            assert largest(part.mean((0, 2, 3)) - wanted[f"{name}_means"].flatten()) < 1e-6, name
-        assert largest(model.decode(fused) - wanted["pre_tanh_64x80"]) < 1e-6
+        actual = {"ir1": features.infrared[0], "vi1": features.visible[0]}
+        actual |= {f"fused{level}": part for level, part in enumerate(fused, 1)}
+        for name, part in actual.items():
+            assert largest(part.mean((0, 2, 3)) - expected[f"{name}_means"].flatten()) < 1e-6, name
+        assert largest(model.decode(fused) - expected["pre_tanh_64x80"]) < 1e-6
 
 
 def test_golden_modules(golden: Any) -> None:
-    model, wanted = golden.filled("refinefuse"), golden.arrays("refinefuse")
+    model, expected = golden.filled("refinefuse"), golden.arrays("refinefuse")
     unscaled = golden.filled("refinefuse", scale="one")
     deep = [4 * half for half in draw(3, 2, 128, 8, 12)]
     skips = [half + 0.5 for half in draw(2, 2, 64, 8, 12)]
     with torch.inference_mode():
-        found = {
+        actual = {
             "sfim1": model.fusion[0](*draw(1, 2, 64, 8, 12))[0, :8],
             "psim3": model.fusion[2](*deep)[0, :8],
             "psim4": model.fusion[3](*deep)[0, :8],
             "psim4_unscaled": unscaled.fusion[3](*deep)[0, :8],
             "fim": model.fim(*skips)[0, [0, 1, 64]],
         }
-    for name, part in found.items():
-        assert largest(part - wanted[name].squeeze()) < 1e-5 * max(1, largest(wanted[name])), name
+    for name, part in actual.items():
+        assert largest(part - expected[name].squeeze()) < 1e-5 * max(1, largest(expected[name])), name
 
 
 # Parts
@@ -148,10 +148,10 @@ def test_golden_modules(golden: Any) -> None:
 
 def test_attention_is_that_of_its_definition() -> None:
     q, k, v = (torch.randn(2, tokens, width) for tokens, width in ((700, 16), (90, 16), (90, 128)))
-    wanted = attend_plainly(q.double(), k.double(), v.double(), 0.3).float()
-    assert largest(attend(q.requires_grad_(), k, v, 0.3) - wanted) < 1e-5
+    expected = attend_plainly(q.double(), k.double(), v.double(), 0.3).float()
+    assert largest(attend(q.requires_grad_(), k, v, 0.3) - expected) < 1e-5
     with torch.inference_mode():
-        assert largest(attend(q, k, v, 0.3) - wanted) < 1e-5
+        assert largest(attend(q, k, v, 0.3) - expected) < 1e-5
 
 
 @pytest.mark.parametrize("groups", [1, 2, 6])
@@ -177,8 +177,8 @@ def test_interaction_of_shallow_features_is_the_grouped_convolution() -> None:
     with torch.no_grad():
         weight = torch.sigmoid(F.conv2d(F.pad(maps, (1,) * 4, "reflect"), *module.attention.parameters()))
         beside = torch.stack([x * (1 + weight[:, :1]), y * (1 + weight[:, 1:])], 2).flatten(1, 2)
-        wanted = F.conv2d(F.pad(beside, (1,) * 4, "reflect"), *module.mix.parameters(), groups=64)
-        assert largest(module(x, y) - wanted) < 1e-5
+        expected = F.conv2d(F.pad(beside, (1,) * 4, "reflect"), *module.mix.parameters(), groups=64)
+        assert largest(module(x, y) - expected) < 1e-5
 
 
 def test_places_are_weighted_where_asked_for() -> None:
@@ -213,9 +213,9 @@ def test_tiles_give_what_the_whole_gives(
     monkeypatch.setattr(_refinefuse_inference, "TILE", 48)
     model, pair = build(**options), random_pair(*size)
     with torch.inference_mode():
-        wanted = model(*pair)
-        assert wanted.std() > 0.01
-        assert largest(fast_form(model)(*pair) - wanted) < 2e-6
+        expected = model(*pair)
+        assert expected.std() > 0.01
+        assert largest(fast_form(model)(*pair) - expected) < 2e-6
 
 
 def test_a_halo_that_is_too_small_shows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,10 +254,10 @@ def test_bfloat16_keeps_the_picture() -> None:
     pair = [pad_to(image[None, None], SizeRule(8, min_size=32)) for image in images]
     model = create_model("refinefuse")
     with torch.inference_mode():
-        wanted = (255 * model(*pair)).round()
+        expected = (255 * model(*pair)).round()
         single = (255 * fast_form(model)(*pair)).round()
         half = (255 * fast_form(model).to(torch.bfloat16)(*pair)).round()
-    assert wanted.std() > 8
-    assert largest(single - wanted) <= 1
+    assert expected.std() > 8
+    assert largest(single - expected) <= 1
     assert half.dtype == torch.float32
-    assert largest(half - wanted) <= 2
+    assert largest(half - expected) <= 2

@@ -35,8 +35,8 @@ def build(weights: Path | None, **options: str) -> RFNNest:
     return model
 
 
-def relative(found: Tensor, wanted: Tensor) -> float:
-    return ((found - wanted).abs().max() / wanted.abs().max()).item()
+def relative(actual: Tensor, expected: Tensor) -> float:
+    return ((actual - expected).abs().max() / expected.abs().max()).item()
 
 
 def test_parameters() -> None:
@@ -47,17 +47,17 @@ def test_parameters() -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_golden_output(golden: Any, converted: Path, size: tuple[int, int]) -> None:
-    model, wanted, pair = build(converted), golden.arrays("rfn_nest"), golden.pair(*size)
+    model, expected, pair = build(converted), golden.arrays("rfn_nest"), golden.pair(*size)
     name = "{}x{}".format(*size)
     with torch.inference_mode():
-        assert relative(255 * model.raw(*pair), wanted[f"fused_{name}"]) < 1e-5
-        assert relative(255 * model.reconstruct(pair[0]), wanted[f"recon_ir_{name}"]) < 1e-5
+        assert relative(255 * model.raw(*pair), expected[f"fused_{name}"]) < 1e-5
+        assert relative(255 * model.reconstruct(pair[0]), expected[f"recon_ir_{name}"]) < 1e-5
         fast = fast_form(model)(*pair)
-        raw = wanted[f"fused_{name}"]
+        raw = expected[f"fused_{name}"]
         assert relative(fast, (raw - raw.min()) / (raw.max() - raw.min())) < 1e-5
         if size == (32, 40):
             deep = [model.encode(image)[3] for image in pair]
-            assert relative(model.fuse(3, *deep), wanted["fused_feature4_32x40"][0]) < 1e-5
+            assert relative(model.fuse(3, *deep), expected["fused_feature4_32x40"][0]) < 1e-5
 
 
 def test_one_of_the_two_files_is_not_enough(golden: Any, tmp_path: Path) -> None:

@@ -28,9 +28,9 @@ def golden_model(request: pytest.FixtureRequest, source: str) -> SDNet:
     return create_model("sdnet", request.getfixturevalue("published_weights")("sdnet"))
 
 
-def close(found: Tensor, wanted: Tensor) -> None:
-    assert found.shape == wanted.shape
-    assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+def close(actual: Tensor, expected: Tensor) -> None:
+    assert actual.shape == expected.shape
+    assert (actual - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
 def test_parameters() -> None:
@@ -42,15 +42,15 @@ def test_parameters() -> None:
 
 @pytest.mark.parametrize("source", ["official", "fill"])
 def test_golden_values(request: pytest.FixtureRequest, golden: Any, source: str) -> None:
-    model, wanted = golden_model(request, source), golden.arrays("sdnet")
+    model, expected = golden_model(request, source), golden.arrays("sdnet")
     with torch.inference_mode():
         for size in ((32, 40), (33, 41)):
             pair = [2 * image - 1 for image in golden.pair(*size)]
             fused = model.fuse(*pair)
-            close(fused, wanted[f"{source}_fused_{size[0]}x{size[1]}"])
+            close(fused, expected[f"{source}_fused_{size[0]}x{size[1]}"])
             if size == (32, 40):
-                for found, short in zip(model.decompose(fused), ("ir", "vi"), strict=True):
-                    close(found, wanted[f"{source}_sept_{short}_32x40"])
+                for actual, short in zip(model.decompose(fused), ("ir", "vi"), strict=True):
+                    close(actual, expected[f"{source}_sept_{short}_32x40"])
 
 
 def test_medical_checkpoint(shared: Path, tmp_path: Path) -> None:
@@ -64,10 +64,10 @@ def test_prediction_holds_the_decomposition(published_weights: Weights, scene_pa
     infrared, visible = scene_pair(48, 64, 0)
     model = create_model("sdnet", published_weights("sdnet"))
     with torch.inference_mode():
-        found = model.predict(infrared, visible)
+        actual = model.predict(infrared, visible)
         again = model.decompose(model.fuse(2 * infrared - 1, 2 * visible - 1))
-    assert torch.equal(found.infrared, again[0])
-    assert torch.equal(found.visible, again[1])
+    assert torch.equal(actual.infrared, again[0])
+    assert torch.equal(actual.visible, again[1])
 
 
 def test_levels_as_the_authors_read_them() -> None:

@@ -20,9 +20,9 @@ Weights = Callable[[str], Path]
 Scene = Callable[[int, int, int], tuple[Tensor, Tensor]]
 
 
-def close(found: Tensor, wanted: Tensor) -> None:
-    assert found.shape == wanted.shape
-    assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+def close(actual: Tensor, expected: Tensor) -> None:
+    assert actual.shape == expected.shape
+    assert (actual - expected).abs().max() <= 1e-5 * expected.abs().max()
 
 
 def test_parameters() -> None:
@@ -33,21 +33,21 @@ def test_parameters() -> None:
 
 @pytest.mark.parametrize("size", [(32, 40), (33, 41)])
 def test_golden_values(golden: Any, published_weights: Weights, size: tuple[int, int]) -> None:
-    wanted, name, pair = golden.arrays("seafusion"), f"{size[0]}x{size[1]}", golden.pair(*size)
+    expected, name, pair = golden.arrays("seafusion"), f"{size[0]}x{size[1]}", golden.pair(*size)
     model = golden.filled("seafusion")
     with torch.inference_mode():
-        close(model(*pair), wanted[f"out_{name}"])
+        close(model(*pair), expected[f"out_{name}"])
         maps = torch.cat([model.visible(pair[1]), model.infrared(pair[0])], 1)
-        close(model.decoder(maps), wanted[f"pre_{name}"])
-        close(create_model("seafusion", published_weights("seafusion"))(*pair), wanted[f"official_{name}"])
+        close(model.decoder(maps), expected[f"pre_{name}"])
+        close(create_model("seafusion", published_weights("seafusion"))(*pair), expected[f"official_{name}"])
 
 
 def test_edge_filters_start_as_sobel_and_are_trained(published_weights: Weights) -> None:
     image = torch.rand(2, 3, 9, 11, generator=torch.Generator().manual_seed(0))
     edges = Sobel(3)(image)
     for channel in range(3):
-        wanted = sobel_magnitude(image[:, channel : channel + 1])
-        torch.testing.assert_close(edges[:, channel : channel + 1], wanted)
+        expected = sobel_magnitude(image[:, channel : channel + 1])
+        torch.testing.assert_close(edges[:, channel : channel + 1], expected)
     trained = create_model("seafusion", published_weights("seafusion")).visible.blocks[0].sobel
     moved = (trained.across - Sobel(16).across).abs().max().item()
     assert 0.01 < moved < 0.2

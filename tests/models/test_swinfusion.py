@@ -35,38 +35,38 @@ def build(weights: Path | None, **options: str) -> SwinFusion:
     return model
 
 
-def relative(found: Tensor, wanted: Tensor) -> float:
-    return ((found - wanted).abs().max() / wanted.abs().max()).item()
+def relative(actual: Tensor, expected: Tensor) -> float:
+    return ((actual - expected).abs().max() / expected.abs().max()).item()
 
 
 def test_parameters(golden: Any) -> None:
-    found = sum(p.numel() for p in SwinFusion().parameters())
-    assert found == 965_251
+    actual = sum(p.numel() for p in SwinFusion().parameters())
+    assert actual == 965_251
     unused = sum(
         v.numel()
         for name, v in golden.checkpoint("swinfusion").items()
         if name.startswith("conv_first") and "_B" in name
     )
-    assert found + unused == 973_681
+    assert actual + unused == 973_681
 
 
 @pytest.mark.parametrize(("border", "name"), [("reflect", "net"), ("flip", "test")])
 @pytest.mark.parametrize("size", SIZES)
 def test_golden_output(golden: Any, converted: Path, size: tuple[int, int], border: str, name: str) -> None:
-    model, wanted = build(converted, border=border), golden.arrays("swinfusion")["{}_{}x{}".format(name, *size)]
+    model, expected = build(converted, border=border), golden.arrays("swinfusion")["{}_{}x{}".format(name, *size)]
     with torch.inference_mode():
-        assert relative(model.raw(*golden.pair(*size)), wanted) < 1e-5
-        assert relative(fast_form(model)(*golden.pair(*size)), wanted.clamp(0, 1)) < 1e-5
+        assert relative(model.raw(*golden.pair(*size)), expected) < 1e-5
+        assert relative(fast_form(model)(*golden.pair(*size)), expected.clamp(0, 1)) < 1e-5
 
 
 def test_inference_form_in_tiles(converted: Path, golden: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     model, pair = build(converted), golden.pair(16, 300)
     with torch.inference_mode():
-        wanted = model(*pair)
+        expected = model(*pair)
         monkeypatch.setattr(inference, "TILE", 160)
-        assert relative(fast_form(model)(*pair), wanted) < 1e-5
+        assert relative(fast_form(model)(*pair), expected) < 1e-5
         monkeypatch.setattr(inference, "HALO", 8)
-        assert relative(fast_form(model)(*pair), wanted) > 1e-5, "the halo is needed"
+        assert relative(fast_form(model)(*pair), expected) > 1e-5, "the halo is needed"
 
 
 def test_windows_go_there_and_back() -> None:

@@ -69,11 +69,11 @@ def test_golden_lively_output(golden: Any, wanted: dict[str, Tensor], guidance: 
     model = filled(golden, 1.4, guidance=guidance)
     with torch.inference_mode():
         infrared, visible = (model.encode(image) for image in golden.pair(64, 96))
-        found = model.decoder(model.select(infrared, visible)).squeeze()
-    assert found.std() > 0.5
-    assert largest(found - wanted[f"gain14_pre_relu_{name}64x96"]) < 1e-4
+        actual = model.decoder(model.select(infrared, visible)).squeeze()
+    assert actual.std() > 0.5
+    assert largest(actual - wanted[f"gain14_pre_relu_{name}64x96"]) < 1e-4
     if guidance == "independent":
-        assert F.relu(found).sum().item() == pytest.approx(54.38290, abs=2e-3)
+        assert F.relu(actual).sum().item() == pytest.approx(54.38290, abs=2e-3)
 
 
 def test_golden_features_and_maps(golden: Any, wanted: dict[str, Tensor]) -> None:
@@ -89,9 +89,9 @@ def test_golden_features_and_maps(golden: Any, wanted: dict[str, Tensor]) -> Non
                 statistics = torch.stack([x.mean(), x.std(correction=0), x.abs().max()])
                 assert largest(statistics - wanted[f"stat_{name}{level + 1}"]) < 1e-5
             for name, network in (("indep", model), ("guided", guided)):
-                found = network.spatial_maps(merged)[level].squeeze()
+                actual = network.spatial_maps(merged)[level].squeeze()
                 expected = wanted[f"map_{name}_{level + 1}"]
-                assert largest(found[: expected.shape[0], : expected.shape[1]] - expected) < 1e-5
+                assert largest(actual[: expected.shape[0], : expected.shape[1]] - expected) < 1e-5
 
 
 def test_output_is_not_negative_and_may_exceed_one_before_it_is_clipped(golden: Any) -> None:
@@ -148,8 +148,8 @@ def test_zeros_reach_the_size_as_in_the_released_program(golden: Any, tmp_path: 
     with torch.inference_mode():
         padded = filled(golden, 1.4)(*(F.pad(image, (0, 13, 0, 3))[None, None] for image in (infrared, visible)))
     wanted = (padded[0, 0, :61, :83] * 255).floor() / 255
-    found = fuser(infrared, visible)
+    actual = fuser(infrared, visible)
     # A value beside a whole level may fall to either side.
-    assert (found - wanted).abs().gt(1e-5).float().mean() < 1e-3
+    assert (actual - wanted).abs().gt(1e-5).float().mean() < 1e-3
     mirrored = Fuser(weights=tmp_path / "filled.safetensors", gray=True)(infrared, visible)
     assert (mirrored - wanted).abs().max() > 0.1, "the margin changes the whole image"

@@ -30,14 +30,14 @@ def test_parameters() -> None:
 
 @pytest.mark.parametrize("source", ["official", "fill"])
 def test_golden_values(request: pytest.FixtureRequest, golden: Any, source: str) -> None:
-    model, wanted = golden_model(request, source), golden.arrays("u2fusion")
+    model, expected = golden_model(request, source), golden.arrays("u2fusion")
     with torch.inference_mode():
         for size in ((32, 40), (33, 41)):
-            found = model(*golden.pair(*size))
+            actual = model(*golden.pair(*size))
             # The filled network gives next to a constant.
-            assert (found - wanted[f"{source}_{size[0]}x{size[1]}"]).abs().max() < 1e-6
+            assert (actual - expected[f"{source}_{size[0]}x{size[1]}"]).abs().max() < 1e-6
         before = model.decoder(model.encoder(model.join(*golden.pair(32, 40))))
-    assert (before - wanted[f"{source}_pre_32x40"]).abs().max() < 1e-6
+    assert (before - expected[f"{source}_pre_32x40"]).abs().max() < 1e-6
 
 
 def test_order_of_the_inputs(published_weights: Weights, scene_pair: Scene) -> None:
@@ -56,9 +56,9 @@ def test_levels(published_weights: Weights, scene_pair: Scene, output: str) -> N
     pair = scene_pair(48, 64, 0)
     with torch.inference_mode():
         plain = create_model("u2fusion", published_weights("u2fusion"))(*pair)
-        found = create_model("u2fusion", published_weights("u2fusion"), output=output)(*pair)
+        actual = create_model("u2fusion", published_weights("u2fusion"), output=output)(*pair)
     low = plain.min() if output == "stretch" else 0
-    torch.testing.assert_close(found, (plain - low) / (plain.max() - low))
+    torch.testing.assert_close(actual, (plain - low) / (plain.max() - low))
 
 
 def test_inference_form_in_several_parts(published_weights: Weights, scene_pair: Scene) -> None:

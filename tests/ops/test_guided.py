@@ -27,10 +27,10 @@ def windows(height: int, width: int, radius: int) -> list[tuple[int, int, slice,
 @pytest.mark.parametrize("radius", [0, 1, 2, 7, 45])
 def test_mean_of_what_exists(size: tuple[int, int], radius: int) -> None:
     x = random(2, 1, *size)
-    found = truncated_mean(x, radius)
-    assert found.shape == x.shape
+    actual = truncated_mean(x, radius)
+    assert actual.shape == x.shape
     for i, j, rows, columns in windows(*size, radius):
-        torch.testing.assert_close(found[..., i, j], x[..., rows, columns].mean((2, 3)))
+        torch.testing.assert_close(actual[..., i, j], x[..., rows, columns].mean((2, 3)))
 
 
 @pytest.mark.parametrize("radius", [1, 3])
@@ -43,12 +43,12 @@ def test_lines_of_the_guide(radius: int, epsilon: float) -> None:
         g, p = guide[rows, columns].ravel(), image[rows, columns].ravel()
         slopes[i, j] = ((g - g.mean()) * (p - p.mean())).mean() / (g.var() + epsilon)
         offsets[i, j] = p.mean() - slopes[i, j] * g.mean()
-    wanted = [
+    expected = [
         slopes[rows, columns].mean() * guide[i, j] + offsets[rows, columns].mean()
         for i, j, rows, columns in windows(9, 11, radius)
     ]
-    found = guided_filter(*(torch.from_numpy(x)[None, None] for x in (guide, image)), radius, epsilon)
-    np.testing.assert_allclose(found.flatten(), wanted, atol=1e-9)
+    actual = guided_filter(*(torch.from_numpy(x)[None, None] for x in (guide, image)), radius, epsilon)
+    np.testing.assert_allclose(actual.flatten(), expected, atol=1e-9)
 
 
 def test_an_edge_of_the_guide_stays_and_noise_goes() -> None:

@@ -54,11 +54,11 @@ def both(x: Tensor, across: Tensor, down: Tensor | None, border: Border) -> tupl
 @pytest.mark.parametrize(("columns", "rows"), [(11, 11), (3, 7), (7, 1), (1, 3), (1, 1)])
 def test_sum_written_out(border: Border, height: int, width: int, columns: int, rows: int) -> None:
     x, across, down = random(2, 1, height, width), taps(columns, 1), taps(rows, 2)
-    for found in both(x, across, down, border):
-        for ours, image in zip(found[:, 0], x[:, 0], strict=True):
-            wanted = naive(image.numpy(), across.numpy(), down.numpy(), border)
-            assert ours.shape == wanted.shape
-            np.testing.assert_allclose(ours, wanted, rtol=1e-12, atol=1e-11)
+    for actual in both(x, across, down, border):
+        for ours, image in zip(actual[:, 0], x[:, 0], strict=True):
+            expected = naive(image.numpy(), across.numpy(), down.numpy(), border)
+            assert ours.shape == expected.shape
+            np.testing.assert_allclose(ours, expected, rtol=1e-12, atol=1e-11)
 
 
 @settings(deadline=None, max_examples=40)
@@ -72,9 +72,9 @@ def test_images_smaller_than_the_window(
     border: Border, height: int, width: int, columns: int, rows: int, seed: int
 ) -> None:
     x, across, down = random(1, 1, height, width, seed=seed), taps(2 * columns + 1, seed), taps(2 * rows + 1, seed + 1)
-    wanted = naive(x[0, 0].numpy(), across.numpy(), down.numpy(), border)
-    for found in both(x, across, down, border):
-        np.testing.assert_allclose(found[0, 0], wanted, rtol=1e-12, atol=1e-11)
+    expected = naive(x[0, 0].numpy(), across.numpy(), down.numpy(), border)
+    for actual in both(x, across, down, border):
+        np.testing.assert_allclose(actual[0, 0], expected, rtol=1e-12, atol=1e-11)
 
 
 @settings(deadline=None, max_examples=25)
@@ -108,9 +108,9 @@ def test_any_layout_in_memory(border: Border) -> None:
     whole, window = random(1, 1, 40, 50), gaussian(7, 1.5)
     for view in (whole.transpose(2, 3), whole[..., 3:30, 5:29], whole[..., ::2, ::2], whole.expand(3, 1, 40, 50)):
         kept = view.clone()
-        wanted = both(kept.contiguous(), window, None, border)
-        for found, right in zip(both(view, window, None, border), wanted, strict=True):
-            torch.testing.assert_close(found, right, rtol=0, atol=1e-12)
+        expected = both(kept.contiguous(), window, None, border)
+        for actual, right in zip(both(view, window, None, border), expected, strict=True):
+            torch.testing.assert_close(actual, right, rtol=0, atol=1e-12)
         assert torch.equal(view, kept)
 
 
@@ -129,8 +129,8 @@ def test_windows_are_means(size: int, sigma: float) -> None:
     for window in (gaussian(size, sigma), box(size)):
         for border in BORDERS:
             if border != "zero":
-                for found in both(flat, window, None, border):
-                    torch.testing.assert_close(found, torch.full_like(found, 93), rtol=1e-14, atol=0)
+                for actual in both(flat, window, None, border):
+                    torch.testing.assert_close(actual, torch.full_like(actual, 93), rtol=1e-14, atol=0)
 
 
 @settings(deadline=None, max_examples=40)
@@ -138,29 +138,29 @@ def test_windows_are_means(size: int, sigma: float) -> None:
 def test_borders_are_those_of_numpy(border: Border, height: int, width: int, rows: int, columns: int) -> None:
     x = random(2, 1, height, width)
     spans = ((0, 0), (0, 0), (rows, rows), (columns, columns))
-    wanted = np.pad(x.numpy(), spans, mode=NUMPY[border])  # type: ignore[call-overload]
-    np.testing.assert_array_equal(pad(x, rows, columns, border), wanted)
+    expected = np.pad(x.numpy(), spans, mode=NUMPY[border])  # type: ignore[call-overload]
+    np.testing.assert_array_equal(pad(x, rows, columns, border), expected)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 8, 13])
 def test_sums_of_windows(size: int) -> None:
     x = random(2, 2, 13, 17)
     ones = torch.ones(1, 1, size, size, dtype=torch.float64)
-    wanted = torch.nn.functional.conv2d(x.flatten(0, 1)[:, None], ones).view(2, 2, 14 - size, 18 - size)
-    torch.testing.assert_close(sum_separable(x, size), wanted)
+    expected = torch.nn.functional.conv2d(x.flatten(0, 1)[:, None], ones).view(2, 2, 14 - size, 18 - size)
+    torch.testing.assert_close(sum_separable(x, size), expected)
 
 
 def test_sums_of_windows_keep_their_digits_in_single_precision() -> None:
     """Differences of running sums would not: here they reach 1e6, where float32 has steps of 1/16."""
     x = random(1, 1, 120, 130).float()
-    wanted = sum_separable(x.double(), 91)
-    assert (sum_separable(x, 91) / wanted - 1).abs().max() < 1e-6
+    expected = sum_separable(x.double(), 91)
+    assert (sum_separable(x, 91) / expected - 1).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize("border", ["valid", "zero", "replicate", "mirror", "symmetric"])
 def test_single_precision(border: Border) -> None:
     x = random(2, 1, 30, 41)
-    wanted = filter_separable(x, gaussian(7, 1.5), box(3), border)
-    for found in both(x.float(), gaussian(7, 1.5), box(3), border):
-        assert found.dtype == torch.float32
-        torch.testing.assert_close(found.double(), wanted, rtol=1e-6, atol=1e-4)
+    expected = filter_separable(x, gaussian(7, 1.5), box(3), border)
+    for actual in both(x.float(), gaussian(7, 1.5), box(3), border):
+        assert actual.dtype == torch.float32
+        torch.testing.assert_close(actual.double(), expected, rtol=1e-6, atol=1e-4)

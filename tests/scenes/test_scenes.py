@@ -99,8 +99,8 @@ def test_demo_picture_has_every_class() -> None:
 
 
 def test_every_class_occurs_by_chance() -> None:
-    found = set().union(*(np.unique(scene(seed).labels).tolist() for seed in range(1, 9)))
-    assert found == set(range(9))
+    actual = set().union(*(np.unique(scene(seed).labels).tolist() for seed in range(1, 9)))
+    assert actual == set(range(9))
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from imfuse.core.errors import MetricError, RecipeError
+from imfuse.layers.blocks import channels_last
 from imfuse.metrics.accumulate import FusionScores
 from imfuse.models._build import model_class
 from imfuse.ops.padding import crop_to, pad_to
@@ -32,7 +33,7 @@ class FusionTraining(L.LightningModule):
         self.objective = build_objective(recipe)
         # oneDNN's convolutions are faster channels-last, in float32 and more so in bfloat16.
         self.network = model_class(recipe.model)(**recipe.options)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        channels_last(self.network)
         if recipe.compile:
             for part in self.network.children():
                 part.compile(dynamic=False)
