@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -67,6 +67,10 @@ class Golden:
 
         Kernels of TensorFlow, whose names have slashes, get PyTorch's order of axes.
         """
+        return dict(self._entries(method))
+
+    @lru_cache(maxsize=1)  # noqa: B019 - there is one, for the whole session
+    def _entries(self, method: str) -> dict[str, Tensor]:
         entries = self.rules.checkpoint(self.folder / f"{method}.keys.json")
         turned = {n: v.transpose(3, 2, 0, 1) if "/" in n and v.ndim == 4 else v for n, v in entries.items()}
         return {name: torch.tensor(np.asarray(value)) for name, value in turned.items()}
@@ -197,9 +201,16 @@ def calibrated(model: FusionModel) -> FusionModel:
 
 
 def tensors_of_scene(height: int, width: int, seed: int) -> Pair:
+    infrared, visible = levels_of_scene(height, width, seed)
+    return infrared / 255, visible / 255
+
+
+@cache
+def levels_of_scene(height: int, width: int, seed: int) -> Pair:
+    """Rendered once: a scene takes a quarter of a second, whatever its size."""
     scene = render_scene(height, width, seed)
     luminance = scene.visible.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
-    return as_tensor(scene.infrared.astype(np.float32) / 255), as_tensor(luminance.round() / 255)
+    return as_tensor(scene.infrared.astype(np.float32)), as_tensor(luminance.round())
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,9 @@ def largest(difference: Tensor) -> float:
     return difference.abs().max().item()
 
 
+@lru_cache(maxsize=2)
 def filled(golden: Any, gain: float = 1.0, **options: str) -> TransFusion:
+    """The network with the weights of the formula; it is shared, so nobody changes it."""
     model = golden.filled("transfusion", **options)
     state = {name: value * gain if value.ndim > 1 else value for name, value in model.state_dict().items()}
     model.load_state_dict(state)

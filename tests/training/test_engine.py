@@ -247,7 +247,7 @@ def load_recipe_from(text: str, folder: Path) -> Recipe:
 
 
 def test_training_learns(pairs_folder: Path, tmp_path: Path) -> None:
-    run(small("epochs=40", "data.crop.kind=center"), pairs_folder, tmp_path)
+    run(small("epochs=30", "data.crop.kind=center", "checkpoint_minutes=60"), pairs_folder, tmp_path)
     found = losses(tmp_path)
     assert sum(found[-5:]) < 0.5 * sum(found[:5])
 
@@ -258,13 +258,6 @@ def test_mixed_precision_runs(pairs_folder: Path, tmp_path: Path, precision: str
         small("data.crop.size=16", "epochs=1", f"precision={precision}", model="didfuse"), pairs_folder, tmp_path
     )
     assert all(value.isfinite().all() for value in load_file(weights).values())
-
-
-def test_compiled_training_gives_the_same_losses(pairs_folder: Path, tmp_path: Path) -> None:
-    plain, compiled = tmp_path / "plain", tmp_path / "compiled"
-    run(small("epochs=1"), pairs_folder, plain)
-    run(small("epochs=1", "compile=true"), pairs_folder, compiled)
-    assert losses(compiled) == pytest.approx(losses(plain), rel=1e-3)
 
 
 def test_two_processes_train_one_network(pairs_folder: Path, tmp_path: Path) -> None:
