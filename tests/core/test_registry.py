@@ -255,3 +255,13 @@ def test_entries_are_found_by_name() -> None:
     assert spec.find_weights("default") is entry
     with pytest.raises(ModelError, match="m: no shipped weights 'other'; there are: default"):
         spec.find_weights("other")
+
+
+def test_constructors_refuse_what_is_no_choice() -> None:
+    network = model_class("refinefuse")
+    with pytest.raises(ModelError, match="refinefuse: levels='6' is not one of"):
+        network(levels=6)
+    with pytest.raises(ModelError, match="refinefuse: sfim='off': a value such as False is expected"):
+        network(sfim="off")
+    with pytest.raises(ModelError, match="tif: mode='published' is not one of clean, faithful"):
+        model_class("tif")(mode="published")

@@ -22,7 +22,7 @@ SMALL = ["data.crop.size=24", "data.validation=0", "batch_size=7", "epochs=1"]
 
 def losses(model: str, folder: Path, out: Path, *changes: str) -> list[float]:
     recipe = load_recipe(model, [*SMALL, *changes])
-    train(recipe, find_pairs(folder), out, accelerator="cpu", devices=1, progress=False)
+    train(recipe, find_pairs(folder), out, device="cpu", progress=False)
     return [row["loss"] for row in read_log(out / "log.jsonl") if row["split"] == "train"]
 
 
@@ -41,7 +41,7 @@ def compiled_and_plain_losses_agree(model: str, pairs_folder: Path, folder: Path
 def test_compiled_training_gives_the_same_losses(
     pairs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
 ) -> None:
-    """All that the compiler does with a network but the kernels, of which AUIF-Net has hundreds; two layers of its ten."""
+    """All that the compiler does but the kernels, of which AUIF-Net has hundreds; two layers of its ten."""
     monkeypatch.setattr("imfuse.models.auif.LAYERS", 2)
     monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend="aot_eager"))
     compiled_and_plain_losses_agree(model, pairs_folder, tmp_path, graphs=2)

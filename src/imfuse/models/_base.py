@@ -54,10 +54,11 @@ class FusionModel(nn.Module):
         model = super().__new__(cls)
         arguments = inspect.signature(cls.__init__).bind_partial(model, *args, **options)
         arguments.apply_defaults()
-        spec: ModelSpec | None = getattr(cls, "spec", None)
-        names = [option.name for option in spec.options] if spec else []
+        values = {name: value for name, value in arguments.arguments.items() if name != "self"}
+        spec = getattr(cls, "spec", None)
+        values = _checked_options(spec, values) if isinstance(spec, ModelSpec) else {}
         # nn.Module takes attributes after its own constructor alone.
-        object.__setattr__(model, "options", {n: arguments.arguments[n] for n in names if n in arguments.arguments})
+        object.__setattr__(model, "options", values)
         return model
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
@@ -121,3 +122,13 @@ class FusionModel(nn.Module):
             Name in that file -> names in our state; empty where training starts from random values.
         """
         return {}
+
+
+def _checked_options(spec: ModelSpec, arguments: Mapping[str, Any]) -> dict[str, Value]:
+    """Those of a constructor's arguments that are options; ``ModelError`` for a value that is none of the choices."""
+    values = {option.name: arguments[option.name] for option in spec.options if option.name in arguments}
+    for name, choice in spec.check_options(values).items():
+        # A constructor takes typed values alone: there "off" would count as true.
+        if name in values and type(choice) is not type(values[name]):
+            raise ModelError(f"{spec.name}: {name}={values[name]!r}: a value such as {choice!r} is expected")
+    return values
