@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import imfuse
+from imfuse.core import plugins as plugins_module
 from imfuse.core import registry
 from imfuse.core.errors import ImfuseError, ModelError, WeightsError
 from imfuse.core.plugins import PluginError, is_reference, load_reference
@@ -188,6 +189,15 @@ def test_methods_of_installed_packages(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(PluginError, match="broken_of_the_test: cannot be imported"):
         imfuse.get_spec("bad")
     sys.modules.pop("package_of_the_test")
+
+
+def test_two_packages_with_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [EntryPoint("tiny", value, "imfuse.methods") for value in ("a.net:Net", "a.net:Net", "b.net:Net")]
+    monkeypatch.setattr(plugins_module, "entry_points", lambda group: points[:2])
+    assert plugins_module.plugins("imfuse.methods")["tiny"].value == "a.net:Net"
+    monkeypatch.setattr(plugins_module, "entry_points", lambda group: points)
+    with pytest.raises(PluginError, match="two packages bring 'tiny': a.net:Net and b.net:Net"):
+        plugins_module.plugins("imfuse.methods")
 
 
 # Fuser

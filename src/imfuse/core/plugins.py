@@ -66,7 +66,14 @@ def load_reference(reference: str) -> Any:
 
 def plugins(group: str) -> dict[str, EntryPoint]:
     """Entry points of the installed packages in a group such as ``imfuse.methods``, by name; none is loaded."""
-    return {point.name: point for point in entry_points(group=group)}
+    points: dict[str, EntryPoint] = {}
+    for point in entry_points(group=group):
+        # A package that is found by two paths lists its entry points twice.
+        if points.setdefault(point.name, point).value != point.value:
+            raise PluginError(
+                f"{group}: two packages bring {point.name!r}: {points[point.name].value} and {point.value}; remove one"
+            )
+    return points
 
 
 def _run_file(path: Path) -> ModuleType:
