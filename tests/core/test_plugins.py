@@ -196,7 +196,7 @@ def test_two_packages_with_one_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plugins_module, "entry_points", lambda group: points[:2])
     assert plugins_module.plugins("imfuse.methods")["tiny"].value == "a.net:Net"
     monkeypatch.setattr(plugins_module, "entry_points", lambda group: points)
-    with pytest.raises(PluginError, match="two packages bring 'tiny': a.net:Net and b.net:Net"):
+    with pytest.raises(PluginError, match=r"two packages bring 'tiny': a\.net:Net and b\.net:Net"):
         plugins_module.plugins("imfuse.methods")
 
 
