@@ -30,6 +30,7 @@ PUBLIC = [
     "WeightsError",
     "WeightsSpec",
     "__version__",
+    "benchmark",
     "create_model",
     "data",
     "fuse",
@@ -43,6 +44,9 @@ PUBLIC = [
     "scenes",
     "score",
     "score_folders",
+    "scoring",
+    "tasks",
+    "training",
 ]
 HEAVY = {"torch", "numpy", "cv2", "PIL", "lightning", "matplotlib", "safetensors", "scipy", "torchmetrics"}
 

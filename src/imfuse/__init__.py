@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from imfuse.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from imfuse import data, imaging, losses, metrics, models, scenes
+    from imfuse import benchmark, data, imaging, losses, metrics, models, scenes, scoring, tasks, training
     from imfuse.core.errors import (
         BenchmarkError,
         ImageError,
@@ -56,6 +56,7 @@ __all__ = [
     "WeightsError",
     "WeightsSpec",
     "__version__",
+    "benchmark",
     "create_model",
     "data",
     "fuse",
@@ -69,6 +70,9 @@ __all__ = [
     "scenes",
     "score",
     "score_folders",
+    "scoring",
+    "tasks",
+    "training",
 ]
 
 _ERRORS = (
@@ -81,13 +85,14 @@ _ERRORS = (
     "RecipeError",
     "WeightsError",
 )
+_PACKAGES = ("benchmark", "data", "imaging", "losses", "metrics", "models", "scenes", "scoring", "tasks", "training")
 _HOMES = {
     **dict.fromkeys(_ERRORS, "imfuse.core.errors"),
     **dict.fromkeys(("DEFAULT_MODEL", "get_spec", "list_models", "register_method"), "imfuse.core.registry"),
     **dict.fromkeys(("FusionModel", "create_model"), "imfuse.models"),
     **dict.fromkeys(("Fuser", "fuse"), "imfuse.fusing.fuser"),
     **dict.fromkeys(("score", "score_folders"), "imfuse.scoring.files"),
-    **{name: f"imfuse.{name}" for name in ("data", "imaging", "losses", "metrics", "models", "scenes")},
+    **{name: f"imfuse.{name}" for name in _PACKAGES},
     "FolderReport": "imfuse.fusing.folder",
     **dict.fromkeys(("ModelSpec", "Option", "Paper", "SizeRule", "WeightsSpec"), "imfuse.core.spec"),
     "PluginError": "imfuse.core.plugins",

@@ -249,3 +249,27 @@ def test_fuser_prints_in_a_line() -> None:
     assert repr(imfuse.Fuser("auif", device="cpu", rule="l1")) == (
         "Fuser('auif', weights='auif.safetensors', device='cpu', dtype='float32', rule='l1')"
     )
+
+
+def test_a_broken_package_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from imfuse.cli.main import main
+    from imfuse.models._convert import recognise
+
+    (tmp_path / "broken_of_the_test.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    entry_points(monkeypatch, bad="broken_of_the_test:Net")
+    assert main(["models"]) == 0
+    shown = capsys.readouterr()
+    assert "refinefuse" in shown.out
+    assert "bad: broken_of_the_test: cannot be imported (ZeroDivisionError" in shown.err
+    layout = model_class("auif").published_layout()
+    assert recognise(dict.fromkeys(layout, torch.zeros(1)), tmp_path) == "auif"
+
+
+def test_models_shows_a_network_of_a_file(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from imfuse.cli.main import main
+
+    assert main(["models", f"{net}:Tiny"]) == 0
+    assert "one convolution" in capsys.readouterr().out

@@ -41,7 +41,7 @@ SPEC = ModelSpec(
             name="default",
             file="mdlatlrr.safetensors",
             sha256="f3b569a341d7e104e50a94b54af168c4d3c6e3bff2195e5005a474f9645e0a0a",
-            recipe="scripts/learn_projection.py --patches 1000 --seed 0",
+            recipe="scripts/learn_projection.py with 1000 patches and seed 0",
             data="RoadScene, the 180 FLIR training pairs",
             date="2026-11-21",
         ),

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imfuse.cli._terminal import warn
 from imfuse.core.spec import option_text
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from imfuse.core.spec import ModelSpec, SizeRule
+    from imfuse.core.spec import ModelSpec, SizeRule, WeightsSpec
 
 NONE_SHIP = "none ship: convert the authors' (imfuse convert), or train (imfuse train)"
 
@@ -23,26 +24,39 @@ def models(
     from rich.console import Console
 
     from imfuse.core.errors import ModelError
+    from imfuse.core.plugins import is_reference
     from imfuse.core.registry import get_spec, list_models
 
-    names = list_models(pattern)
+    names = [pattern] if is_reference(pattern) else list_models(pattern)
     if not names:
         raise ModelError(f"no model matches {pattern!r}; there are {', '.join(list_models())}")
     console = Console(highlight=False)
     if len(names) == 1:
         console.print(_card(get_spec(names[0])))
     else:
-        console.print(_overview([get_spec(name) for name in names]))
+        console.print(_overview([spec for name in names if (spec := _loaded(name)) is not None]))
         console.print(
             "[dim]Licence: of the authors' code and weights; ours are Apache-2.0. More: imfuse models NAME[/]"
         )
+
+
+def _loaded(name: str) -> ModelSpec | None:
+    """A specification; a warning where a package of others is broken, which must not hide the rest."""
+    from imfuse.core.plugins import PluginError
+    from imfuse.core.registry import get_spec
+
+    try:
+        return get_spec(name)
+    except PluginError as error:
+        warn(f"{name}: {error}")
+        return None
 
 
 def _overview(specs: list[ModelSpec]) -> Table:
     """One line for each method."""
     table = _grid(("MODEL", "METHOD", "PARAMETERS", "WEIGHTS", "LICENCE"))
     for spec in specs:
-        shipped = "\n".join(f"{entry.name}, {_megabytes(entry.path.stat().st_size)}" for entry in spec.weights)
+        shipped = "\n".join(f"{entry.name}, {_size(entry)}" for entry in spec.weights)
         table.add_row(
             spec.name,
             f"{spec.title}, {spec.paper.year}",
@@ -65,7 +79,7 @@ def _card(spec: ModelSpec) -> Table:
     ]
     for entry in spec.weights:
         made = f"{entry.data}; recipe {entry.recipe}; {entry.date}; {entry.licence}"
-        lines.append(("weights", f"{entry.name}, {_megabytes(entry.path.stat().st_size)}: {made}"))
+        lines.append(("weights", f"{entry.name}, {_size(entry)}: {made}"))
     if not spec.weights:
         lines.append(("weights", "not needed" if spec.training_free else NONE_SHIP))
     if not spec.training_free:
@@ -98,6 +112,10 @@ def _grid(headings: tuple[str, ...]) -> Table:
             heading, no_wrap=heading not in ("", "METHOD"), justify="right" if right else "left", overflow="fold"
         )
     return table
+
+
+def _size(entry: WeightsSpec) -> str:
+    return _megabytes(entry.path.stat().st_size) if entry.path.is_file() else "missing"
 
 
 def _megabytes(size: int) -> str:

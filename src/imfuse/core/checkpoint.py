@@ -76,8 +76,8 @@ def _read_tensorflow(file: Path) -> dict[str, Tensor]:
     """Weights of a TensorFlow checkpoint; kernels (height, width, inputs, outputs) become (outputs, inputs, ...)."""
     import torch
 
-    found = {}
+    weights = {}
     for name, value in read_bundle(file).items():
         if not any(fnmatch.fnmatchcase(name, slot) for slot in SLOTS):
-            found[name] = torch.tensor(value.transpose(3, 2, 0, 1) if value.ndim == 4 else value)
-    return found
+            weights[name] = torch.tensor(value.transpose(3, 2, 0, 1) if value.ndim == 4 else value)
+    return weights

@@ -11,17 +11,17 @@ _GROUP = Path("/sys/fs/cgroup")
 
 def available_memory() -> int | None:
     """Bytes that this process can still use, or ``None`` where the system does not say (only Linux does)."""
-    found = []
+    limits = []
     with suppress(OSError, ValueError, KeyError):
         fields = _fields(_MEMINFO.read_text(encoding="ascii").replace(":", " "))
-        found.append(1024 * fields["MemAvailable"])
+        limits.append(1024 * fields["MemAvailable"])
     # A container sees the memory of its host in meminfo, and is killed at its own limit.
     with suppress(OSError, ValueError, KeyError):
         limit, used = (int((_GROUP / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
         # What is used includes the cache of files, which gives way.
         cache = _fields((_GROUP / "memory.stat").read_text(encoding="ascii"))["inactive_file"]
-        found.append(max(0, limit - used + cache))
-    return min(found, default=None)
+        limits.append(max(0, limit - used + cache))
+    return min(limits, default=None)
 
 
 def _fields(text: str) -> dict[str, int]:

@@ -123,7 +123,7 @@ def register_method(spec: ModelSpec) -> Callable[[Network], Network]:
 
     def register(network: Network) -> Network:
         _register(spec, network)
-        network.spec = spec  # type: ignore[attr-defined]
+        setattr(network, "spec", spec)  # noqa: B010 - any class may be decorated, whether it declares spec or not
         return network
 
     return register
@@ -174,10 +174,10 @@ def _of_class(network: Any, origin: str) -> Method:
 
 
 def _register(spec: ModelSpec, network: type) -> Method:
-    known = _registered.get(spec.name) or _shipped().get(spec.name)
+    other = _registered.get(spec.name) or _shipped().get(spec.name)
     place = f"{network.__module__}.{network.__qualname__}"
-    if known is not None and known.network is not network:
-        before = "this library" if known.network is None else f"{known.network.__module__}.{known.network.__qualname__}"
+    if other is not None and other.network is not network:
+        before = "this library" if other.network is None else f"{other.network.__module__}.{other.network.__qualname__}"
         # A class that is defined again, as in a notebook's cell that is run twice, takes the place of the old one.
         if before != place:
             raise ModelError(f"two methods are called {spec.name!r}: one of {before}, one of {place}; rename yours")

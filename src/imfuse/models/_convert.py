@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -12,9 +13,11 @@ from torch import Tensor
 from imfuse.core.checkpoint import read_checkpoint
 from imfuse.core.errors import WeightsError
 from imfuse.core.files import file_hash
+from imfuse.core.plugins import PluginError
 from imfuse.core.registry import list_models
 from imfuse.core.tensorflow_bundle import DATA, INDEX, data_file
 from imfuse.core.weights import check_layout, save_weights
+from imfuse.models._base import FusionModel
 from imfuse.models._build import model_class
 
 SUFFIXES = frozenset({".pth", ".pt", ".pkl", ".model", ".ckpt", ".bin", ".safetensors", INDEX})
@@ -62,21 +65,21 @@ def convert(sources: Iterable[Path], target: Path, model: str | None = None) -> 
 
 
 def _files(sources: Iterable[Path]) -> Iterable[Path]:
-    found = []
+    files = []
     for source in sources:
         if source.is_dir():
-            found += sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
+            files += sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
         elif source.name.endswith(DATA):
             raise WeightsError(f"{source}: give its index, {source.name.removesuffix(DATA)}{INDEX}")
         elif source.is_file():
-            found.append(source)
+            files.append(source)
         elif source.with_name(source.name + INDEX).is_file():
-            found.append(source.with_name(source.name + INDEX))
+            files.append(source.with_name(source.name + INDEX))
         else:
             raise WeightsError(f"{source}: no such file or folder")
-    if not found:
+    if not files:
         raise WeightsError(f"no checkpoint found: expected files that end in {', '.join(sorted(SUFFIXES))}")
-    return found
+    return files
 
 
 def _with_data(files: Iterable[Path]) -> Iterable[Path]:
@@ -88,16 +91,28 @@ def _with_data(files: Iterable[Path]) -> Iterable[Path]:
 
 def recognise(entries: Mapping[str, Tensor], origin: Path) -> str:
     """Name of the method whose published layout shares most names with ``entries``."""
-    layouts = {name: model_class(name).published_layout().keys() for name in list_models()}
-    given = {name: model_class(name).from_release(entries).keys() for name in layouts}
-    overlap = {n: len(names & given[n]) / max(len(names | given[n]), 1) for n, names in layouts.items()}
+    networks = dict(_networks())
+    layouts = {name: network.published_layout().keys() for name, network in networks.items()}
+    renamed = {name: network.from_release(entries).keys() for name, network in networks.items()}
+    overlap = {n: len(names & renamed[n]) / max(len(names | renamed[n]), 1) for n, names in layouts.items()}
     best = max(overlap, key=lambda name: overlap[name])
-    # One of several files is known too, so that its user learns what is missing.
-    if len(layouts[best] & given[best]) < len(entries) / 2:
-        known = ", ".join(name for name, layout in layouts.items() if layout)
+    # One of several files is recognised too, so that its user learns what is missing.
+    if len(layouts[best] & renamed[best]) < len(entries) / 2:
+        published = ", ".join(name for name, layout in layouts.items() if layout)
         some = ", ".join(list(entries)[:3])
-        raise WeightsError(f"{origin}: no known method has entries such as {some}; checkpoints are known of {known}")
+        raise WeightsError(
+            f"{origin}: no known method has entries such as {some}; checkpoints are known of {published}"
+        )
     return best
+
+
+def _networks() -> Iterable[tuple[str, type[FusionModel]]]:
+    """Networks that may have a published layout; a package of others that is broken has none."""
+    for name in list_models():
+        with suppress(PluginError):
+            network = model_class(name)
+            if issubclass(network, FusionModel):
+                yield name, network
 
 
 def to_our_layout(entries: Mapping[str, Tensor], model: str, origin: Path) -> dict[str, Tensor]:

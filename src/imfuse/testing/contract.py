@@ -172,10 +172,10 @@ def test_dtypes_are_those_stated(name: str, weights: Path) -> None:
 
 def test_weights_round_trip_through_safetensors(name: str, weights: Path) -> None:
     model = build(name)
-    found = load_weights(weights, model.spec, model.state_dict())
+    loaded = load_weights(weights, model.spec, model.state_dict())
     for key, value in model.state_dict().items():
         if not key.endswith("num_batches_tracked"):
-            assert torch.equal(found[key], value), key
+            assert torch.equal(loaded[key], value), key
 
 
 def test_tiled_equals_whole(name: str, weights: Path) -> None:
