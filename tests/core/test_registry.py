@@ -120,6 +120,8 @@ def test_a_new_file_is_a_method_and_is_not_executed(other_package: Path) -> None
         ("SPEC = 5\n", "odd.py: SPEC is a int; a ModelSpec is expected"),
         ("SPEC = nonsense(3)\n", "odd.py: SPEC uses more than imfuse.core.spec and its siblings"),
         (METHOD.format(name="fresh"), "odd.py: two methods are called 'fresh'"),
+        ("SPEC = ModelSpec(name='odd')\n", "odd.py: SPEC is not complete .*'title', 'paper', and 'summary'"),
+        ("SPEC = Option('x', (1, 2), 3, '')\n", "odd.py: SPEC is not complete .*default 3 is none of its choices"),
     ],
 )
 def test_a_file_that_is_no_method_says_so(other_package: Path, code: str, message: str) -> None:

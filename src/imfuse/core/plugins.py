@@ -60,7 +60,8 @@ def load_reference(reference: str) -> Any:
     try:
         return getattr(module, name)
     except AttributeError:
-        public = ", ".join(sorted(key for key in vars(module) if not key.startswith("_"))[:8])
+        own = (key for key, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__)
+        public = ", ".join(sorted(key for key in own if not key.startswith("_"))[:8])
         raise PluginError(f"{place}: has no {name!r}; it has {public or 'nothing'}") from None
 
 

@@ -215,6 +215,8 @@ def _read_spec(source: Path) -> ModelSpec:
                 value = eval(expression, dict(vars(spec_module)), _Siblings(source.parent))
             except NameError as error:
                 raise ModelError(f"{source}: SPEC uses more than imfuse.core.spec and its siblings ({error})") from None
+            except (TypeError, ModelError) as error:
+                raise ModelError(f"{source}: SPEC is not complete ({error})") from None
             if not isinstance(value, ModelSpec):
                 raise ModelError(f"{source}: SPEC is a {type(value).__name__}; a ModelSpec is expected")
             return value

@@ -41,8 +41,8 @@ def resolve_model(
     Args:
         model: a name, ``file.py:Name`` or ``package.module:Name``; left out: the method that a file of weights is
             for, else the default one.
-        weights: name of shipped weights, path of a safetensors file, or ``None`` for random values. A training-free
-            method has none, whatever is given.
+        weights: name of shipped weights, path of a safetensors file, or ``None`` (on a command line "none") for random
+            values. A training-free method has none, whatever is given.
         options: of the method, values or their texts.
 
     Returns:
@@ -56,6 +56,7 @@ def resolve_model(
         >>> resolve_model("auif", options={"rule": "l1"}).weights.name
         'auif.safetensors'
     """
+    weights = None if weights == "none" else weights
     spec = get_spec(model or model_of(weights))
     values = spec.check_options(options or {})
     spec = spec.with_options(values)

@@ -73,6 +73,10 @@ class Option:
     help: str
     whole: tuple[Value, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not any(value == self.default and type(value) is type(self.default) for value in self.choices):
+            raise ModelError(f"option {self.name}: its default {self.default!r} is none of its choices {self.choices}")
+
     def parse(self, value: Value) -> Value | None:
         """The choice that a value, or its text on a command line or in YAML, stands for.
 

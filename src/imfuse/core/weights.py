@@ -35,7 +35,9 @@ def resolve_weights(spec: ModelSpec, weights: str | Path) -> Path:
     try:
         entry = spec.find_weights(weights)
     except ModelError as error:
-        raise WeightsError(str(error), "a file is given by its path, weights=FILE.safetensors") from None
+        raise WeightsError(
+            str(error), "a file is given by its path, weights=FILE.safetensors", "for random values use weights='none'"
+        ) from None
     path = entry.path
     if not path.is_file():
         raise WeightsError(f"{path}: shipped weights are missing; install imfuse again")

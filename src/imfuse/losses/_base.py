@@ -12,7 +12,7 @@ from torch import Tensor
 class Loss(NamedTuple):
     """What an objective computes of a batch.
 
-    Args:
+    Attributes:
         total: the scalar that is minimised.
         parts: named scalars for the log: the terms of the sum before they are weighed, and what else shows how a
             training goes.

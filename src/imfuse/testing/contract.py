@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from imfuse.core.errors import ModelError
 from imfuse.core.files import file_hash
 from imfuse.core.registry import get_spec
-from imfuse.core.spec import Value
+from imfuse.core.spec import SizeRule, Value
 from imfuse.core.weights import load_weights, read_header, save_weights
 from imfuse.fusing.fuser import Fuser
 from imfuse.inference.forms import fast_form
@@ -186,6 +186,35 @@ def test_tiled_equals_whole(name: str, weights: Path) -> None:
     whole = Fuser(name, weights, tile="off")(rendered.infrared, rendered.visible).astype(int)
     tiled = Fuser(name, weights, tile=64)(rendered.infrared, rendered.visible).astype(int)
     assert abs(whole - tiled).max() <= 1
+
+
+def test_no_pixel_looks_beyond_the_halo(name: str) -> None:
+    """Tiles of a network with random weights hide a halo that is too small; one changed pixel does not."""
+    options = get_spec(name).options
+    others: list[dict[str, Value]] = [{o.name: choice} for o in options for choice in o.choices if choice != o.default]
+    for chosen in [{}, *others]:
+        spec = get_spec(name)
+        rule = spec.with_options(spec.check_options(chosen)).size
+        if rule.halo is None:
+            continue
+        model = build(name, **chosen)
+        # Strided layers see what lies in the same cell of their grid.
+        radius = SizeRule(rule.multiple).padded(rule.halo) + rule.multiple - 1
+        side = rule.padded(2 * radius + 8)
+        infrared, visible = (0.2 + 0.6 * image for image in torch.rand(2, 1, 1, side, side, generator=seeded()))
+        changed, middle = infrared.clone(), side // 2
+        changed[..., middle, middle] = 1 - changed[..., middle, middle]
+        with torch.no_grad():
+            difference = (model(changed, visible) - model(infrared, visible)).abs()[0, 0]
+        near = slice(max(0, middle - radius), middle + radius + 1)
+        assert difference[near, near].max() > 0
+        difference[near, near] = 0
+        assert difference.max() < 1e-6, f"{chosen}: {difference.nonzero()[0].tolist()} depends on {middle}, {middle}"
+
+
+def seeded() -> torch.Generator:
+    """The same random numbers in every test."""
+    return torch.Generator().manual_seed(0)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])

@@ -103,7 +103,7 @@ class Schedule(_Section):
 class Recipe(_Section):
     """A whole training. ``load_recipe(NAME).to_yaml()`` shows one with all its values.
 
-    Args:
+    Attributes:
         model: a method by name, or ``file.py:Name`` or ``package.module:Name`` of one that is not in the library.
         options: of the model, such as ``rule: sum``.
         loss: weights of the objective's terms.
