@@ -71,12 +71,12 @@ def test_passes_the_contract(tmp_path: Path) -> None:
 
 
 def test_contract_finds_what_is_wrong(tmp_path: Path) -> None:
-    code = (EXAMPLE / "net.py").read_text().replace("halo=2", "halo=0").replace("weights=(", "weights=() and (")
+    code = (EXAMPLE / "net.py").read_text().replace("halo=2", "halo=1").replace("weights=(", "weights=() and (")
     (tmp_path / "wrong.py").write_text(code)
     command = [sys.executable, "-m", "imfuse.testing", "wrong.py:TinyFuse"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 1
-    assert "test_tiled_equals_whole" in done.stdout
+    assert "test_no_pixel_looks_beyond_the_halo" in done.stdout
     done = subprocess.run([*command[:-1], "missing.py:Net"], capture_output=True, text=True, cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "imfuse: missing.py: no such file\n")
 
