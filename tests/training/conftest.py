@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from imfuse.imaging import write_image
 from imfuse.scenes import render_scene
@@ -27,6 +28,18 @@ def write_pairs(folder: Path, height: int, width: int) -> Path:
         write_image(folder / "vi" / f"{seed:02}.png", scene.visible)
         write_image(folder / "labels" / f"{seed:02}.png", scene.labels.astype(np.uint8))
     return folder
+
+
+@pytest.fixture
+def curves() -> None:
+    """Asked for by tests that look at ``curve.png``."""
+
+
+@pytest.fixture(autouse=True)
+def _curves_are_not_rendered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Curves are drawn, but not turned into pixels: that would take as long as the rest of a short training."""
+    if "curves" not in request.fixturenames:
+        monkeypatch.setattr(Figure, "savefig", lambda figure, path, **how: Path(path).write_bytes(b""))
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,9 @@ from imfuse.training.recipe import load_recipe, load_stages
 SMALL = [
     "data.crop.size=32",
     "data.crop.kind=center",
-    "batch_size=7",
+    "batch_size=3",
     "optimizer.lr=0.002",
+    "seed=4",
     "schedule={name: constant}",
 ]
 
@@ -27,9 +28,9 @@ def test_both_stages_learn_and_the_result_fuses(
 ) -> None:
     monkeypatch.setattr("imfuse.models.emma.SENSING_WIDTHS", (8, 8, 16, 16, 16))
     assert list(load_stages("emma")) == ["emma_stage1", "emma_stage2"]
-    files, start = find_pairs(pairs_folder), None
+    files, start = find_pairs(pairs_folder)[:3], None
     states = []
-    for stage, epochs, share in (("emma_stage1", 12, 0.9), ("emma_stage2", 12, 0.975)):
+    for stage, epochs, share in (("emma_stage1", 12, 0.9), ("emma_stage2", 8, 0.975)):
         recipe = load_recipe(stage, [*SMALL, f"epochs={epochs}"])
         out = tmp_path / stage
         start = train(recipe, files, out, start=start, device="cpu", progress=False)

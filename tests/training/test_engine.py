@@ -167,12 +167,12 @@ def create_file_of(name: str, folder: Path) -> str:
 
 
 def test_killed_process_resumes_to_the_same_weights(pairs_folder: Path, tmp_path: Path) -> None:
-    recipe = small("epochs=12")
+    recipe = small("epochs=8")
     whole = run(recipe, pairs_folder, tmp_path / "whole")
     out = tmp_path / "killed"
     command = [sys.executable, "-m", "imfuse.cli.main", "train", "auif", "--data", str(pairs_folder), "-o", str(out)]
     command += ["--threads", "1", "--device", "cpu"]
-    command += [word for change in [*SMALL, "epochs=12"] for word in ("--set", change)]
+    command += [word for change in [*SMALL, "epochs=8"] for word in ("--set", change)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 300
     while not ((out / "last.ckpt").is_file() and len(read_log(out / "log.jsonl")) >= 5):
@@ -221,6 +221,7 @@ def test_resume_before_the_first_checkpoint_starts_again(pairs_folder: Path, tmp
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4], "7 pairs are 14 images, in batches of 4"
 
 
+@pytest.mark.usefixtures("curves")
 def test_run_leaves_recipe_environment_log_curve_events_and_weights(pairs_folder: Path, tmp_path: Path) -> None:
     recipe = small("data.validation=0.3", "epochs=2")
     weights = run(recipe, pairs_folder, tmp_path, data_name="rendered scenes")

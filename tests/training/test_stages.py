@@ -15,6 +15,7 @@ from imfuse.core.weights import read_header
 from imfuse.data.pairs import find_pairs
 from imfuse.layers.vgg import VGG19, torchvision_layout
 from imfuse.models import create_model
+from imfuse.models.transfusion import TransFusion
 from imfuse.training.engine import train
 from imfuse.training.log import read_log
 from imfuse.training.module import FusionTraining
@@ -144,7 +145,10 @@ def test_recipes_are_the_authors_protocol() -> None:
 def test_full_network_trains_from_a_file_of_torchvisions_layout(
     pairs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shapes = {theirs: VGG19().state_dict()[ours].shape for theirs, ours in torchvision_layout().items()}
+    # All layers of the full network, at an eighth of their width.
+    monkeypatch.setattr(TransFusion, "divisor", 8)
+    state = VGG19(8).state_dict()
+    shapes = {theirs: state[ours].shape for theirs, ours in torchvision_layout().items()}
     generator = torch.Generator().manual_seed(0)
     made = {name: torch.rand(shape, generator=generator) * 0.02 for name, shape in shapes.items()}
     torch.save(made | {"classifier.0.weight": torch.rand(4, 4)}, tmp_path / "made.pth")
