@@ -17,6 +17,7 @@ from imfuse.benchmark import pair_worker
 from imfuse.benchmark.plan import Plan, make_plan
 from imfuse.benchmark.results import ModelUsed, Results, read_results
 from imfuse.benchmark.runner import run_benchmark
+from imfuse.cli.main import main
 from imfuse.core.errors import MetricError, PairError, WeightsError
 from imfuse.core.registry import get_spec
 from imfuse.core.spec import SHIPPED
@@ -164,29 +165,20 @@ def test_a_killed_process_costs_one_pair(pairs: Path) -> None:
 
 
 def test_a_kill_and_a_rerun_give_identical_results(pairs: Path) -> None:
-    words = [
-        sys.executable,
-        "-m",
-        "imfuse.cli.main",
-        "benchmark",
-        "--data",
-        f"mine={pairs / 'set'}",
-        "--models",
-        "auif",
-    ]
-    words += ["--metrics", METRICS, "--workers", "2", "--no-report"]
+    words = ["benchmark", "--data", f"mine={pairs / 'set'}", "--models", "auif", "--metrics", METRICS, "--no-report"]
+    command = [sys.executable, "-m", "imfuse.cli.main", *words, "--workers", "2", "-o", str(pairs / "out")]
     random = np.random.default_rng(1)
     for name in range(20, 40):
         for side in ("ir", "vi"):
             write_image(pairs / "set" / side / f"{name}.png", random.integers(0, 256, (240, 320), np.uint8))
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen([*words, "-o", str(pairs / "out")], env=environment, start_new_session=True) as process:
+    with subprocess.Popen(command, env=environment, start_new_session=True) as process:
         wait_for(lambda: len(list((pairs / "out" / "cache").glob("*.json"))) > 2)
         process.kill()
     done = len(list((pairs / "out" / "cache").glob("*.json")))
     assert not (pairs / "out" / "results.json").exists()
-    for out in ("out", "whole"):
-        subprocess.run([*words, "-o", str(pairs / out)], env=environment, check=True, capture_output=True)
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert main([*words, "--workers", "1", "-o", str(pairs / "whole")]) == 0
     killed, whole = (json.loads((pairs / out / "results.json").read_text()) for out in ("out", "whole"))
     assert done < 23
     assert killed.pop("date")
