@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         RecipeError,
         WeightsError,
     )
+    from imfuse.core.notes import ImfuseWarning
     from imfuse.core.plugins import PluginError
     from imfuse.core.registry import DEFAULT_MODEL, get_spec, list_models, register_method
     from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
@@ -42,6 +43,7 @@ __all__ = [
     "FusionModel",
     "ImageError",
     "ImfuseError",
+    "ImfuseWarning",
     "MetricError",
     "ModelError",
     "ModelSpec",
@@ -95,6 +97,7 @@ _HOMES = {
     **{name: f"imfuse.{name}" for name in _PACKAGES},
     "FolderReport": "imfuse.fusing.folder",
     **dict.fromkeys(("ModelSpec", "Option", "Paper", "SizeRule", "WeightsSpec"), "imfuse.core.spec"),
+    "ImfuseWarning": "imfuse.core.notes",
     "PluginError": "imfuse.core.plugins",
     "Scores": "imfuse.scoring.scores",
     "Segmenter": "imfuse.tasks.segment.segmenter",

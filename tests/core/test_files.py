@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,12 @@ from imfuse.core.errors import (
     MetricError,
     ModelError,
     PairError,
+    RecipeError,
     WeightsError,
     describe_failure,
     first_line,
 )
-from imfuse.core.files import file_hash, is_folder
+from imfuse.core.files import file_hash, is_folder, open_input, read_input
 
 
 @pytest.mark.parametrize("size", [0, 1, 2**20, 2**20 + 1])
@@ -70,3 +73,36 @@ def test_defects_are_one_line_with_their_class(error: Exception) -> None:
 
 def test_first_line_of_nothing() -> None:
     assert first_line(ValueError("\n")) == first_line(ValueError()) == "ValueError"
+
+
+def test_every_kind_of_file_that_is_no_input_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "empty").touch()
+    with (tmp_path / "sparse").open("wb") as stream:
+        stream.truncate(40 << 30)
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+    reasons = {
+        "none": "no such file",
+        "empty": "the file is empty",
+        "sparse": "at most 1000 are read; use max_bytes=42949672960",
+        "loop": "a chain of links",
+        "pipe": "not a regular file, a recipe is expected",
+        "socket": "not a regular file",
+        "/dev/zero": "not a regular file",
+        ".": "this is a folder, a recipe is expected",
+        "nul\0": "null byte",
+        "a\nb": r"a\nb: no such file",
+    }
+    for name, reason in reasons.items():
+        with pytest.raises(RecipeError, match=re.escape(reason)) as caught:
+            open_input(tmp_path / name, RecipeError, "a recipe", 1000)
+        assert str(caught.value).isprintable()
+
+
+def test_content_of_an_input(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    assert read_input(str(tmp_path / "file"), RecipeError, "a recipe", 7) == b"content"
+    with open_input(tmp_path / "file", RecipeError, "a recipe") as stream:
+        assert stream.read() == b"content"

@@ -66,16 +66,23 @@ def warn(text: str) -> None:
     print(" ".join(f"imfuse: {text}".split()), file=sys.stderr)
 
 
+def warn_of_doubt(message: str, *where: str) -> None:
+    """Print a line on what may be other than was wanted, such as a pair's range, with the flags of this command."""
+    warn(f"warning: {': '.join((*where, in_flags(message)))}")
+
+
 def warn_of_failure(message: str, *where: str) -> None:
     """Print a line on what failed, such as a method and a pair, with the flags of this command in the advice."""
     warn(f"failed: {' '.join(filter(None, where))}: {in_flags(message)}")
 
 
 def warn_of_problems(report: FolderReport) -> None:
-    """A line on the standard error output for files without a partner, of each side, and for each pair that failed."""
+    """Lines on the standard error output: files without a partner, of each side; doubts; pairs that failed."""
     for side, names in (("infrared", report.unmatched_infrared), ("visible", report.unmatched_visible)):
         if names:
             warn(f"{count(len(names), f'{side} picture')} without a partner: {few(names)}")
+    for name, message in report.warnings:
+        warn_of_doubt(message, name)
     for name, message in report.failed:
         warn_of_failure(message, name)
 

@@ -57,6 +57,7 @@ def fuse(
     tile: Annotated[str, typer.Option(metavar="N|auto|off", help="Side of tiles for large pictures.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
+    strict: Annotated[bool, typer.Option("--strict", help="A pair with a warning is an error.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo finished results and replace other files.")
     ] = False,
@@ -91,6 +92,7 @@ def fuse(
         resize=resize,
         fit=checked_fit(fit),
         max_pixels=round(max_megapixels * 1e6),
+        strict=strict,
         **options,
     )
     if folders:

@@ -7,12 +7,17 @@ import importlib.util
 import io
 import os
 import sys
-from typing import Annotated
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
 
 import typer
 
 from imfuse.cli import _flags
+from imfuse.cli._terminal import warn_of_doubt
 from imfuse.core.errors import ImfuseError
+from imfuse.core.notes import ImfuseWarning
 from imfuse.core.version import VERSION
 
 COMMANDS = {
@@ -77,7 +82,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     _flags.forget()
     try:
-        code = build_app()(rest, prog_name="imfuse", standalone_mode=False)
+        with _doubts_in_one_line():
+            code = build_app()(rest, prog_name="imfuse", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         return _leave_closed_pipe()
@@ -92,6 +98,23 @@ def main(arguments: list[str] | None = None) -> int:
     if code == INTERRUPTED:
         print("imfuse: interrupted; files that were finished stay, none is half written", file=sys.stderr)
     return code if isinstance(code, int) else 0
+
+
+@contextmanager
+def _doubts_in_one_line() -> Iterator[None]:
+    """Print each :class:`ImfuseWarning` as a line, with the flags of the command; other warnings as Python does."""
+    with warnings.catch_warnings():
+        as_usual = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if isinstance(message, ImfuseWarning):
+                warn_of_doubt(str(message))
+            else:
+                as_usual(message, category, *where, **more)
+
+        warnings.simplefilter("always", ImfuseWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _one_line(error: Exception) -> str | None:

@@ -1,15 +1,111 @@
-"""What is asked about a path before anybody reads pictures or weights there."""
+"""The one way in for files from outside, and what is asked about a path before anybody reads there."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 from pathlib import Path
+from typing import BinaryIO
 
-from imfuse.core.errors import ImageError
+from imfuse.core.errors import ImageError, ImfuseError
+from imfuse.core.text import printable
 
 _BLOCK = 1 << 20
+_REASONS = {
+    errno.ENOENT: "no such file",
+    errno.EISDIR: "this is a folder, a file is expected",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EEXIST: "a part of the path is a file, not a folder",
+    errno.EACCES: "no permission",
+    errno.EPERM: "no permission",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOSPC: "the disk is full; free some space or choose another folder",
+    errno.EDQUOT: "the disk quota is used up; free some space or choose another folder",
+    errno.ENAMETOOLONG: "the file name is too long",
+    errno.ELOOP: "a chain of links that leads nowhere",
+    # A pipe or a socket without a partner; opening one that has a partner is refused by its kind.
+    errno.ENXIO: "not a regular file",
+}
+
+
+def os_reason(error: OSError | ValueError) -> str:
+    """Say in plain words why the operating system refused."""
+    if isinstance(error, OSError) and error.errno in _REASONS:
+        return _REASONS[error.errno]
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def open_input(
+    path: str | os.PathLike[str], raises: type[ImfuseError], expected: str, max_bytes: int | None = None
+) -> BinaryIO:
+    """Open a file from outside for reading. Every input goes through here.
+
+    It is opened first, without waiting, and then looked at: what a path named a moment ago may be another file now, and
+    a pipe that nobody writes to would hold up whoever opens it in the plain way. Files without content are refused.
+
+    Args:
+        path: the file.
+        raises: the error of the kind of file.
+        expected: what is expected there, as "an image file", for messages.
+        max_bytes: the largest file that is accepted; any with None. A sparse file counts by its apparent size.
+
+    Returns:
+        The open file, at its begin.
+
+    Raises:
+        ImfuseError: as ``raises``: the file is missing, may not be read, is no regular file, is empty, or too large.
+
+    Example:
+        >>> open_input("missing.png", ImageError, "an image file")
+        Traceback (most recent call last):
+            ...
+        imfuse.core.errors.ImageError: missing.png: no such file
+    """
+    try:
+        # O_NONBLOCK does not change how a regular file is read. Windows has O_BINARY, and neither of the others.
+        flags = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"))
+        descriptor = os.open(path, flags)
+    except (OSError, ValueError) as error:
+        raise raises(f"{printable(os.fspath(path))}: {os_reason(error)}") from error
+    try:
+        status = os.fstat(descriptor)
+        if problem := _problem(status, expected, max_bytes):
+            raise raises(f"{printable(os.fspath(path))}: {problem[0]}", *problem[1:])
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _problem(status: os.stat_result, expected: str, max_bytes: int | None) -> tuple[str, ...]:
+    """What speaks against reading an open file, and advice; nothing where it may be read."""
+    if stat.S_ISDIR(status.st_mode):
+        return (f"this is a folder, {expected} is expected",)
+    if not stat.S_ISREG(status.st_mode):
+        return (f"not a regular file, {expected} is expected",)
+    if status.st_size == 0:
+        return (f"the file is empty (0 bytes), {expected} is expected",)
+    if max_bytes is not None and status.st_size > max_bytes:
+        return (
+            f"the file has {status.st_size} bytes, at most {max_bytes} are read",
+            f"use max_bytes={status.st_size} to allow it",
+        )
+    return ()
+
+
+def read_input(path: str | os.PathLike[str], raises: type[ImfuseError], expected: str, max_bytes: int) -> bytes:
+    """Content of a file from outside; arguments and errors are those of :func:`open_input`.
+
+    Returns:
+        At most ``max_bytes`` bytes, however the file grows meanwhile.
+    """
+    with open_input(path, raises, expected, max_bytes) as stream:
+        try:
+            return stream.read(max_bytes)
+        except OSError as error:
+            raise raises(f"{printable(os.fspath(path))}: {os_reason(error)}") from error
 
 
 def file_hash(path: str | os.PathLike[str]) -> str:

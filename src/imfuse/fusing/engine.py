@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -14,8 +15,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.errors import ModelError, first_line
+from imfuse.core.errors import ImageError, ModelError, first_line
 from imfuse.core.memory import available_memory
+from imfuse.core.notes import collected, note
 from imfuse.core.resolve import ResolvedModel
 from imfuse.core.spec import ModelSpec, option_text
 from imfuse.core.version import VERSION
@@ -64,6 +66,7 @@ class Settings:
     fit: Fit = "mirror"
     memory: int | None = None
     max_pixels: int = MAX_PIXELS
+    strict: bool = False
 
     def __post_init__(self) -> None:
         for name in ("range", "visible_range"):
@@ -97,6 +100,16 @@ class Engine:
         self.device = _checked_device(settings.device)
         self.weights_hash = resolved.sha256 or _hash_of_state(network)
         self.network = fast_form(network).to(device=self.device, dtype=self.dtype)
+
+    @contextmanager
+    def doubts(self) -> Iterator[None]:
+        """Around reading and preparing a pair: what is noted there is told, or with ``strict`` an error."""
+        with collected() as notes:
+            yield
+        if self.settings.strict and notes:
+            raise ImageError(notes[0].message, *notes[0].advice)
+        for doubt in notes:
+            note(doubt.message, *doubt.advice)
 
     def fingerprint(self, *inputs: str) -> str:
         """SHA-256 over everything that decides a result; ``inputs`` are the hashes of what is fused."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from imfuse.core.errors import ImageError, PairError, describe_failure
+from imfuse.core.notes import collected
 from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Engine, Float, Prepared
 from imfuse.fusing.resume import FINGERPRINT, is_finished
@@ -66,6 +67,7 @@ class FolderReport:
         written: pairs whose results were made.
         skipped: pairs whose results an earlier run with the same files and settings had made.
         failed: pairs that could not be done, each with a line that says why.
+        warnings: pairs that were done with a doubt, each with a line that says what and why.
         unmatched_infrared: names of infrared files without a partner.
         unmatched_visible: names of visible files without a partner.
         seconds: wall time.
@@ -79,6 +81,7 @@ class FolderReport:
     written: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     failed: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[tuple[str, str], ...] = ()
     unmatched_infrared: tuple[str, ...] = ()
     unmatched_visible: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -92,6 +95,7 @@ class PairJob(Generic[Computed]):
     targets: tuple[Path, ...]
     outcome: Outcome | None = None
     message: str = ""
+    notes: list[str] = field(default_factory=list)
     fingerprint: str = ""
     prepared: Prepared | None = field(default=None, repr=False)
     computed: Computed | None = field(default=None, repr=False)
@@ -157,7 +161,8 @@ def fuse_pair(
     job = PairJob[Float](pair, (output,), fingerprint=task.fingerprint(*digests))
     if is_finished(output, job.fingerprint):
         return None
-    job.prepared = engine.prepare(*load())
+    with engine.doubts():
+        job.prepared = engine.prepare(*load())
     _compute(job, task)
     return _write(job, task)[0]
 
@@ -238,6 +243,7 @@ def run_folder(
         written=tuple(job.pair.name for job in done if job.outcome == "written"),
         skipped=tuple(job.pair.name for job in done if job.outcome == "skipped"),
         failed=tuple((job.pair.name, job.message) for job in done if job.outcome == "failed"),
+        warnings=tuple((job.pair.name, text) for job in done if job.outcome == "written" for text in job.notes),
         unmatched_infrared=pairing.unmatched_infrared,
         unmatched_visible=pairing.unmatched_visible,
         seconds=time.perf_counter() - started,
@@ -312,10 +318,12 @@ def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
 def _guarded(function: Callable[[PairJob[Computed]], object], job: PairJob[Computed]) -> PairJob[Computed]:
     """One step of a job that has not failed; whatever goes wrong is the job's own failure."""
     if job.outcome != "failed":
-        try:
-            function(job)
-        except Exception as error:
-            job.outcome, job.message = "failed", describe_failure(error, job.pair.visible)
+        with collected() as notes:
+            try:
+                function(job)
+            except Exception as error:
+                job.outcome, job.message = "failed", describe_failure(error, job.pair.visible)
+        job.notes += map(str, notes)
     if job.outcome is not None:
         job.prepared = job.computed = None
     return job
@@ -330,7 +338,8 @@ def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None
             job.outcome = "skipped"
             return
     most = task.engine.max_pixels
-    job.prepared = task.engine.prepare(read(job.pair.infrared, most), read(job.pair.visible, most))
+    with task.engine.doubts():
+        job.prepared = task.engine.prepare(read(job.pair.infrared, most), read(job.pair.visible, most))
 
 
 def _compute(job: PairJob[Computed], task: Task[Computed]) -> None:

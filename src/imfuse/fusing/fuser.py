@@ -48,6 +48,7 @@ class Fuser(Engine):
             released, "zero" (TransFusion) and "resize" (PSFusion), both of which also cut levels off.
         memory: budget of the network in bytes; by default 1 GiB or a quarter of what is free, the smaller of the two.
         max_pixels: the largest file that is read; its default of 100 megapixels comes with a limit of 512 MiB.
+        strict: whatever raises an :class:`imfuse.ImfuseWarning` about a pair is an error instead.
         options: those of the method, such as ``rule="average"``.
 
     Raises:
@@ -80,9 +81,12 @@ class Fuser(Engine):
         fit: Fit = "mirror",
         memory: int | None = None,
         max_pixels: int = MAX_PIXELS,
+        strict: bool = False,
         **options: Value,
     ) -> None:
-        settings = Settings(device, dtype, range, visible_range, tile, gray, bits, resize, fit, memory, max_pixels)
+        settings = Settings(
+            device, dtype, range, visible_range, tile, gray, bits, resize, fit, memory, max_pixels, strict
+        )
         if isinstance(model, nn.Module):
             resolved = _resolve_network(model, weights, options)
             super().__init__(resolved, copy.deepcopy(model), settings)
@@ -125,16 +129,20 @@ class Fuser(Engine):
             PairError: the two differ in size and ``resize`` is off.
             ModelError: the memory does not suffice.
 
+        Warns:
+            ImfuseWarning: the result may be other than what was wanted; the text says why, and what settles it.
+
         Example:
             >>> import torch
             >>> pair = torch.rand(2, 1, 48, 64), torch.rand(2, 3, 48, 64)
             >>> Fuser("laplacian_pyramid")(*pair).shape
             torch.Size([2, 3, 48, 64])
         """
-        first = inputs.load(infrared, "infrared", self.max_pixels)
-        second = inputs.load(visible, "visible", self.max_pixels)
-        inputs.check_batches(first, second)
-        prepared = [self.prepare(ir, vi) for ir, vi in zip(first.pictures, second.pictures, strict=True)]
+        with self.doubts():
+            first = inputs.load(infrared, "infrared", self.max_pixels)
+            second = inputs.load(visible, "visible", self.max_pixels)
+            inputs.check_batches(first, second)
+            prepared = [self.prepare(ir, vi) for ir, vi in zip(first.pictures, second.pictures, strict=True)]
         results = [self.finish(pair, self.fuse_luminance(pair)) for pair in prepared]
         return cast("npt.NDArray[Any] | Image.Image | Tensor", second.give_back(results, self.bits))
 
@@ -245,6 +253,7 @@ def fuse(
     fit: Fit = "mirror",
     memory: int | None = None,
     max_pixels: int = MAX_PIXELS,
+    strict: bool = False,
     **options: Value,
 ) -> npt.NDArray[Any] | Image.Image | Tensor:
     """Fuse one registered pair; for many pairs a :class:`Fuser` is faster, since it loads the weights once.
@@ -265,6 +274,7 @@ def fuse(
         fit: how sizes that the network takes are reached.
         memory: budget of the network in bytes.
         max_pixels: the largest file that is read.
+        strict: doubts about the pair are errors.
         options: those of the method.
 
     Returns:
@@ -292,6 +302,7 @@ def fuse(
         fit=fit,
         memory=memory,
         max_pixels=max_pixels,
+        strict=strict,
         **options,
     )
     result: npt.NDArray[Any] | Image.Image | Tensor = fuser(infrared, visible)

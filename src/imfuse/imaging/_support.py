@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import threading
@@ -15,37 +14,12 @@ from typing import Any
 import cv2
 
 from imfuse.core.errors import ImageError
-
-_REASONS = {
-    errno.ENOENT: "no such file",
-    errno.EISDIR: "this is a folder, an image file is expected",
-    errno.ENOTDIR: "a part of the path is a file, not a folder",
-    errno.EEXIST: "a part of the path is a file, not a folder",
-    errno.EACCES: "no permission",
-    errno.EPERM: "no permission",
-    errno.EROFS: "the file system is read-only",
-    errno.ENOSPC: "the disk is full; free some space or choose another folder",
-    errno.EDQUOT: "the disk quota is used up; free some space or choose another folder",
-    errno.ENAMETOOLONG: "the file name is too long",
-}
-
-
-def one_line(text: object) -> str:
-    """Collapse any text, a file name with line breaks included, into one printable line."""
-    joined = " ".join(str(text).split())
-    return joined.encode("utf-8", "backslashreplace").decode("utf-8")
+from imfuse.core.text import one_line, printable
 
 
 def image_error(path: str | os.PathLike[str], problem: object, *advice: str) -> ImageError:
     """Build the one-line error `path: problem`."""
-    return ImageError(f"{one_line(os.fspath(path))}: {one_line(problem)}", *advice)
-
-
-def os_reason(error: OSError | ValueError) -> str:
-    """Say in plain words why the operating system refused."""
-    if isinstance(error, OSError) and error.errno in _REASONS:
-        return _REASONS[error.errno]
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return ImageError(f"{printable(os.fspath(path))}: {one_line(problem)}", *advice)
 
 
 def as_path(path: str | os.PathLike[str]) -> Path:
@@ -53,7 +27,7 @@ def as_path(path: str | os.PathLike[str]) -> Path:
     try:
         return Path(path)
     except TypeError as error:
-        raise ImageError(f"{one_line(path)}: a file path is expected, found {type(path).__name__}") from error
+        raise ImageError(f"{printable(path)}: a file path is expected, found {type(path).__name__}") from error
 
 
 _lock = threading.Lock()

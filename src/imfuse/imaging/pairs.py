@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imfuse.core.errors import PairError
-from imfuse.imaging._support import one_line, os_reason
+from imfuse.core.files import os_reason
+from imfuse.core.text import printable
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 
@@ -92,14 +93,14 @@ def match_folders(infrared: str | os.PathLike[str], visible: str | os.PathLike[s
     files = _pictures(folders[0], "infrared"), _pictures(folders[1], "visible")
     if folders[0].samefile(folders[1]):
         raise PairError(
-            f"{one_line(folders[0])}: the same folder is given as infrared and as visible; give two folders"
+            f"{printable(folders[0])}: the same folder is given as infrared and as visible; give two folders"
         )
     for side in files:
         _refuse_duplicates(_group(side, _stem))
     pairs, unmatched = _match(*files)
     if not pairs:
         raise PairError(
-            f"no file names match between {one_line(folders[0])} ({_few(files[0])}) and {one_line(folders[1])} "
+            f"no file names match between {printable(folders[0])} ({_few(files[0])}) and {printable(folders[1])} "
             f"({_few(files[1])}); give both files of a pair the same name"
         )
     pairs.sort(key=lambda pair: _natural(pair.name))
@@ -138,7 +139,7 @@ def match_fused(folder: str | os.PathLike[str], pairs: Sequence[Pair]) -> tuple[
         fused |= {sources[match.visible]: match.infrared for match in matched}
     if not fused:
         raise PairError(
-            f"no file names match between {one_line(folder)} ({_few(files)}) and the pairs "
+            f"no file names match between {printable(folder)} ({_few(files)}) and the pairs "
             f"({_few([pair.visible for pair in pairs])}); give a fused picture the name of its visible picture"
         )
     return fused, _names(unmatched)
@@ -172,7 +173,7 @@ def check_same_size(
     if tuple(first_shape[:2]) == tuple(second_shape[:2]):
         return
     sizes = [f"{shape[1]}x{shape[0]}" for shape in (first_shape, second_shape)]
-    message = f"{one_line(first_name)} is {sizes[0]} but {one_line(second_name)} is {sizes[1]} (width x height)"
+    message = f"{printable(first_name)} is {sizes[0]} but {printable(second_name)} is {sizes[1]} (width x height)"
     if why is not None:
         raise PairError(f"{message}; {why}")
     raise PairError(
@@ -182,7 +183,7 @@ def check_same_size(
 
 
 def _pictures(folder: Path, side: str) -> list[Path]:
-    where = one_line(folder)
+    where = printable(folder)
     try:
         pictures = [
             entry
@@ -260,9 +261,9 @@ def _match(
 def _refuse_duplicates(groups: dict[str, list[Path]]) -> None:
     for files in groups.values():
         if len(files) > 1:
-            first, second = (one_line(path.name) for path in files[:2])
+            first, second = (printable(path.name) for path in files[:2])
             raise PairError(
-                f"{one_line(files[0].parent)}: {first} and {second} fit the same pair; remove or rename one of them"
+                f"{printable(files[0].parent)}: {first} and {second} fit the same pair; remove or rename one of them"
             )
 
 
@@ -270,10 +271,10 @@ def _refuse_same_pictures(pairs: Sequence[Pair], folders: tuple[Path, Path]) -> 
     try:
         same = all(filecmp.cmp(pair.infrared, pair.visible, shallow=False) for pair in pairs[:_COMPARED])
     except OSError as error:
-        raise PairError(f"{one_line(error.filename or folders[0])}: cannot be read: {os_reason(error)}") from error
+        raise PairError(f"{printable(error.filename or folders[0])}: cannot be read: {os_reason(error)}") from error
     if same:
         raise PairError(
-            f"{one_line(folders[0])} and {one_line(folders[1])} hold the same pictures; "
+            f"{printable(folders[0])} and {printable(folders[1])} hold the same pictures; "
             "one folder of infrared and one of visible pictures is expected"
         )
 
@@ -283,8 +284,8 @@ def _refuse_swapped(pairs: Sequence[Pair], folders: tuple[Path, Path]) -> None:
         infrared, visible = _split(pair.infrared)[1], _split(pair.visible)[1]
         if infrared & set(_VISIBLE) and visible & set(_INFRARED):
             raise PairError(
-                f"{one_line(folders[0])} and {one_line(folders[1])} look swapped: {one_line(pair.infrared.name)} is "
-                f"given as infrared and {one_line(pair.visible.name)} as visible; give the infrared folder first"
+                f"{printable(folders[0])} and {printable(folders[1])} look swapped: {printable(pair.infrared.name)} is "
+                f"given as infrared and {printable(pair.visible.name)} as visible; give the infrared folder first"
             )
 
 
@@ -298,5 +299,5 @@ def _names(files: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _few(files: Sequence[Path]) -> str:
-    shown = ", ".join(one_line(path.name) for path in files[:_LISTED])
+    shown = ", ".join(printable(path.name) for path in files[:_LISTED])
     return shown if len(files) <= _LISTED else f"{shown}, ... {len(files)} files"

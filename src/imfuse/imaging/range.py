@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imfuse.core.errors import ImageError
-from imfuse.imaging._support import one_line
+from imfuse.core.text import printable
 
 Kind = Literal["auto", "full", "percentile", "minmax", "limits"]
 _KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
@@ -77,7 +77,7 @@ def parse_range(text: str) -> Range:
     try:
         low, high = (float(part) for part in word.split(","))
     except ValueError as error:
-        raise ImageError(f"range {one_line(text)!r}: expected {_FORMS}") from error
+        raise ImageError(f"range {printable(text)!r}: expected {_FORMS}") from error
     return Range("limits", low, high)
 
 
@@ -130,12 +130,12 @@ def to_unit(
 
 def _check(pixels: npt.NDArray[Any], name: str) -> None:
     if pixels.dtype not in (np.uint8, np.uint16) and pixels.dtype.kind != "f":
-        raise ImageError(f"{one_line(name)}: uint8, uint16 or floating pixels are expected, found {pixels.dtype}")
+        raise ImageError(f"{printable(name)}: uint8, uint16 or floating pixels are expected, found {pixels.dtype}")
     if pixels.size == 0:
-        raise ImageError(f"{one_line(name)}: the picture is empty, shape {pixels.shape}")
+        raise ImageError(f"{printable(name)}: the picture is empty, shape {pixels.shape}")
     with np.errstate(over="ignore"):
         if pixels.dtype.kind == "f" and not np.isfinite(pixels.astype(np.float32, copy=False)).all():
-            raise ImageError(f"{one_line(name)}: NaN or infinite values found, finite float32 numbers are expected")
+            raise ImageError(f"{printable(name)}: NaN or infinite values found, finite float32 numbers are expected")
 
 
 def _resolve(pixels: npt.NDArray[Any], range_: Range, thermal: bool, name: str) -> str:
@@ -151,7 +151,7 @@ def _resolve(pixels: npt.NDArray[Any], range_: Range, thermal: bool, name: str) 
     if thermal:
         return "percentile"
     raise ImageError(
-        f"{one_line(name)}: floating values {low:g}..{high:g} found, 0..1 is expected for a visible picture",
+        f"{printable(name)}: floating values {low:g}..{high:g} found, 0..1 is expected for a visible picture",
         "say how to map them by visible_range='percentile', 'minmax' or 'LOW,HIGH'",
     )
 

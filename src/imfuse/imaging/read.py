@@ -19,10 +19,10 @@ import tifffile
 from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from imfuse.core.errors import ImageError
-from imfuse.core.files import file_hash
+from imfuse.core.files import file_hash, os_reason
 from imfuse.imaging import _png, _tiff
 from imfuse.imaging._png import DamagedError
-from imfuse.imaging._support import as_path, image_error, os_reason, quiet
+from imfuse.imaging._support import as_path, image_error, quiet
 from imfuse.imaging._tiff import LayoutError
 
 _TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")

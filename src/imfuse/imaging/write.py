@@ -22,8 +22,9 @@ import tifffile
 from PIL import Image
 
 from imfuse.core.errors import ImageError
+from imfuse.core.files import os_reason
 from imfuse.imaging import _png, _tiff
-from imfuse.imaging._support import as_path, image_error, os_reason, quiet
+from imfuse.imaging._support import as_path, image_error, quiet
 
 _MAX_METADATA = 2**20
 _TEMPORARY = re.compile(r"\.imfuse-([0-9a-f]{8})-(\d+)-[0-9a-f]+\.tmp", re.ASCII)

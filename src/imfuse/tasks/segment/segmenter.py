@@ -39,6 +39,7 @@ class SegmentationReport(FolderReport):
         written: pairs whose results were made, by name.
         skipped: pairs whose results an earlier run with the same files and settings had made.
         failed: pairs that could not be done, or not be compared with their labels, each with a line that says why.
+        warnings: pairs that were done with a doubt, each with a line that says what and why.
         unmatched_infrared: names of infrared files without a partner.
         unmatched_visible: names of visible files without a partner.
         seconds: wall time.
