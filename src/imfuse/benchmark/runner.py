@@ -36,6 +36,8 @@ from imfuse.benchmark.results import (
     WeightsUsed,
 )
 from imfuse.core.errors import ImageError
+from imfuse.core.lock import output_lock
+from imfuse.core.signals import raise_terminated
 from imfuse.core.version import VERSION
 from imfuse.data.layouts import DataFolders, find_folders
 from imfuse.fusing.folder import Progress
@@ -106,9 +108,10 @@ def run_benchmark(
     report = progress or (lambda _: None)
     report(Progress(0, len(jobs)))
     outcomes: dict[tuple[str, str], Outcome] = {}
-    for outcome in _outcomes(worker, jobs, min(number, len(jobs))):
-        outcomes[outcome.data, outcome.name] = outcome
-        report(Progress(len(outcomes), len(jobs), outcome.name))
+    with output_lock(output, "a benchmark"), raise_terminated():
+        for outcome in _outcomes(worker, jobs, min(number, len(jobs))):
+            outcomes[outcome.data, outcome.name] = outcome
+            report(Progress(len(outcomes), len(jobs), outcome.name))
     return Results(
         imfuse=VERSION,
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from typer import Exit
 from typer.core import TyperCommand, TyperGroup
 
 from imfuse.core.errors import ImfuseError
 from imfuse.core.registry import get_spec, list_models
+from imfuse.core.signals import Terminated
 
+TERMINATED = 143
+"""Exit code of a command that SIGTERM ended, as a shell counts it."""
 _SEPARATOR = "; "
 # What the library counts in other units than the command line: its name here, and how many of theirs are one of ours.
 _UNITS = {"max_pixels": ("max_megapixels", 1e6)}
@@ -71,7 +75,11 @@ class Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run it."""
         _running.set(_Running.of(ctx))
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except Terminated:
+            # Typer takes every KeyboardInterrupt for Ctrl-C.
+            raise Exit(TERMINATED) from None
 
 
 class Group(TyperGroup):

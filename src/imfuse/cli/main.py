@@ -18,6 +18,7 @@ from imfuse.cli import _flags
 from imfuse.cli._terminal import warn_of_doubt
 from imfuse.core.errors import ImfuseError
 from imfuse.core.notes import ImfuseWarning
+from imfuse.core.signals import Terminated, raise_terminated
 from imfuse.core.version import VERSION
 
 COMMANDS = {
@@ -32,7 +33,7 @@ COMMANDS = {
 }
 """Name of a command -> module with a function (or ``Typer``) of that name. They import neither torch nor NumPy."""
 
-PARTLY, MISUSED, INTERRUPTED = 1, 2, 130
+PARTLY, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, _flags.TERMINATED
 
 
 def _print_version(wanted: bool) -> None:
@@ -71,7 +72,7 @@ def build_app() -> typer.Typer:
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line (default: that of the process); returns the exit code.
 
-    0: done, 1: some pairs failed, 2: nothing could be done as asked, 130: interrupted.
+    0: done, 1: some pairs failed, 2: nothing could be done as asked, 130: interrupted, 143: terminated by SIGTERM.
     """
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
@@ -82,11 +83,13 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     _flags.forget()
     try:
-        with _doubts_in_one_line():
+        with _doubts_in_one_line(), raise_terminated():
             code = build_app()(rest, prog_name="imfuse", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         return _leave_closed_pipe()
+    except Terminated:
+        code = TERMINATED
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:
@@ -95,8 +98,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         print(f"imfuse: error: {message}", file=sys.stderr)
         return MISUSED
-    if code == INTERRUPTED:
-        print("imfuse: interrupted; files that were finished stay, none is half written", file=sys.stderr)
+    if code in (INTERRUPTED, TERMINATED):
+        how = "interrupted" if code == INTERRUPTED else "terminated"
+        print(f"imfuse: {how}; files that were finished stay, none is half written", file=sys.stderr)
     return code if isinstance(code, int) else 0
 
 

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from imfuse.core.errors import ImageError, PairError, describe_failure
+from imfuse.core.lock import output_lock
 from imfuse.core.notes import collected
+from imfuse.core.signals import raise_terminated
 from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Engine, Float, Prepared
 from imfuse.fusing.resume import FINGERPRINT, is_finished
@@ -227,6 +229,7 @@ def run_folder(
     Raises:
         PairError: results would go into one of the sources.
         ImageError: a folder of results cannot be made.
+        ImfuseError: another run uses the folder.
     """
     started = time.perf_counter()
     folders = [output / part for part in parts]
@@ -236,9 +239,10 @@ def run_folder(
     report_progress(Progress(0, total))
     jobs = (PairJob[Computed](pair, tuple(folder / f"{pair.name}.png" for folder in folders)) for pair in pairing.pairs)
     done: list[PairJob[Computed]] = []
-    for job in _stream(task, jobs, overwrite, max(1, workers)):
-        done.append(job)
-        report_progress(Progress(len(done), total, job.pair.name, job.outcome))
+    with output_lock(output, "a run over two folders"), raise_terminated():
+        for job in _stream(task, jobs, overwrite, max(1, workers)):
+            done.append(job)
+            report_progress(Progress(len(done), total, job.pair.name, job.outcome))
     return FolderReport(
         written=tuple(job.pair.name for job in done if job.outcome == "written"),
         skipped=tuple(job.pair.name for job in done if job.outcome == "skipped"),
