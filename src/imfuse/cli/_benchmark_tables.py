@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from imfuse.cli._printing import console
+from imfuse.core.text import printable
 from imfuse.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -31,33 +33,34 @@ def rank_table(table: BenchmarkTable) -> Group:
         words = [" ".join(symbol for symbol, mark in marks.items() if mark == wanted) for wanted in "+-="]
         reference = method == table.against and bool(table.comparisons)
         shown.add_row(
-            Text(method), f"{table.ranks[method]:.2f}", *(["(the reference)", "", ""] if reference else words)
+            Text(printable(method)),
+            f"{table.ranks[method]:.2f}",
+            *(["(the reference)", "", ""] if reference else words),
         )
     note = " rank: mean over metrics and pairs, 1 is best"
     if table.comparisons:
-        note += f"; better, worse: than {table.against}, paired Wilcoxon test at 5 %, corrected after Holm"
+        note += f"; better, worse: than {printable(table.against)}, paired Wilcoxon test at 5 %, corrected after Holm"
     return Group(shown, Text(note))
 
 
 def print_published(tables: Sequence[PublishedTable]) -> None:
     """The published tables there are, and the articles they are of."""
-    console = Console(highlight=False)
     shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
     for heading in ("NAME", "DATA", "PAIRS", "METHODS", "TABLE"):
         number = heading in ("PAIRS", "METHODS")
         shown.add_column(heading, no_wrap=True, justify="right" if number else "left")
     for one in tables:
         shown.add_row(one.name, one.data, str(one.pairs) if one.pairs else "?", str(len(one.rows)), one.table)
-    _print_whole(shown, console)
+    _print_whole(shown)
+    terminal = console()
     for cite in dict.fromkeys(f"{one.name.partition('-')[0]}: {one.cite}" for one in tables):
-        console.print(Text(f" {cite}"))
+        terminal.print(Text(f" {printable(cite)}"))
 
 
 def print_reproduction(published: PublishedTable, results: Results | None) -> None:
     """Printed, ours and difference of every method, and what to know of them."""
     from imfuse.benchmark.reproduce import lines_of, notes_of, words_of
 
-    console = Console(highlight=False)
     symbols = list(published.columns)
     shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
     shown.add_column(published.name, style="bold", no_wrap=True)
@@ -68,28 +71,30 @@ def print_reproduction(published: PublishedTable, results: Results | None) -> No
         rows = words_of(line, published)
         for i, row in enumerate(rows):
             last = i == len(rows) - 1
-            shown.add_row(Text(line.method if i == 0 else ""), *row, end_section=last and len(rows) > 1)
-    _print_whole(shown, console)
+            shown.add_row(Text(printable(line.method) if i == 0 else ""), *row, end_section=last and len(rows) > 1)
+    _print_whole(shown)
+    terminal = console()
     for note in notes_of(published, results):
-        console.print(Text(f" {note}"))
+        terminal.print(Text(f" {printable(note)}"))
 
 
 def print_efficiency(efficiency: Efficiency) -> None:
     """Costs of models, and what the numbers are."""
     from imfuse.benchmark.efficiency import HEAD, notes_of, rows_of
 
-    console = Console(highlight=False)
     shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
     for i, heading in enumerate(HEAD):
         shown.add_column(heading, no_wrap=i > 0, justify="right" if i > 1 else "left")
     for row in rows_of(efficiency):
-        shown.add_row(*map(Text, row))
-    _print_whole(shown, console)
+        shown.add_row(*(Text(printable(cell)) for cell in row))
+    _print_whole(shown)
+    terminal = console()
     for note in notes_of(efficiency):
-        console.print(Text(f" {note}"))
+        terminal.print(Text(f" {printable(note)}"))
 
 
-def _print_whole(table: Table, console: Console) -> None:
+def _print_whole(table: Table) -> None:
     """Print a table whose numbers are not cut where the terminal is narrow."""
-    wide = console.measure(table, options=console.options.update(width=1000)).maximum
-    Console(highlight=False, width=max(wide, console.width)).print(table)
+    terminal = console()
+    wide = terminal.measure(table, options=terminal.options.update(width=1000)).maximum
+    console(width=max(wide, terminal.width)).print(table)

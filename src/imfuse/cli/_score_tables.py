@@ -8,16 +8,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from imfuse.cli._printing import console as new_console
 from imfuse.cli._terminal import count
+from imfuse.core.text import printable
 from imfuse.core.version import VERSION
 from imfuse.metrics import METRICS, get_convention, get_definition
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from imfuse.scoring import Scores, Summary
 
 GRAYS = {
@@ -33,7 +36,7 @@ _LONGEST_NAME = 24
 
 def print_scores(scores: Scores, console: Console | None = None) -> None:
     """Print the values of one picture, the statistics of a folder or a comparison, and what is behind the numbers."""
-    console = console or Console(highlight=False)
+    console = console or new_console()
     for table in _one_method(scores, console) if len(scores.methods) == 1 else _comparison(scores, console):
         console.print(table)
     for line in _explanations(scores):
@@ -50,7 +53,7 @@ def _list(scores: Scores, in_words: bool) -> Table:
     """A line for each metric."""
     several = len(scores.rows) > 1
     table = _table()
-    table.add_column(Text(scores.methods[0]), no_wrap=True, style="bold", max_width=_LONGEST_NAME)
+    table.add_column(Text(printable(scores.methods[0])), no_wrap=True, style="bold", max_width=_LONGEST_NAME)
     for heading in ("mean", "std", "95 % interval") if several else ("value",):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("unit", no_wrap=True, style="dim")
@@ -83,7 +86,7 @@ def _block(scores: Scores, symbols: Sequence[str]) -> Table:
         table.add_column(f"{symbol} {METRICS[symbol].arrow}".strip(), justify="right", no_wrap=True)
     columns = [_column(scores, symbol) for symbol in symbols]
     for method, *cells in zip(scores.methods, *columns, strict=True):
-        table.add_row(Text(method, overflow="ellipsis"), *cells)
+        table.add_row(Text(printable(method), overflow="ellipsis"), *cells)
     return table
 
 
@@ -172,12 +175,14 @@ def _notes(scores: Scores) -> Iterator[Text]:
     """What a reader of the means has to know: unequal numbers of pictures, undefined values, accidents."""
     scored = {method: sum(row.method == method for row in scores.rows) for method in scores.methods}
     if len(set(scored.values())) > 1:
-        numbers = ", ".join(f"{method} {number}" for method, number in scored.items())
+        numbers = ", ".join(f"{printable(method)} {number}" for method, number in scored.items())
         yield Text(f"note: the means are over different pictures: {numbers} of {count(scores.pairs, 'pair')}", "yellow")
     for symbol in scores.metrics:
         undefined = {method: scores.summary(symbol, method).undefined for method in scores.methods}
         if any(undefined.values()):
-            numbers = ", ".join(f"{count(number, 'picture')} of {name}" for name, number in undefined.items() if number)
+            numbers = ", ".join(
+                f"{count(number, 'picture')} of {printable(name)}" for name, number in undefined.items() if number
+            )
             yield Text(f"note: {symbol} is undefined for {numbers}, left out of its mean", "yellow")
     for symbol in scores.metrics:
         if accident := get_definition(symbol, scores.convention).accident:

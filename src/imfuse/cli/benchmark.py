@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imfuse.cli._terminal import count, few, progress_bar, warn, warn_of_failure
+from imfuse.cli._printing import console, say, warn
+from imfuse.cli._terminal import count, few, progress_bar, warn_of_failure
 from imfuse.cli._words import named_paths
 from imfuse.core.errors import ImfuseError
+from imfuse.core.text import printable
 
 if TYPE_CHECKING:
     from imfuse.benchmark.results import Results
@@ -103,7 +105,7 @@ def run(
     _print_what_is_wrong(results)
     _print_tables(results)
     for file in (output / "results.json", *_write(results, output, output, report=report)):
-        print(file)
+        say(file)
     if not results.complete:
         raise typer.Exit(1)
 
@@ -129,18 +131,17 @@ def _check_report() -> None:
 
 
 def _print_tables(results: Results) -> None:
-    from rich.console import Console
-
     from imfuse.benchmark.tables import caption, tables_of
     from imfuse.cli._benchmark_tables import rank_table
     from imfuse.cli._score_tables import print_scores
 
-    console = Console(highlight=False)
+    terminal = console()
     for table in tables_of(results):
-        console.print(f"\n{caption(table)}", style="bold", markup=False)
-        print_scores(table.scores, console)
+        say("")
+        terminal.print(printable(caption(table)), style="bold")
+        print_scores(table.scores, terminal)
         if table.ranked:
-            console.print(rank_table(table))
+            terminal.print(rank_table(table))
 
 
 def _write(results: Results, folder: Path, output: Path, *, report: bool) -> list[Path]:
@@ -159,13 +160,13 @@ def _print_what_is_wrong(results: Results) -> None:
     for name, data in results.data.items():
         for side, files in (("infrared", data.unmatched_infrared), ("visible", data.unmatched_visible)):
             if files:
-                warn(f"{name}: {count(len(files), f'{side} picture')} without a partner: {few(tuple(files))}")
+                warn(f"{count(len(files), f'{side} picture')} without a partner: {few(tuple(files))}", name)
         for method, pairs in data.missing.items():
             if pairs:
-                warn(f"{name}: {method}: {count(len(pairs), 'pair')} without a fused picture: {few(tuple(pairs))}")
+                warn(f"{count(len(pairs), 'pair')} without a fused picture: {few(tuple(pairs))}", name, method)
         for method, files in data.unmatched.items():
             if files:
-                warn(f"{name}: {method}: {count(len(files), 'picture')} without a pair: {few(tuple(files))}")
+                warn(f"{count(len(files), 'picture')} without a pair: {few(tuple(files))}", name, method)
         for method, reasons in data.failed.items():
             for pair, reason in reasons.items():
                 warn_of_failure(reason, name, method, pair)
@@ -197,7 +198,7 @@ def figure(
     columns = [word.strip() for word in methods.split(",")] if methods else []
     place = _place(folder)
     for file in write_figure(results, place, rows, columns, output or place / "figure"):
-        print(file)
+        say(file)
 
 
 @benchmark.command()
@@ -212,7 +213,7 @@ def report(
 
     place = _place(folder)
     for file in _write(read_results(folder), place, output or place, report=True):
-        print(file)
+        say(file)
 
 
 def _place(folder: Path) -> Path:
@@ -270,7 +271,7 @@ def reproduce(
     _print_what_is_wrong(results)
     print_reproduction(table, results)
     write_file(output / "reproduce.md", markdown(table, results).encode())
-    print(output / "reproduce.md")
+    say(output / "reproduce.md")
     if not results.complete:
         raise typer.Exit(1)
 
@@ -296,14 +297,14 @@ def efficiency(
     from imfuse.benchmark.plan import parse_models
 
     entries = parse_models(models)
-    from rich.console import Console
+    from rich.text import Text
 
     from imfuse.benchmark.efficiency import as_json, markdown, measure_models, parse_sizes
     from imfuse.cli._benchmark_tables import print_efficiency
     from imfuse.imaging import write_file
 
     wanted = parse_sizes(sizes)
-    with Console(stderr=True).status("measuring") as status:
+    with console(stderr=True).status("measuring") as status:
         measured = measure_models(
             entries,
             wanted,
@@ -311,10 +312,10 @@ def efficiency(
             dtype=dtype,
             threads=threads,
             seconds=seconds,
-            progress=lambda done, total, name: status.update(f"{done} of {total}: {name}"),
+            progress=lambda done, total, name: status.update(Text(f"{done} of {total}: {printable(name)}")),
         )
     print_efficiency(measured)
     if output is not None:
         for name, text in (("efficiency.md", markdown(measured)), ("efficiency.json", as_json(measured))):
             write_file(output / name, text.encode())
-            print(output / name)
+            say(output / name)

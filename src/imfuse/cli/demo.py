@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from imfuse.cli._printing import console, say
+
 SHOWN = ("EN", "SF", "SCD", "VIF", "Qabf")
 
 
@@ -18,7 +20,6 @@ def demo(
 ) -> None:
     """Render a night road scene, fuse its infrared and visible image, print scores, write pictures."""
     import numpy as np
-    from rich.console import Console
 
     from imfuse.fusing.fuser import Fuser
     from imfuse.imaging import write_image
@@ -37,9 +38,8 @@ def demo(
     }
     for name, pixels in pictures.items():
         write_image(output / f"{name}.png", pixels)
-    console = Console()
-    console.print(_scores(scene.infrared, scene.visible, fused, fuser.spec.title))
-    console.print(f"look at {output / 'side_by_side.png'}: infrared | visible | fused", soft_wrap=True)
+    console().print(_scores(scene.infrared, scene.visible, fused, fuser.spec.title))
+    say(f"look at {output / 'side_by_side.png'}: infrared | visible | fused")
 
 
 def _scores(infrared: object, visible: object, fused: object, title: str) -> object:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from imfuse.cli._printing import say
 from imfuse.cli._terminal import are_folders, closing_line, progress_bar, warn_of_problems
 from imfuse.core.errors import ImfuseError, ModelError
 from imfuse.core.registry import DEFAULT_MODEL, get_spec
@@ -109,16 +110,16 @@ def _fuse_files(fuser: Fuser, infrared: Path, visible: Path, output: Path | None
 
         height, width = image_size(out)
         limits = read_metadata(out).get("imfuse:infrared-range", "").replace(",", "..")
-        print(f"{out}: {width}x{height}" + (f", infrared {limits} shown as black..white" if limits else ""))
+        say(f"{out}: {width}x{height}" + (f", infrared {limits} shown as black..white" if limits else ""))
     else:
-        print(f"{out}: finished before, nothing to do (--overwrite redoes it)")
+        say(f"{out}: finished before, nothing to do (--overwrite redoes it)")
 
 
 def _fuse_folders(fuser: Fuser, infrared: Path, visible: Path, out: Path, *, overwrite: bool, workers: int) -> None:
     with progress_bar() as progress:
         report = fuser.folder(infrared, visible, out, overwrite=overwrite, progress=progress, workers=workers)
     warn_of_problems(report)
-    print(closing_line(report, "fused", out))
+    say(closing_line(report, "fused", out))
     if report.failed:
         raise typer.Exit(1)
 

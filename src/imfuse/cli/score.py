@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imfuse.cli._terminal import are_folders, count, few, progress_bar, warn, warn_of_failure
+from imfuse.cli._printing import say, warn
+from imfuse.cli._terminal import are_folders, count, few, progress_bar, warn_of_failure
 from imfuse.cli._words import named_paths
 from imfuse.core.errors import ImageError, MetricError
 
@@ -75,7 +76,7 @@ def score(
     for target, write in ((csv, scores.to_csv), (json, scores.to_json)):
         if target is not None:
             write(target)
-            print(f"{target}: {count(len(scores.rows), 'picture')}")
+            say(f"{target}: {count(len(scores.rows), 'picture')}")
     if not scores.complete:
         raise typer.Exit(1)
 
@@ -107,8 +108,8 @@ def _print_what_is_wrong(scores: Scores) -> None:
             warn(f"{count(len(names), f'{side} picture')} without a partner: {few(names)}")
     for method in scores.methods:
         if missing := scores.missing.get(method, ()):
-            warn(f"{method}: {count(len(missing), 'pair')} without a fused picture: {few(missing)}")
+            warn(f"{count(len(missing), 'pair')} without a fused picture: {few(missing)}", method)
         if unmatched := scores.unmatched.get(method, ()):
-            warn(f"{method}: {count(len(unmatched), 'picture')} without a pair: {few(unmatched)}")
+            warn(f"{count(len(unmatched), 'picture')} without a pair: {few(unmatched)}", method)
     for failure in scores.failed:
         warn_of_failure(failure.message, failure.method, failure.image)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imfuse.cli._terminal import are_folders, closing_line, count, few, progress_bar, warn, warn_of_problems
+from imfuse.cli._printing import console, say, warn
+from imfuse.cli._terminal import are_folders, closing_line, count, few, progress_bar, warn_of_problems
 from imfuse.core.errors import PairError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def segment(
     if not folders:
         done = segmenter.files(infrared, visible, output, overwrite=overwrite)
         word = "" if done else " (finished before, nothing to do; --overwrite redoes it)"
-        print(f"{output / 'labels' / visible.stem}.png, {output / 'overlay' / visible.stem}.png{word}")
+        say(f"{output / 'labels' / visible.stem}.png, {output / 'overlay' / visible.stem}.png{word}")
         return
     with progress_bar() as progress:
         report = segmenter.folder(
@@ -56,7 +57,7 @@ def segment(
     warn_of_problems(report)
     if report.unlabelled:
         warn(f"{count(len(report.unlabelled), 'pair')} without labels: {few(report.unlabelled)}")
-    print(closing_line(report, "segmented", output))
+    say(closing_line(report, "segmented", output))
     if report.counts is not None:
         _print_scores(report.counts)
     if report.failed:
@@ -64,7 +65,6 @@ def segment(
 
 
 def _print_scores(counts: Tensor) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from imfuse.scenes.classes import CLASSES
@@ -78,6 +78,5 @@ def _print_scores(counts: Tensor) -> None:
     for name, share, overlap in zip(CLASSES, (pixels / pixels.sum()).tolist(), overlaps.tolist(), strict=True):
         table.add_row(name, f"{100 * share:.2f} %", "absent" if overlap != overlap else f"{overlap:.4f}")
     table.add_row("mean", "", f"{mean_iou(counts).item():.4f}", style="bold")
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(f"pixel accuracy {pixel_accuracy(counts).item():.4f}; classes that are absent from both do not count")
+    console().print(table)
+    say(f"pixel accuracy {pixel_accuracy(counts).item():.4f}; classes that are absent from both do not count")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imfuse.cli._printing import console, say, tell
 from imfuse.core.errors import ImfuseError, RecipeError
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def train(
 
     stages = load_stages(recipe, changes or ())
     if show:
-        typer.echo("---\n".join(settings.to_yaml() for settings in stages.values()), nl=False)
+        for line in "---\n".join(settings.to_yaml() for settings in stages.values()).rstrip("\n").split("\n"):
+            say(line)
         return
     folders = _folders(data, infrared, visible)
     try:
@@ -60,18 +62,16 @@ def train(
             raise
         raise ImfuseError(f"training needs {error.name}: pip install 'imfuse[train]'") from error
     import torch
-    from rich.console import Console
 
     from imfuse.data.pairs import find_pairs
 
     if threads:
         torch.set_num_threads(threads)
     files = find_pairs(*folders)
-    console = Console(stderr=True, soft_wrap=True)
 
     def announce(stage: Stage) -> None:
         what = f"{len(files)} pairs from {folders[0]}, {stage.recipe.epochs} epochs; run in {stage.folder}"
-        console.print(f"{stage.name}: {'done' if stage.done else what}")
+        tell(f"{stage.name}: {'done' if stage.done else what}")
 
     weights = train_stages(
         stages,
@@ -85,11 +85,13 @@ def train(
         device=device,
         processes=processes,
         nodes=nodes,
-        progress=console.is_terminal,
+        progress=console(stderr=True).is_terminal,
     )
     model = next(reversed(stages.values())).model
-    typer.echo(f"weights: {weights}\nlog:     {weights.parent / 'log.jsonl'}\ncurve:   {weights.parent / 'curve.png'}")
-    typer.echo(f"use:     imfuse fuse INFRARED VISIBLE --model {model} --weights {weights}")
+    say(f"weights: {weights}")
+    say(f"log:     {weights.parent / 'log.jsonl'}")
+    say(f"curve:   {weights.parent / 'curve.png'}")
+    say(f"use:     imfuse fuse INFRARED VISIBLE --model {model} --weights {weights}")
 
 
 def _folders(data: Path | None, infrared: Path | None, visible: Path | None) -> tuple[Path, Path | None]:

@@ -73,7 +73,8 @@ def open_input(
         status = os.fstat(descriptor)
         if problem := _problem(status, expected, max_bytes):
             raise raises(f"{printable(os.fspath(path))}: {problem[0]}", *problem[1:])
-        return os.fdopen(descriptor, "rb")
+        # os.fdopen would give it a number for a name, and readers that look at names stumble over that.
+        return open(path, "rb", opener=lambda *_: descriptor)
     except BaseException:
         os.close(descriptor)
         raise

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imfuse.core.errors import ModelError, WeightsError, first_line
 from imfuse.core.files import file_hash
+from imfuse.core.output import write_output
 from imfuse.core.registry import DEFAULT_MODEL
 from imfuse.core.spec import ModelSpec
 
@@ -142,18 +142,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], header: Mapping[str, s
         for name, value in state.items()
         if not name.endswith("num_batches_tracked")
     }
-    temporary = path.with_name(f".imfuse-{os.getpid()}-{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # save_file would make a file that its owner alone can read.
-        temporary.write_bytes(_in_order(save(tensors, metadata=dict(header))))
-        temporary.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError):
-            raise WeightsError(f"{path}: cannot write ({error.strerror or error})") from None
-        raise
+    write_output(path, _in_order(save(tensors, metadata=dict(header))), WeightsError)
 
 
 def _in_order(data: bytes) -> bytes:

@@ -5,6 +5,7 @@ What is made of a pair is a ``Task``: a fused picture here, classes in ``imfuse.
 
 from __future__ import annotations
 
+import os
 import time
 from abc import ABC, abstractmethod
 from collections import deque
@@ -17,12 +18,15 @@ from typing import Generic, Literal, TypeVar
 
 from imfuse.core.errors import ImageError, PairError, describe_failure
 from imfuse.core.lock import output_lock
-from imfuse.core.notes import collected
+from imfuse.core.notes import collected, note
+from imfuse.core.output import check_replaceable
 from imfuse.core.signals import raise_terminated
+from imfuse.core.text import printable
 from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Engine, Float, Prepared
 from imfuse.fusing.resume import FINGERPRINT, is_finished
 from imfuse.imaging import Pair, Pairing, match_folders, remove_leftovers, write_image
+from imfuse.imaging._geotags import GeoTags, read_geotags
 from imfuse.imaging.inputs import Array, Stored, read
 from imfuse.imaging.read import image_hash
 
@@ -99,6 +103,8 @@ class PairJob(Generic[Computed]):
     message: str = ""
     notes: list[str] = field(default_factory=list)
     fingerprint: str = ""
+    geotags: GeoTags | None = None
+    geotags_lost: bool = False
     prepared: Prepared | None = field(default=None, repr=False)
     computed: Computed | None = field(default=None, repr=False)
 
@@ -200,6 +206,11 @@ def run_pair(task: Task[Computed], pair: Pair, targets: tuple[Path, ...], *, ove
     _read(job, task, overwrite)
     _compute(job, task)
     _conclude(job, task)
+    if job.geotags_lost:
+        note(
+            f"{printable(pair.visible)}: its geotags are not kept, only in a TIFF picture on the same grid",
+            "choose a name that ends in .tif (output=...)",
+        )
     return job.outcome == "written"
 
 
@@ -237,7 +248,7 @@ def run_folder(
     total = len(pairing.pairs)
     report_progress = progress or (lambda _: None)
     report_progress(Progress(0, total))
-    jobs = (PairJob[Computed](pair, tuple(folder / f"{pair.name}.png" for folder in folders)) for pair in pairing.pairs)
+    jobs: Iterable[PairJob[Computed]] = _jobs(pairing, folders, sources)
     done: list[PairJob[Computed]] = []
     with output_lock(output, "a run over two folders"), raise_terminated():
         for job in _stream(task, jobs, overwrite, max(1, workers)):
@@ -247,11 +258,40 @@ def run_folder(
         written=tuple(job.pair.name for job in done if job.outcome == "written"),
         skipped=tuple(job.pair.name for job in done if job.outcome == "skipped"),
         failed=tuple((job.pair.name, job.message) for job in done if job.outcome == "failed"),
-        warnings=tuple((job.pair.name, text) for job in done if job.outcome == "written" for text in job.notes),
+        warnings=(*_warnings_of(done), *_lost_geotags(done)),
         unmatched_infrared=pairing.unmatched_infrared,
         unmatched_visible=pairing.unmatched_visible,
         seconds=time.perf_counter() - started,
     )
+
+
+def _jobs(pairing: Pairing, folders: Sequence[Path], sources: Mapping[str, Path]) -> Iterator[PairJob[Computed]]:
+    """A job for each pair; it has failed already where a link leads from its result back to what is fused."""
+    roots = [Path(os.path.realpath(source)) for source in sources.values()]
+    for pair in pairing.pairs:
+        job = PairJob[Computed](pair, tuple(folder / f"{pair.name}.png" for folder in folders))
+        for target in job.targets:
+            if target.is_symlink() and any(Path(os.path.realpath(target)).is_relative_to(root) for root in roots):
+                job.outcome = "failed"
+                job.message = f"{printable(target)}: a link into a folder that is read; choose another output=..."
+        yield job
+
+
+def _warnings_of(done: Sequence[PairJob[Computed]]) -> Iterator[tuple[str, str]]:
+    for job in done:
+        if job.outcome == "written":
+            yield from ((job.pair.name, text) for text in job.notes)
+
+
+def _lost_geotags(done: Sequence[PairJob[Computed]]) -> Iterator[tuple[str, str]]:
+    """One warning for all, with the first of them: in a survey it is true of every picture."""
+    lost = [job.pair for job in done if job.geotags_lost]
+    if lost:
+        yield (
+            lost[0].name,
+            f"{printable(lost[0].visible)}: its geotags are not kept, since folders get PNG pictures ({len(lost)} in "
+            "all); fuse single files into .tif to keep them",
+        )
 
 
 class _Pace:
@@ -334,6 +374,8 @@ def _guarded(function: Callable[[PairJob[Computed]], object], job: PairJob[Compu
 
 
 def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None:
+    for target in job.targets:
+        check_replaceable(target, ImageError)
     job.fingerprint = task.fingerprint(image_hash(job.pair.infrared), image_hash(job.pair.visible))
     if not overwrite:
         # All are looked at: a file of others in the place of one must stop the pair before anything is written.
@@ -344,6 +386,7 @@ def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None
     most = task.engine.max_pixels
     with task.engine.doubts():
         job.prepared = task.engine.prepare(read(job.pair.infrared, most), read(job.pair.visible, most))
+        job.geotags = read_geotags(job.pair.visible)
 
 
 def _compute(job: PairJob[Computed], task: Task[Computed]) -> None:
@@ -366,7 +409,10 @@ def _write(job: PairJob[Computed], task: Task[Computed]) -> tuple[Array, ...]:
         FINGERPRINT: job.fingerprint,
     }
     for target, pixels in zip(job.targets, pictures, strict=True):
-        write_image(target, pixels, metadata=metadata)
+        write_image(target, pixels, metadata=metadata, geotags=job.geotags)
+    job.geotags_lost = job.geotags is not None and not any(
+        job.geotags.fit(target, pixels.shape[:2]) for target, pixels in zip(job.targets, pictures, strict=True)
+    )
     job.outcome = "written"
     return pictures
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 from torch import Tensor, nn
 
+from imfuse.core.deprecation import deprecated
 from imfuse.core.errors import ModelError
 from imfuse.core.resolve import ResolvedModel, resolve_model
 from imfuse.core.spec import ModelSpec, Value
@@ -170,6 +171,26 @@ class Fuser(Engine):
             ```
         """
         return folders.fuse_files(self, Path(infrared), Path(visible), Path(output), overwrite=overwrite)
+
+    @deprecated(since="0.2", removal="0.4", instead="Fuser.files(...)")
+    def fuse_files(self, infrared: PathLike, visible: PathLike, output: PathLike, *, overwrite: bool = False) -> bool:
+        """What :meth:`files` was called in version 0.1.
+
+        Args:
+            infrared: as for :meth:`files`, and so are the others.
+            visible: the visible file.
+            output: the result.
+            overwrite: redo a finished result and replace other files.
+
+        Returns:
+            False where nothing was done.
+
+        Example:
+            ```python
+            fuser.fuse_files("ir.png", "vis.png", "fused.png")  # fuser.files(...)
+            ```
+        """
+        return self.files(infrared, visible, output, overwrite=overwrite)
 
     def folder(
         self,
