@@ -20,7 +20,8 @@ from imfuse.benchmark.plan import Plan, make_plan
 from imfuse.benchmark.report import write_report
 from imfuse.benchmark.results import Results
 from imfuse.benchmark.runner import run_benchmark
-from imfuse.benchmark.tables import markdown, tables_of, write_tables
+from imfuse.benchmark.table import tables_of
+from imfuse.benchmark.tables import markdown, write_tables
 from imfuse.core.registry import get_spec, list_models
 from imfuse.fusing.folder import Progress
 from imfuse.imaging import write_file

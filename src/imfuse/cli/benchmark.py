@@ -53,6 +53,10 @@ def run(
     against: Annotated[
         str | None, typer.Option(metavar="METHOD", help="Test the others against it. Default: the first.")
     ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(metavar="metric|data", help="Correct p over each metric, or all of a data set. Default: metric."),
+    ] = None,
     range_: Annotated[
         str | None,
         typer.Option("--range", help="What of the infrared is black and white, fused and scored. Default: auto."),
@@ -87,6 +91,7 @@ def run(
         metrics=metrics,
         convention=convention,
         against=against,
+        family=family,
         range=range_,
         device=device,
         dtype=dtype,
@@ -131,16 +136,15 @@ def _check_report() -> None:
 def _print_tables(results: Results) -> None:
     from rich.console import Console
 
-    from imfuse.benchmark.tables import caption, tables_of
-    from imfuse.cli._benchmark_tables import rank_table
+    from imfuse.benchmark.table import caption, tables_of
+    from imfuse.cli._benchmark_tables import ranks_and_notes
     from imfuse.cli._score_tables import print_scores
 
     console = Console(highlight=False)
     for table in tables_of(results):
         console.print(f"\n{caption(table)}", style="bold", markup=False)
-        print_scores(table.scores, console)
-        if table.ranked:
-            console.print(rank_table(table))
+        print_scores(table.scores, console, {method: table.mark(method) for method in table.scores.methods})
+        console.print(ranks_and_notes(table))
 
 
 def _write(results: Results, folder: Path, output: Path, *, report: bool) -> list[Path]:
