@@ -185,12 +185,13 @@ def _notes(scores: Scores) -> Iterator[Text]:
     """What a reader of the means has to know: unequal numbers of pictures, undefined values, accidents."""
     scored = {method: sum(row.method == method for row in scores.rows) for method in scores.methods}
     if len(set(scored.values())) > 1:
-        numbers = ", ".join(f"{method} {number}" for method, number in scored.items())
+        numbers = ", ".join(f"{printable(method)} {number}" for method, number in scored.items())
         yield Text(f"note: the means are over different pictures: {numbers} of {count(scores.pairs, 'pair')}", "yellow")
     for symbol in scores.metrics:
         undefined = {method: scores.summary(symbol, method).undefined for method in scores.methods}
         if any(undefined.values()):
-            numbers = ", ".join(f"{count(number, 'picture')} of {name}" for name, number in undefined.items() if number)
+            found = {printable(name): count(number, "picture") for name, number in undefined.items() if number}
+            numbers = ", ".join(f"{pictures} of {name}" for name, pictures in found.items())
             yield Text(f"note: {symbol} is undefined for {numbers}, left out of its mean", "yellow")
     for symbol in scores.metrics:
         if accident := get_definition(symbol, scores.convention).accident:

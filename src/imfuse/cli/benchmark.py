@@ -10,6 +10,7 @@ import typer
 from imfuse.cli._terminal import count, few, progress_bar, warn, warn_of_failure
 from imfuse.cli._words import named_paths
 from imfuse.core.errors import ImfuseError
+from imfuse.core.text import printable
 
 if TYPE_CHECKING:
     from imfuse.benchmark.results import Results
@@ -142,7 +143,7 @@ def _print_tables(results: Results) -> None:
 
     console = Console(highlight=False)
     for table in tables_of(results):
-        console.print(f"\n{caption(table)}", style="bold", markup=False)
+        console.print(f"\n{printable(caption(table))}", style="bold", markup=False)
         print_scores(table.scores, console, {method: table.mark(method) for method in table.scores.methods})
         console.print(ranks_and_notes(table))
 

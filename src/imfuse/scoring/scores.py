@@ -153,7 +153,8 @@ class Scores:
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write one line per picture: convention, method, image, then the metrics in full precision.
 
-        Names that a spreadsheet would take for a formula, such as ``=1+1``, get an apostrophe in front.
+        Names that a spreadsheet would take for a formula, such as ``=1+1``, get an apostrophe in front; of line breaks
+        and the like their escapes are written.
 
         Args:
             path: the file; an old one stays whole until the new one is. Its folder is made.
