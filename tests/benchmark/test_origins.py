@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imfuse.benchmark.figure import Row, _draw
-from imfuse.benchmark.origins import AUTHORS, FILE, NONE, OURS, OWN, PICTURES, RANDOM, origin_of
+from imfuse.benchmark.origins import AUTHORS, FILE, NONE, OURS, OWN, RANDOM, origin_of
 from imfuse.benchmark.plan import make_plan, parse_models
 from imfuse.benchmark.published import get_published
 from imfuse.benchmark.report import write_report

@@ -32,7 +32,7 @@ Levels = npt.NDArray[np.uint8]
 _WIDTH = 7.16  # inches: two columns of an IEEE page
 _DPI = 300
 _FONT = 7.0  # points
-_NOTE_FONT, _NOTE_LINE, _NOTE_LETTERS = 5.5, 0.1, 165
+_NOTE_FONT, _NOTE_LINE, _NOTE_LETTERS = 5.5, 0.11, 165
 _COLOURS = ("#ff3b30", "#34c759", "#ffcc00")
 _INSET = 0.44
 _GAP = 0.012
@@ -155,7 +155,7 @@ def _draw(results: Results, folder: Path, rows: Sequence[Row], methods: Sequence
     total = head + sum(heights) + _GAP * (len(rows) - 1) + _NOTE_LINE * len(notes)
     figure = Figure(figsize=(_WIDTH, total))
     for number, line in enumerate(reversed(notes)):
-        figure.text(0, (number + 0.3) * _NOTE_LINE / total, line, fontsize=_NOTE_FONT)
+        figure.text(0, (number + 0.25) * _NOTE_LINE / total, line, fontsize=_NOTE_FONT)
     top = total - head
     for row, levels, height in zip(rows, pictures, heights, strict=True):
         details = row.details or (standing_out(levels["infrared"]),)
