@@ -91,8 +91,9 @@ def page_of(results: Results, choices: str) -> str:
         " [`imfuse benchmark`](guide/benchmark.md).",
         f"Means over the pairs of each set under the convention `{convention}`; see [Metrics](metrics.md). **Bold** is"
         " best, underlined second; `rank` is the mean rank over pairs and metrics.",
-        "A model alone has the weights that ship; *(authors)* has its authors' published checkpoint, run through this"
-        " library; *(published)* are pictures that others published.",
+        "A model alone has the weights that ship (†), if it has any; *(authors)* has its authors' published checkpoint,"
+        " run through this library; *(published)* are pictures that others published. Rows with † are no results of the"
+        " published methods.",
         "MSRS is a sample of 17 of its 361 test pairs, M3FD one of 10. [RefineFuse beside its article]"
         "(results_refinefuse.md) has its tables.",
         "Scans are MRI with CT, PET and SPECT: infrared is CT with CT, else MRI. No method here was trained on scans.",
