@@ -20,7 +20,7 @@ from imfuse.benchmark.plan import make_plan
 from imfuse.benchmark.published import get_published, read_rows
 from imfuse.benchmark.reproduce import markdown
 from imfuse.benchmark.runner import run_benchmark
-from imfuse.benchmark.tables import Table
+from imfuse.benchmark.table import Table
 from imfuse.benchmark.tables import markdown as markdown_of
 from imfuse.core.registry import get_spec, list_models
 from imfuse.fusing.folder import Progress

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from imfuse.benchmark.bounds import Name, Score, at_most
 from imfuse.benchmark.plan import ModelEntry
-from imfuse.core.errors import describe_failure
+from imfuse.core.errors import BenchmarkError, describe_failure
+from imfuse.core.files import read_input
 from imfuse.core.version import VERSION
 from imfuse.fusing.folder import fuse_pair
 from imfuse.fusing.fuser import Fuser
@@ -135,7 +137,11 @@ class _Work:
         return self.sources[0].stored, self.sources[1].stored
 
 
-_Remembered: TypeAlias = dict[str, dict[str, float | None]]
+_Remembered: TypeAlias = Annotated[
+    dict[Annotated[str, Field(pattern="^[0-9a-f]{64}$")], Annotated[dict[Name, Score | None], at_most(1000)]],
+    at_most(10_000),
+]
+_MOST_REMEMBERED = 16 << 20
 _REMEMBERED: TypeAdapter[_Remembered] = TypeAdapter(_Remembered)
 
 
@@ -161,10 +167,11 @@ class _Record:
         write_file(self.file, json.dumps(self.content, allow_nan=False).encode("ascii"))
 
     def _read(self) -> _Remembered:
-        """Nothing where there is no file, or a broken one that was left when the machine stopped."""
+        """Nothing where there is no file, or one that is not what was written: it is computed again."""
         try:
-            return _REMEMBERED.validate_python(json.loads(self.file.read_bytes()), strict=True)
-        except (OSError, ValueError):
+            content = read_input(self.file, BenchmarkError, "remembered scores", _MOST_REMEMBERED)
+            return _REMEMBERED.validate_python(json.loads(content), strict=True)
+        except (BenchmarkError, ValueError, RecursionError):
             return {}
 
 

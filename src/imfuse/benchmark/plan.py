@@ -5,21 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from imfuse.benchmark.bounds import File, Name, at_most
 from imfuse.benchmark.problems import first_problem
-from imfuse.core.errors import BenchmarkError
+from imfuse.core.errors import BenchmarkError, WeightsError
 from imfuse.core.plugins import is_reference
 from imfuse.core.registry import get_spec, list_models
+from imfuse.core.weights import CONVERTED, read_header
 
 # Names become folders.
 _NAME = re.compile(r"[^\W_][\w.+\-() ]*")
 _MODEL = re.compile(r"(?:(?P<name>[^=:]+)=)?(?P<model>(?:[^=]+\.py|[\w]+(?:\.\w+)+):\w+|[^=:]+)(?::(?P<weights>.+))?")
 """A model is a name, or a network of others: ``file.py:Name``, ``package.module:Name``."""
 _MAX_BYTES = 1 << 20
+_MOST = 1000
 
 
 class _Strict(BaseModel):
@@ -35,14 +38,15 @@ class ModelEntry(_Strict):
     Args:
         model: name of a method, or where a network of others lies: ``file.py:Name``, ``package.module:Name``.
         weights: name of shipped weights, or a file.
-        name: in the tables; by default that of the method.
+        name: in the tables; by default that of the method, with " (authors)" where a file of weights says that it was
+            converted from their checkpoint.
         options: of the method.
     """
 
-    model: str
-    weights: str = "default"
-    name: str = ""
-    options: dict[str, bool | int | str] = Field(default_factory=dict)
+    model: File
+    weights: File = "default"
+    name: Name = ""
+    options: dict[Name, bool | int | Name] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -71,7 +75,7 @@ class Folders(_Strict):
 
 
 class _Models(_Strict):
-    models: tuple[ModelEntry, ...] = Field(default="all", validate_default=True)
+    models: Annotated[tuple[ModelEntry, ...], at_most(_MOST)] = Field(default="all", validate_default=True)
 
     @field_validator("models", mode="before")
     @classmethod
@@ -81,6 +85,14 @@ class _Models(_Strict):
         if value in ("none", ["none"]):
             return []
         return [word for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+    @field_validator("models", mode="after")
+    @classmethod
+    def _name_authors(cls, entries: tuple[ModelEntry, ...]) -> tuple[ModelEntry, ...]:
+        return tuple(
+            entry.model_copy(update={"name": f"{entry.label} (authors)"}) if _is_of_authors(entry) else entry
+            for entry in entries
+        )
 
 
 class Plan(_Models):
@@ -94,6 +106,7 @@ class Plan(_Models):
         metrics: as for ``imfuse score``.
         convention: whose definitions.
         against: the method that the others are compared with; by default the first.
+        family: which comparisons are corrected together: those of one "metric" on a data set, or all of its "data".
         range: what of the infrared picture becomes black and white, for fusing and for scoring.
         device: "auto", "cpu", "cuda", ...
         dtype: "auto" or one that every model computes in.
@@ -103,14 +116,15 @@ class Plan(_Models):
         ['auif', 'densefuse']
     """
 
-    data: dict[str, Path | Folders]
-    fused: dict[str, Path | dict[str, Path]] = Field(default_factory=dict)
-    metrics: str | tuple[str, ...] | None = None
-    convention: str = "plain"
-    against: str = ""
-    range: str = "auto"
-    device: str = "auto"
-    dtype: str = "auto"
+    data: Annotated[dict[Name, Path | Folders], at_most(_MOST)]
+    fused: Annotated[dict[Name, Path | dict[Name, Path]], at_most(_MOST)] = Field(default_factory=dict)
+    metrics: File | Annotated[tuple[Name, ...], at_most(_MOST)] | None = None
+    convention: Name = "plain"
+    against: Name = ""
+    family: Literal["metric", "data"] = "metric"
+    range: Name = "auto"
+    device: Name = "auto"
+    dtype: Name = "auto"
 
     @model_validator(mode="after")
     def _check(self) -> Plan:
@@ -197,6 +211,16 @@ def read_settings(path: Path) -> dict[str, Any]:
     if isinstance(content.get("models"), list):
         content["models"] = [_from_folder(entry, base) for entry in content["models"]]
     return content
+
+
+def _is_of_authors(entry: ModelEntry) -> bool:
+    """Whether the weights are a file that was converted from the authors' checkpoint; what is no file, loading says."""
+    if entry.name or not entry.weights.endswith(".safetensors"):
+        return False
+    try:
+        return read_header(Path(entry.weights)).get("recipe") == CONVERTED
+    except WeightsError:
+        return False
 
 
 def _rebased(place: Any, base: Path) -> Any:

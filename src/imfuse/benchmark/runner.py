@@ -33,6 +33,7 @@ from imfuse.benchmark.results import (
     PairFiles,
     Results,
     ScoredPicture,
+    SignificanceUsed,
     WeightsUsed,
 )
 from imfuse.core.errors import ImageError
@@ -120,6 +121,7 @@ def run_benchmark(
         metrics={symbol: _metric(symbol, plan.convention) for symbol in scorer.metrics},
         range=str(scorer.range),
         against=plan.against or plan.methods[0],
+        significance=SignificanceUsed(family=plan.family),
         methods=_methods(plan, worker),
         data={data.name: _data_results(data, plan, output, outcomes) for data in sets},
     )

@@ -18,29 +18,37 @@ if TYPE_CHECKING:
     from imfuse.benchmark.efficiency import Efficiency
     from imfuse.benchmark.published import PublishedTable
     from imfuse.benchmark.results import Results
-    from imfuse.benchmark.tables import Table as BenchmarkTable
+    from imfuse.benchmark.table import Table as BenchmarkTable
 
 
-def rank_table(table: BenchmarkTable) -> Group:
+def ranks_and_notes(table: BenchmarkTable) -> Group:
+    """Ranks where there are any, how the methods were compared, and whose weights they have."""
+    from imfuse.benchmark.table import comparison_note
+
+    rank = "rank: mean over metrics and pairs, 1 is best" if table.ranked else ""
+    origins = (f"{origin.mark} {origin.note}" for origin in table.footnotes)
+    notes = [Text(f" {printable(words)}") for words in (rank, comparison_note(table), *origins) if words]
+    return Group(*([_rank_table(table)] if table.ranked else []), *notes)
+
+
+def _rank_table(table: BenchmarkTable) -> Table:
     """Average rank of each method, and in which metrics it is better or worse than the chosen one."""
+    from imfuse.benchmark.table import MARKS
+
     shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
     shown.add_column("", no_wrap=True, style="bold")
     shown.add_column("rank ↓", justify="right", no_wrap=True)
-    for heading in ("better", "worse", "not told apart"):
+    found = {one.mark for methods in table.comparisons.values() for one in methods.values()}
+    headings = {mark: words for mark, words in MARKS.items() if mark in found}
+    for heading in headings.values():
         shown.add_column(heading, overflow="fold")
     for method in sorted(table.scores.methods, key=lambda name: table.ranks[name]):
         marks = {symbol: one.mark for symbol, one in table.comparisons.get(method, {}).items()}
-        words = [" ".join(symbol for symbol, mark in marks.items() if mark == wanted) for wanted in "+-="]
-        reference = method == table.against and bool(table.comparisons)
-        shown.add_row(
-            Text(printable(method)),
-            f"{table.ranks[method]:.2f}",
-            *(["(the reference)", "", ""] if reference else words),
-        )
-    note = " rank: mean over metrics and pairs, 1 is best"
-    if table.comparisons:
-        note += f"; better, worse: than {printable(table.against)}, paired Wilcoxon test at 5 %, corrected after Holm"
-    return Group(shown, Text(note))
+        words = [" ".join(symbol for symbol, mark in marks.items() if mark == wanted) for wanted in headings]
+        if method == table.against and found:
+            words = ["(the reference)"]
+        shown.add_row(Text(printable(method) + table.mark(method)), f"{table.ranks[method]:.2f}", *words)
+    return shown
 
 
 def print_published(tables: Sequence[PublishedTable]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,26 +34,38 @@ _DIGITS = 5
 _LONGEST_NAME = 24
 
 
-def print_scores(scores: Scores, console: Console | None = None) -> None:
-    """Print the values of one picture, the statistics of a folder or a comparison, and what is behind the numbers."""
+def print_scores(scores: Scores, console: Console | None = None, marks: Mapping[str, str] | None = None) -> None:
+    """Print the values of one picture, the statistics of a folder or a comparison, and what is behind the numbers.
+
+    ``marks`` stand behind the names of methods, which are shortened for them where they are long.
+    """
     console = console or new_console()
-    for table in _one_method(scores, console) if len(scores.methods) == 1 else _comparison(scores, console):
+    names = {method: _name(method, (marks or {}).get(method, "")) for method in scores.methods}
+    one = len(scores.methods) == 1
+    for table in _one_method(scores, names, console) if one else _comparison(scores, names, console):
         console.print(table)
     for line in _explanations(scores):
         console.print(Padding(line, (0, 0, 0, 1)))
 
 
-def _one_method(scores: Scores, console: Console) -> list[Table]:
+def _name(method: str, mark: str) -> Text:
+    """A method as a table shows it."""
+    name = Text(printable(method))
+    name.truncate(_LONGEST_NAME - len(mark), overflow="ellipsis")
+    return name.append(mark)
+
+
+def _one_method(scores: Scores, names: Mapping[str, Text], console: Console) -> list[Table]:
     """One table, with the metrics in words where there is room."""
-    table = _list(scores, in_words=True)
-    return [table if _fits(table, console) else _list(scores, in_words=False)]
+    table = _list(scores, names, in_words=True)
+    return [table if _fits(table, console) else _list(scores, names, in_words=False)]
 
 
-def _list(scores: Scores, in_words: bool) -> Table:
+def _list(scores: Scores, names: Mapping[str, Text], in_words: bool) -> Table:
     """A line for each metric."""
     several = len(scores.rows) > 1
     table = _table()
-    table.add_column(Text(printable(scores.methods[0])), no_wrap=True, style="bold", max_width=_LONGEST_NAME)
+    table.add_column(names[scores.methods[0]], no_wrap=True, style="bold", max_width=_LONGEST_NAME)
     for heading in ("mean", "std", "95 % interval") if several else ("value",):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("unit", no_wrap=True, style="dim")
@@ -67,18 +79,18 @@ def _list(scores: Scores, in_words: bool) -> Table:
     return table
 
 
-def _comparison(scores: Scores, console: Console) -> list[Table]:
+def _comparison(scores: Scores, names: Mapping[str, Text], console: Console) -> list[Table]:
     """As few tables as fit beside each other's columns into the width, with equally many metrics."""
     number = len(scores.metrics)
     for blocks in range(1, number + 1):
         step = math.ceil(number / blocks)
-        tables = [_block(scores, scores.metrics[i : i + step]) for i in range(0, number, step)]
+        tables = [_block(scores, names, scores.metrics[i : i + step]) for i in range(0, number, step)]
         if all(_fits(table, console) for table in tables):
             break
     return tables
 
 
-def _block(scores: Scores, symbols: Sequence[str]) -> Table:
+def _block(scores: Scores, names: Mapping[str, Text], symbols: Sequence[str]) -> Table:
     """A row for each method, a column for each metric."""
     table = _table()
     table.add_column("", no_wrap=True, style="bold", max_width=_LONGEST_NAME)
@@ -86,7 +98,7 @@ def _block(scores: Scores, symbols: Sequence[str]) -> Table:
         table.add_column(f"{symbol} {METRICS[symbol].arrow}".strip(), justify="right", no_wrap=True)
     columns = [_column(scores, symbol) for symbol in symbols]
     for method, *cells in zip(scores.methods, *columns, strict=True):
-        table.add_row(Text(printable(method), overflow="ellipsis"), *cells)
+        table.add_row(names[method], *cells)
     return table
 
 
@@ -180,9 +192,8 @@ def _notes(scores: Scores) -> Iterator[Text]:
     for symbol in scores.metrics:
         undefined = {method: scores.summary(symbol, method).undefined for method in scores.methods}
         if any(undefined.values()):
-            numbers = ", ".join(
-                f"{count(number, 'picture')} of {printable(name)}" for name, number in undefined.items() if number
-            )
+            found = {printable(name): count(number, "picture") for name, number in undefined.items() if number}
+            numbers = ", ".join(f"{pictures} of {name}" for name, pictures in found.items())
             yield Text(f"note: {symbol} is undefined for {numbers}, left out of its mean", "yellow")
     for symbol in scores.metrics:
         if accident := get_definition(symbol, scores.convention).accident:

@@ -55,6 +55,10 @@ def run(
     against: Annotated[
         str | None, typer.Option(metavar="METHOD", help="Test the others against it. Default: the first.")
     ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(metavar="metric|data", help="Correct p over each metric, or all of a data set. Default: metric."),
+    ] = None,
     range_: Annotated[
         str | None,
         typer.Option("--range", help="What of the infrared is black and white, fused and scored. Default: auto."),
@@ -89,6 +93,7 @@ def run(
         metrics=metrics,
         convention=convention,
         against=against,
+        family=family,
         range=range_,
         device=device,
         dtype=dtype,
@@ -131,17 +136,16 @@ def _check_report() -> None:
 
 
 def _print_tables(results: Results) -> None:
-    from imfuse.benchmark.tables import caption, tables_of
-    from imfuse.cli._benchmark_tables import rank_table
+    from imfuse.benchmark.table import caption, tables_of
+    from imfuse.cli._benchmark_tables import ranks_and_notes
     from imfuse.cli._score_tables import print_scores
 
     terminal = console()
     for table in tables_of(results):
         say("")
         terminal.print(printable(caption(table)), style="bold")
-        print_scores(table.scores, terminal)
-        if table.ranked:
-            terminal.print(rank_table(table))
+        print_scores(table.scores, terminal, {method: table.mark(method) for method in table.scores.methods})
+        terminal.print(ranks_and_notes(table))
 
 
 def _write(results: Results, folder: Path, output: Path, *, report: bool) -> list[Path]:

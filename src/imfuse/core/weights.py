@@ -17,6 +17,9 @@ from imfuse.core.spec import ModelSpec
 if TYPE_CHECKING:
     from torch import Tensor
 
+CONVERTED = "converted from the authors' checkpoint"
+"""The recipe in the header of weights that were converted, not trained."""
+
 
 def resolve_weights(spec: ModelSpec, weights: str | Path) -> Path:
     """Path of a shipped entry (by name) or of a file (by path); ``WeightsError`` where there is neither.

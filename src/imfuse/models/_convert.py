@@ -16,7 +16,7 @@ from imfuse.core.files import file_hash
 from imfuse.core.plugins import PluginError
 from imfuse.core.registry import list_models
 from imfuse.core.tensorflow_bundle import DATA, INDEX, data_file
-from imfuse.core.weights import check_layout, save_weights
+from imfuse.core.weights import CONVERTED, check_layout, save_weights
 from imfuse.models._base import FusionModel
 from imfuse.models._build import model_class
 
@@ -54,7 +54,7 @@ def convert(sources: Iterable[Path], target: Path, model: str | None = None) -> 
     state = to_our_layout(entries, name, files[0])
     header = {
         "model": name,
-        "recipe": "converted from the authors' checkpoint",
+        "recipe": CONVERTED,
         "files": ", ".join(f"{file.name} sha256:{file_hash(file)}" for file in _with_data(files)),
         "licence": "that of the checkpoint",
     }

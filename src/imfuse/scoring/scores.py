@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
-import io
 import json
 import math
 import os
@@ -21,6 +19,7 @@ from imfuse.core.version import VERSION
 from imfuse.imaging import write_file
 from imfuse.metrics import METRICS, get_convention, get_definition
 from imfuse.scoring.html import html_table
+from imfuse.scoring.spreadsheet import csv_text
 from imfuse.scoring.summary import Summary, summarise
 
 _SHORT = reprlib.Repr()
@@ -154,6 +153,9 @@ class Scores:
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write one line per picture: convention, method, image, then the metrics in full precision.
 
+        Names that a spreadsheet would take for a formula, such as ``=1+1``, get an apostrophe in front; of line breaks
+        and the like their escapes are written.
+
         Args:
             path: the file; an old one stays whole until the new one is. Its folder is made.
 
@@ -165,13 +167,8 @@ class Scores:
             imfuse.score("fused/", "infrared/", "visible/").to_csv("scores.csv")
             ```
         """
-        text = io.StringIO(newline="")
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(("convention", "method", "image", *self.metrics))
-        for row in self.rows:
-            table.writerow((self.convention, row.method, row.image, *(row.values[symbol] for symbol in self.metrics)))
-        # Names of files may be no text.
-        write_file(path, text.getvalue().encode("utf-8", "backslashreplace"))
+        rows = ((self.convention, row.method, row.image, *(row.values[s] for s in self.metrics)) for row in self.rows)
+        write_file(path, csv_text([("convention", "method", "image", *self.metrics), *rows]))
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write all there is to know: definitions, statistics, values by image, failures. Undefined is null.
