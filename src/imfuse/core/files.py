@@ -104,7 +104,8 @@ def read_input(path: str | os.PathLike[str], raises: type[ImfuseError], expected
     """
     with open_input(path, raises, expected, max_bytes) as stream:
         try:
-            return stream.read(max_bytes)
+            # Python takes memory for as much as may be read, not for what is there.
+            return stream.read(min(max_bytes, os.fstat(stream.fileno()).st_size))
         except OSError as error:
             raise raises(f"{printable(os.fspath(path))}: {os_reason(error)}") from error
 

@@ -1,0 +1,122 @@
+"""Strips and tiles of TIFF files that are pictures in a format of their own: JPEG, fax, JPEG 2000, LERC, WebP."""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from imfuse.imaging import _webp
+from imfuse.imaging._jpeg import SURPLUS
+from imfuse.imaging._support import DamagedError, LayoutError
+from imfuse.imaging._tiff_codecs import (
+    FAX,
+    JPEG,
+    JPEG_2000,
+    LERC,
+    REVERSED,
+    SAVE,
+    WEBP,
+    Coding,
+    by_opencv,
+    imagecodecs,
+    one_strip,
+)
+
+_YCBCR = 6
+_JPEG_END = b"\xff\xd9"
+
+
+def picture(coding: Coding, data: bytes, rows: int, columns: int) -> npt.NDArray[Any]:
+    """Samples (rows, columns, channels) of a strip or tile; YCbCr of JPEG as RGB, fax as 0 and 1."""
+    if coding.compression in FAX:
+        return _fax(coding, data, rows, columns)
+    if coding.compression == JPEG:
+        return _jpeg(coding, data, rows, columns)
+    return _by_package(coding, data, rows, columns)
+
+
+def _fax(coding: Coding, data: bytes, rows: int, columns: int) -> npt.NDArray[Any]:
+    if (coding.bits, coding.channels) != (1, 1):
+        raise LayoutError(f"{coding.bits}-bit pixels with fax compression; {SAVE}")
+    # An end of line, of which T.6 has none, lets the decoder find its way again where the data break off.
+    line = b"" if coding.compression == max(FAX) else b"\0\x01"
+    surplus = b"".join(line + SURPLUS[start : start + 8] for start in range(0, 64, 8))
+    option = {292: coding.fax_options} if coding.compression == 3 else {}
+    tags = {258: 1, 259: coding.compression, 262: 1, 266: 1 + coding.reversed_bits, 277: 1, **option}
+    pixels, again = (
+        by_opencv(one_strip((rows, columns), version, tags))
+        for version in (data, data + (surplus.translate(REVERSED) if coding.reversed_bits else surplus))
+    )
+    return _whole(coding, pixels, again, (rows, columns))[..., None] // 255
+
+
+def _jpeg(coding: Coding, data: bytes, rows: int, columns: int) -> npt.NDArray[Any]:
+    if coding.bits != 8 or coding.channels > 4 or coding.photometric not in (0, 1, 2, _YCBCR):
+        raise LayoutError(
+            f"{coding.channels} channels of {coding.bits} bits with JPEG compression are read as 8-bit gray or RGB; {SAVE}"
+        )
+    scan = data.rstrip(b"\0").removesuffix(_JPEG_END)
+    photometric = coding.photometric if coding.channels >= 3 else 1
+    tags = {258: 8, 259: JPEG, 262: photometric, 277: coding.channels}
+    tables = {347: coding.jpeg_tables} if coding.jpeg_tables else {}
+    pixels, again = (
+        by_opencv(one_strip((rows, columns), scan + more + _JPEG_END, tags, tables)) for more in (b"", SURPLUS)
+    )
+    if len(scan) == len(data.rstrip(b"\0")):
+        raise _too_short(coding)
+    whole = np.atleast_3d(_whole(coding, pixels, again, (rows, columns)))
+    # Transparency, which OpenCV does not give, is left at zero.
+    found = np.zeros((rows, columns, coding.channels), np.uint8)
+    colours = 1 if coding.channels < 3 else 3
+    found[..., :colours] = whole[..., :colours][..., ::-1]
+    return found
+
+
+def _whole(coding: Coding, pixels: Any, again: Any, shape: tuple[int, int]) -> npt.NDArray[Any]:
+    """What both decodings agree on; the second one had more bits, with which a decoder goes on where data are missing.
+
+    OpenCV's decoders of JPEG and fax fill what is missing without a word.
+    """
+    if pixels is None or pixels.shape[:2] != shape:
+        raise DamagedError(f"its {coding.name} data are invalid")
+    if not np.array_equal(pixels, again):
+        raise _too_short(coding)
+    found: npt.NDArray[Any] = pixels
+    return found
+
+
+def _too_short(coding: Coding) -> DamagedError:
+    return DamagedError(f"a strip or tile of {coding.name} data ends early (truncated)")
+
+
+def _by_package(coding: Coding, data: bytes, rows: int, columns: int) -> npt.NDArray[Any]:
+    contradiction = DamagedError(f"its {coding.name} data are of another size than its header says")
+    if _size(coding.compression, data) != (rows, columns):
+        raise contradiction
+    decoder = {JPEG_2000: "jpeg2k_decode", LERC: "lerc_decode", WEBP: "webp_decode"}[coding.compression]
+    try:
+        pixels: npt.NDArray[Any] = np.atleast_3d(getattr(imagecodecs(), decoder)(data))
+    except Exception as error:  # each codec has errors of its own
+        raise DamagedError(f"its {coding.name} data are invalid") from error
+    if pixels.shape[:2] != (rows, columns) or pixels.shape[2] < coding.channels:
+        raise contradiction
+    return pixels[..., : coding.channels]
+
+
+def _size(compression: int, data: bytes) -> tuple[int, int]:
+    """Rows and columns by the header of the data: their decoder would take memory for whatever stands there."""
+    if compression == WEBP:
+        head = _webp.header(io.BytesIO(data))
+        return head.height, head.width
+    if compression == LERC:
+        # From version 3 on a checksum stands before the size.
+        at = 14 if data[6:10] > b"\2" else 10
+        rows, columns = struct.unpack_from("<II", data.ljust(22, b"\0"), at)
+        return (rows, columns) if data[:6] == b"Lerc2 " else (0, 0)
+    start = data.find(b"\xff\x4f\xff\x51", 0, 4096)
+    right, bottom, left, top = struct.unpack_from(">IIII", data[start + 8 :].ljust(16, b"\0"))
+    return (bottom - top, right - left) if start >= 0 else (0, 0)
