@@ -167,7 +167,7 @@ def test_no_permission_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "iterdir", refuse)
+    monkeypatch.setattr("os.scandir", refuse)
     refused(one, two, str(one), "no permission")
     monkeypatch.undo()
     monkeypatch.setattr("filecmp.cmp", lambda *_, **__: refuse())

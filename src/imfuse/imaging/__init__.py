@@ -2,7 +2,16 @@
 
 from imfuse.imaging._resize import resize
 from imfuse.imaging.colour import is_gray, luminance, recombine, rgb_to_ycbcr, ycbcr_to_rgb
-from imfuse.imaging.pairs import EXTENSIONS, Pair, Pairing, check_same_size, match_folders, match_fused
+from imfuse.imaging.pairs import (
+    EXTENSIONS,
+    Pair,
+    Pairing,
+    check_same_size,
+    find_pairing,
+    match_folders,
+    match_fused,
+    read_pairs,
+)
 from imfuse.imaging.range import Range, parse_range, to_unit
 from imfuse.imaging.read import image_size, read_image
 from imfuse.imaging.write import quantise, read_metadata, remove_leftovers, write_file, write_image
@@ -13,6 +22,7 @@ __all__ = [
     "Pairing",
     "Range",
     "check_same_size",
+    "find_pairing",
     "image_size",
     "is_gray",
     "luminance",
@@ -22,6 +32,7 @@ __all__ = [
     "quantise",
     "read_image",
     "read_metadata",
+    "read_pairs",
     "recombine",
     "remove_leftovers",
     "resize",
