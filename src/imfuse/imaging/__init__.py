@@ -11,6 +11,7 @@ from imfuse.imaging.pairs import (
     match_folders,
     match_fused,
     read_pairs,
+    side_of_name,
 )
 from imfuse.imaging.range import Range, parse_range, to_unit
 from imfuse.imaging.read import image_size, read_image
@@ -37,6 +38,7 @@ __all__ = [
     "remove_leftovers",
     "resize",
     "rgb_to_ycbcr",
+    "side_of_name",
     "to_unit",
     "write_file",
     "write_image",

@@ -8,14 +8,12 @@ from functools import cached_property
 from pathlib import Path
 
 from imfuse.core.errors import PairError
-from imfuse.core.files import os_reason
+from imfuse.core.files import file_identity, os_reason
 from imfuse.core.notes import note
 from imfuse.core.text import printable
 from imfuse.imaging._names import split_name
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
-
-_Identity = tuple[int, int]
 
 
 class PictureFile:
@@ -64,7 +62,7 @@ def list_pictures(
 
 def _found(folder: Path, side: str, recursive: bool, without: Collection[Path]) -> Iterator[PictureFile]:
     # Links to folders are followed, but no folder is visited twice, so that no circle of links is endless.
-    visited = {_identity(path) for path in (folder, *without)}
+    visited = {file_identity(path) for path in (folder, *without)}
     waiting = [("", os.fspath(folder))]
     while waiting:
         prefix, place = waiting.pop()
@@ -74,7 +72,7 @@ def _found(folder: Path, side: str, recursive: bool, without: Collection[Path]) 
             stem, dot, extension = entry.name.rpartition(".")
             if dot + extension.lower() in EXTENSIONS and entry.is_file():
                 yield PictureFile(entry.path, prefix + stem, prefix + entry.name)
-            elif recursive and entry.is_dir() and (identity := _identity(entry.path)) not in visited:
+            elif recursive and entry.is_dir() and (identity := file_identity(entry.path)) not in visited:
                 visited.add(identity)
                 waiting.append((f"{prefix}{entry.name}/", entry.path))
 
@@ -91,12 +89,3 @@ def _entries(place: str, side: str) -> list[os.DirEntry[str]]:
         raise PairError(f"{printable(place)}: no such {side} folder") from error
     except (OSError, ValueError) as error:
         raise PairError(f"{printable(place)}: the {side} folder cannot be listed: {os_reason(error)}") from error
-
-
-def _identity(path: str | os.PathLike[str]) -> _Identity | None:
-    """What tells a folder from others, whatever it is called; ``None`` where it is not there."""
-    try:
-        status = Path(path).stat()
-    except (OSError, ValueError):
-        return None
-    return status.st_dev, status.st_ino

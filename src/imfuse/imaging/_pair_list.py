@@ -142,7 +142,7 @@ def _located(text: str, side: str, beside: Path, folder: Path | None) -> Path:
     """The file that a cell names, from the folder of the list or that of the side."""
     if not text or len(text) > _MAX_TEXT or "\0" in text:
         raise ValueError(f"{side}: the path of a file is expected" + (", it is empty" if not text else ""))
-    candidates = {base / text for base in (beside, folder) if base is not None}
+    candidates = {Path(os.path.normpath(base / text)) for base in (beside, folder) if base is not None}
     found = [candidate for candidate in sorted(candidates) if _is_file(candidate)]
     if not found:
         raise ValueError(f"{side}: no such file: {printable(text)}")

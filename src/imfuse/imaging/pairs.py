@@ -16,7 +16,7 @@ from imfuse.core.files import os_reason
 from imfuse.core.text import printable
 from imfuse.imaging._listing import EXTENSIONS, PictureFile, list_pictures
 from imfuse.imaging._matching import Left, Match, match_neighbours, match_numbers, match_strictly, refuse_equal_stems
-from imfuse.imaging._names import Side, look_swapped, side_of
+from imfuse.imaging._names import Side, look_swapped, side_of, split_name
 from imfuse.imaging._pair_list import read_list
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "match_folders",
     "match_fused",
     "read_pairs",
+    "side_of_name",
 ]
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
@@ -219,7 +220,7 @@ def read_pairs(
     listed = sorted(read_list(Path(path), (folders[0], folders[1])), key=lambda pair: _natural(pair.name))
     unlisted: list[tuple[str, ...]] = []
     for folder, side in zip(folders, _SIDES, strict=True):
-        named = {os.path.normpath(getattr(pair, side)) for pair in listed}
+        named = {str(getattr(pair, side)) for pair in listed}
         pictures = [] if folder is None else list_pictures(folder, side, recursive, without)
         unlisted.append(_labels([picture for picture in pictures if os.path.normpath(picture.path) not in named]))
     pairs = tuple(Pair(pair.name, pair.infrared, pair.visible, "list") for pair in listed)
@@ -268,6 +269,22 @@ def match_fused(folder: PathLike, pairs: Sequence[Pair]) -> tuple[dict[str, Path
             f"({_few([_by_visible(pair) for pair in pairs])}); give a fused picture the name of its visible picture"
         )
     return fused, _labels(unmatched)
+
+
+def side_of_name(name: str) -> Side | None:
+    """The side that a name says it shows.
+
+    Args:
+        name: of a file, without its extension, or of a folder.
+
+    Returns:
+        "infrared" or "visible"; ``None`` where it says neither, or both.
+
+    Example:
+        >>> side_of_name("0007_tir"), side_of_name("11RGB"), side_of_name("tree")
+        ('infrared', 'visible', None)
+    """
+    return side_of(split_name(name)[1])
 
 
 def check_same_size(
