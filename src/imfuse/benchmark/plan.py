@@ -68,10 +68,18 @@ class ModelEntry(_Strict):
 
 
 class Folders(_Strict):
-    """Two folders of pictures that belong together by name."""
+    """Two folders of pictures that belong together by name, or by a list; or a list alone."""
 
-    infrared: Path
-    visible: Path
+    infrared: Path | None = None
+    visible: Path | None = None
+    pairs: Path | None = None
+    recursive: bool = False
+
+    @model_validator(mode="after")
+    def _check(self) -> Folders:
+        if (self.infrared is None) != (self.visible is None) or (self.infrared is None and self.pairs is None):
+            raise ValueError("infrared and visible are expected, or pairs")
+        return self
 
 
 class _Models(_Strict):
@@ -100,13 +108,14 @@ class Plan(_Models):
 
     Attributes:
         models: models of this library; "all" are the training-free ones and those that ship weights, "none" is none.
-        data: the folder of each data set by its name, or its two folders.
+        data: the folder of each data set by its name, or its two folders, or its list of pairs.
         fused: external results, which are pictures made elsewhere: a name, and their folder (of the only data set, or
             with a folder for each data set by name), or a folder for each data set.
         metrics: as for ``imfuse score``.
         convention: whose definitions.
         against: the method that the others are compared with; by default the first.
         family: which comparisons are corrected together: those of one "metric" on a data set, or all of its "data".
+        recursive: look into the sub-folders of all data sets as well.
         range: what of the infrared picture becomes black and white, for fusing and for scoring.
         device: "auto", "cpu", "cuda", ...
         dtype: "auto" or one that every model computes in.
@@ -122,6 +131,7 @@ class Plan(_Models):
     convention: Name = "plain"
     against: Name = ""
     family: Literal["metric", "data"] = "metric"
+    recursive: bool = False
     range: Name = "auto"
     device: Name = "auto"
     dtype: Name = "auto"

@@ -22,7 +22,7 @@ import cv2
 import torch
 
 from imfuse.benchmark.pair_worker import Job, Outcome, PairWorker
-from imfuse.benchmark.plan import ModelEntry, Plan
+from imfuse.benchmark.plan import Folders, ModelEntry, Plan
 from imfuse.benchmark.results import (
     ConventionUsed,
     DataResults,
@@ -43,7 +43,7 @@ from imfuse.core.version import VERSION
 from imfuse.data.layouts import DataFolders, find_folders
 from imfuse.fusing.folder import Progress
 from imfuse.fusing.fuser import Fuser
-from imfuse.imaging import Pairing, match_folders, match_fused, remove_leftovers
+from imfuse.imaging import Pairing, find_pairing, match_fused, remove_leftovers
 from imfuse.imaging.inputs import MAX_PIXELS
 from imfuse.metrics import METRICS, get_convention, get_definition
 from imfuse.scoring.files import Scorer
@@ -94,7 +94,7 @@ def run_benchmark(
         ```
     """
     scorer = Scorer.of(plan.metrics, plan.convention, plan.range, MAX_PIXELS)
-    sets = [_load(plan, name) for name in plan.data]
+    sets = [_load(plan, name, output) for name in plan.data]
     settings = {"device": plan.device, "dtype": plan.dtype, "range": plan.range}
     worker = PairWorker(plan.models, scorer, output, settings)
     # Loaded here once, so that what is wrong with a model is reported before anything is done.
@@ -139,13 +139,8 @@ def environment(device: str) -> dict[str, str]:
     }
 
 
-def _load(plan: Plan, name: str) -> _Data:
-    place = plan.data[name]
-    if isinstance(place, Path):
-        folders = find_folders(place, "test", name)
-    else:
-        folders = DataFolders(name, place.infrared, place.visible)
-    pairing = match_folders(folders.infrared, folders.visible)
+def _load(plan: Plan, name: str, output: Path) -> _Data:
+    folders, pairing = _pairs(plan.data[name], name, plan.recursive, output)
     places = {method: plan.fused_folder(method, name) for method in plan.fused}
     matches = {method: match_fused(place, pairing.pairs) for method, place in places.items() if place is not None}
     return _Data(
@@ -155,6 +150,27 @@ def _load(plan: Plan, name: str) -> _Data:
         {method: files for method, (files, _) in matches.items()},
         {method: unmatched for method, (_, unmatched) in matches.items()},
     )
+
+
+def _pairs(place: Path | Folders, name: str, recursive: bool, output: Path) -> tuple[DataFolders, Pairing]:
+    """The folders of a data set and its pairs; a list of pairs has the folders that all its files are in."""
+    if isinstance(place, Path) and not place.is_file():
+        folders = find_folders(place, "test", name, recursive)
+        place = Folders(infrared=folders.infrared, visible=folders.visible)
+    else:
+        folders = None
+        place = Folders(pairs=place) if isinstance(place, Path) else place
+    recursive = recursive or place.recursive
+    pairing = find_pairing(place.infrared, place.visible, recursive=recursive, pairs=place.pairs, without=(output,))
+    if folders is None:
+        infrared = place.infrared or _common_folder([pair.infrared for pair in pairing.pairs])
+        visible = place.visible or _common_folder([pair.visible for pair in pairing.pairs])
+        folders = DataFolders(name, infrared, visible)
+    return folders, pairing
+
+
+def _common_folder(files: Sequence[Path]) -> Path:
+    return Path(os.path.commonpath({file.parent.absolute() for file in files}))
 
 
 def _make_folder(output: Path) -> None:
@@ -281,8 +297,8 @@ def _data_results(data: _Data, plan: Plan, output: Path, outcomes: dict[tuple[st
         outcome = outcomes[data.name, pair.name]
         infrared_sha256, visible_sha256 = outcome.sha256
         result.pairs[pair.name] = PairFiles(
-            infrared=pair.infrared.name,
-            visible=pair.visible.name,
+            infrared=_from_folder(pair.infrared.absolute(), data.folders.infrared.absolute()),
+            visible=_from_folder(pair.visible.absolute(), data.folders.visible.absolute()),
             infrared_sha256=infrared_sha256,
             visible_sha256=visible_sha256,
         )

@@ -31,8 +31,11 @@ def run(
     context: typer.Context,
     data: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=DIR", help="A data set (repeatable); its layout is recognised, see the docs."),
+        typer.Option(
+            metavar="NAME=DIR", help="A data set (repeatable): its folder, of a known layout, or a list of pairs."
+        ),
     ] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Look into sub-folders of the data sets too.")] = False,
     models: Annotated[
         str | None,
         typer.Option(
@@ -89,6 +92,7 @@ def run(
         config,
         data=named_paths(data, "--data", "tno=data/tno") if data else None,
         fused=named_paths(fused, "--fused", _FUSED) if fused else None,
+        recursive=recursive or None,
         models=models,
         metrics=metrics,
         convention=convention,

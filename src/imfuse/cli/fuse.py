@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from imfuse.cli._printing import say
-from imfuse.cli._terminal import are_folders, closing_line, progress_bar, warn_of_problems
+from imfuse.cli._sources import Sources, given_sources
+from imfuse.cli._terminal import closing_line, progress_bar, warn_of_problems
 from imfuse.core.errors import ImfuseError, ModelError
 from imfuse.core.registry import DEFAULT_MODEL, get_spec
 from imfuse.core.weights import model_of
@@ -20,13 +21,22 @@ RANGES = "auto, full, percentile, minmax or LOW,HIGH"
 
 
 def fuse(
-    infrared: Annotated[Path, typer.Argument(help="Infrared picture, or folder of them.", show_default=False)],
+    infrared: Annotated[
+        Path | None, typer.Argument(help="Infrared picture, or folder of them.", show_default=False)
+    ] = None,
     visible: Annotated[
-        Path, typer.Argument(help="Visible picture, or folder: its colours are kept.", show_default=False)
-    ],
+        Path | None, typer.Argument(help="Visible picture, or folder: its colours are kept.", show_default=False)
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Result. Default: NAME_fused.png here; for folders the folder fused."),
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Look into sub-folders too; results keep the sub-folder.")
+    ] = False,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="List of pairs, CSV or JSON Lines, instead of folders or for files in them."),
     ] = None,
     model: Annotated[
         str | None,
@@ -66,11 +76,11 @@ def fuse(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the network. Default: all cores.")] = None,
     max_megapixels: Annotated[float, typer.Option(min=0, help="Largest picture that is read.")] = 100.0,
 ) -> None:
-    """Fuse a registered pair of pictures, or two folders of them paired by name.
+    """Fuse a registered pair of pictures, or two folders of them paired by name, or the pairs of a list.
 
     A folder can be interrupted and run again: finished results are kept, others are made.
     """
-    folders = are_folders(infrared, visible)
+    given = given_sources(infrared, visible, pairs, recursive)
     model = model or model_of(weights)
     options: dict[str, Any] = {**get_spec(model).check_options(_parse_options(option or []))}
     parsed_tile = _parse_tile(tile)
@@ -96,10 +106,10 @@ def fuse(
         strict=strict,
         **options,
     )
-    if folders:
-        _fuse_folders(fuser, infrared, visible, output or Path("fused"), overwrite=overwrite, workers=workers)
+    if given.folders:
+        _fuse_folders(fuser, given, output or Path("fused"), overwrite=overwrite, workers=workers)
     else:
-        _fuse_files(fuser, infrared, visible, output, overwrite=overwrite)
+        _fuse_files(fuser, *given.files, output, overwrite=overwrite)
 
 
 def _fuse_files(fuser: Fuser, infrared: Path, visible: Path, output: Path | None, *, overwrite: bool) -> None:
@@ -115,9 +125,18 @@ def _fuse_files(fuser: Fuser, infrared: Path, visible: Path, output: Path | None
         say(f"{out}: finished before, nothing to do (--overwrite redoes it)")
 
 
-def _fuse_folders(fuser: Fuser, infrared: Path, visible: Path, out: Path, *, overwrite: bool, workers: int) -> None:
+def _fuse_folders(fuser: Fuser, given: Sources, out: Path, *, overwrite: bool, workers: int) -> None:
     with progress_bar() as progress:
-        report = fuser.folder(infrared, visible, out, overwrite=overwrite, progress=progress, workers=workers)
+        report = fuser.folder(
+            given.infrared,
+            given.visible,
+            out,
+            recursive=given.recursive,
+            pairs=given.pairs,
+            overwrite=overwrite,
+            progress=progress,
+            workers=workers,
+        )
     warn_of_problems(report)
     say(closing_line(report, "fused", out))
     if report.failed:

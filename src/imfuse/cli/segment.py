@@ -8,19 +8,33 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imfuse.cli._printing import console, say, warn
-from imfuse.cli._terminal import are_folders, closing_line, count, few, progress_bar, warn_of_problems
+from imfuse.cli._sources import given_sources
+from imfuse.cli._terminal import closing_line, count, few, progress_bar, warn_of_problems
 from imfuse.core.errors import PairError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from imfuse.tasks.segment.segmenter import Segmenter
+
 
 def segment(
-    infrared: Annotated[Path, typer.Argument(help="Infrared picture, or folder of them.", show_default=False)],
-    visible: Annotated[Path, typer.Argument(help="Visible picture, or folder of them.", show_default=False)],
+    infrared: Annotated[
+        Path | None, typer.Argument(help="Infrared picture, or folder of them.", show_default=False)
+    ] = None,
+    visible: Annotated[
+        Path | None, typer.Argument(help="Visible picture, or folder of them.", show_default=False)
+    ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder: labels/NAME.png, overlay/NAME.png.")] = Path(
         "segmented"
     ),
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Look into sub-folders too; results keep the sub-folder.")
+    ] = False,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="List of pairs, CSV or JSON Lines, instead of folders or for files in them."),
+    ] = None,
     labels: Annotated[
         Path | None, typer.Option(help="Folder of true classes (PNG, 255 unknown): print how well they are recognised.")
     ] = None,
@@ -39,20 +53,26 @@ def segment(
     workers: Annotated[int, typer.Option(min=1, help="Threads that read, and as many that write.")] = 2,
 ) -> None:
     """Write the class of every pixel (as in MSRS: car, person, bike ...) and a picture with the classes painted in."""
-    folders = are_folders(infrared, visible)
-    if labels is not None and not folders:
+    given = given_sources(infrared, visible, pairs, recursive)
+    if labels is not None and not given.folders:
         raise PairError(f"--labels {labels}: of two folders of pictures; two files were given")
     from imfuse.tasks.segment.segmenter import Segmenter
 
     segmenter = Segmenter(model, weights, device=device, dtype=dtype, resize=resize)
-    if not folders:
-        done = segmenter.files(infrared, visible, output, overwrite=overwrite)
-        word = "" if done else " (finished before, nothing to do; --overwrite redoes it)"
-        say(f"{output / 'labels' / visible.stem}.png, {output / 'overlay' / visible.stem}.png{word}")
+    if not given.folders:
+        _segment_files(segmenter, *given.files, output, overwrite)
         return
     with progress_bar() as progress:
         report = segmenter.folder(
-            infrared, visible, output, labels=labels, overwrite=overwrite, progress=progress, workers=workers
+            infrared,
+            visible,
+            output,
+            recursive=recursive,
+            pairs=pairs,
+            labels=labels,
+            overwrite=overwrite,
+            progress=progress,
+            workers=workers,
         )
     warn_of_problems(report)
     if report.unlabelled:
@@ -62,6 +82,12 @@ def segment(
         _print_scores(report.counts)
     if report.failed:
         raise typer.Exit(1)
+
+
+def _segment_files(segmenter: Segmenter, infrared: Path, visible: Path, output: Path, overwrite: bool) -> None:
+    done = segmenter.files(infrared, visible, output, overwrite=overwrite)
+    word = "" if done else " (finished before, nothing to do; --overwrite redoes it)"
+    say(f"{output / 'labels' / visible.stem}.png, {output / 'overlay' / visible.stem}.png{word}")
 
 
 def _print_scores(counts: Tensor) -> None:

@@ -21,6 +21,11 @@ def train(
     ] = None,
     infrared: Annotated[Path | None, typer.Option(help="Instead of --data: the folder of infrared images ...")] = None,
     visible: Annotated[Path | None, typer.Option(help="... and the folder of visible images.")] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Look into sub-folders too.")] = False,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="List of pairs, CSV or JSON Lines, instead of --data."),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")] = Path("runs/train"),
     changes: Annotated[
         list[str] | None,
@@ -54,7 +59,7 @@ def train(
         for line in "---\n".join(settings.to_yaml() for settings in stages.values()).rstrip("\n").split("\n"):
             say(line)
         return
-    folders = _folders(data, infrared, visible)
+    folders = _folders(data, infrared, visible, pairs)
     try:
         from imfuse.training.stages import train_stages
     except ModuleNotFoundError as error:
@@ -67,10 +72,11 @@ def train(
 
     if threads:
         torch.set_num_threads(threads)
-    files = find_pairs(*folders)
+    files = find_pairs(*folders, recursive=recursive, pairs=pairs)
+    place = pairs or folders[0] or Path()
 
     def announce(stage: Stage) -> None:
-        what = f"{len(files)} pairs from {folders[0]}, {stage.recipe.epochs} epochs; run in {stage.folder}"
+        what = f"{len(files)} pairs from {place}, {stage.recipe.epochs} epochs; run in {stage.folder}"
         tell(f"{stage.name}: {'done' if stage.done else what}")
 
     weights = train_stages(
@@ -81,7 +87,7 @@ def train(
         resume=resume,
         announce=announce,
         licence=licence,
-        data_name=data_name or folders[0].name,
+        data_name=data_name or place.name,
         device=device,
         processes=processes,
         nodes=nodes,
@@ -94,9 +100,15 @@ def train(
     say(f"use:     imfuse fuse INFRARED VISIBLE --model {model} --weights {weights}")
 
 
-def _folders(data: Path | None, infrared: Path | None, visible: Path | None) -> tuple[Path, Path | None]:
+def _folders(
+    data: Path | None, infrared: Path | None, visible: Path | None, pairs: Path | None
+) -> tuple[Path | None, Path | None]:
+    if pairs is not None and data is None and (infrared is None) == (visible is None):
+        return infrared, visible
+    if pairs is not None:
+        raise RecipeError("--pairs: a list of pairs goes alone, or with --infrared DIR and --visible DIR")
     if data is not None and infrared is None and visible is None:
         return data, None
     if data is None and infrared is not None and visible is not None:
         return infrared, visible
-    raise RecipeError("give the training pairs as --data DIR, or as --infrared DIR with --visible DIR")
+    raise RecipeError("give the training pairs as --data DIR, as --infrared DIR with --visible DIR, or as --pairs FILE")

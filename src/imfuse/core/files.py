@@ -122,6 +122,20 @@ def file_hash(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
+def optional_path(path: str | os.PathLike[str] | None) -> Path | None:
+    """The path, or ``None`` where there is none."""
+    return None if path is None else Path(path)
+
+
+def file_identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """What tells a file or folder from others, whatever it is called; ``None`` where it is not there."""
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
 def is_folder(path: str | os.PathLike[str]) -> bool:
     """Whether a path is a folder, not a file; ``ImageError`` where nothing is there, or it may not be looked at."""
     try:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from imfuse.core.errors import ImageError, PairError, describe_failure
+from imfuse.core.files import file_identity
 from imfuse.core.lock import output_lock
 from imfuse.core.notes import collected, note
 from imfuse.core.output import check_replaceable
@@ -25,7 +26,7 @@ from imfuse.core.text import printable
 from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Engine, Float, Prepared
 from imfuse.fusing.resume import FINGERPRINT, is_finished
-from imfuse.imaging import Pair, Pairing, match_folders, remove_leftovers, write_image
+from imfuse.imaging import Pair, Pairing, find_pairing, remove_leftovers, write_image
 from imfuse.imaging._geotags import GeoTags, read_geotags
 from imfuse.imaging.inputs import Array, Stored, read
 from imfuse.imaging.read import image_hash
@@ -177,20 +178,31 @@ def fuse_pair(
 
 def fuse_folder(
     engine: Engine,
-    infrared: Path,
-    visible: Path,
+    infrared: Path | None,
+    visible: Path | None,
     output: Path,
     *,
+    recursive: bool = False,
+    pairs: Path | None = None,
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
     workers: int = 2,
 ) -> FolderReport:
     """See :meth:`imfuse.Fuser.folder`."""
-    sources = {"infrared": infrared, "visible": visible}
-    pairing = match_folders(infrared, visible)
+    with engine.doubts():
+        pairing = find_pairing(infrared, visible, recursive=recursive, pairs=pairs, without=(output,))
+    sources = source_folders(pairing, infrared, visible)
     return run_folder(
         _Fusing(engine), pairing, output, sources, overwrite=overwrite, progress=progress, workers=workers
     )
+
+
+def source_folders(pairing: Pairing, infrared: Path | None, visible: Path | None) -> dict[Path, str]:
+    """The folders that no result may go into, with what they hold: those given, and those of every picture."""
+    folders = {pair.visible.parent: "visible" for pair in pairing.pairs}
+    folders |= {pair.infrared.parent: "infrared" for pair in pairing.pairs}
+    given = ((visible, "visible"), (infrared, "infrared"))
+    return folders | {folder: side for folder, side in given if folder is not None}
 
 
 def run_pair(task: Task[Computed], pair: Pair, targets: tuple[Path, ...], *, overwrite: bool = False) -> bool:
@@ -218,7 +230,7 @@ def run_folder(
     task: Task[Computed],
     pairing: Pairing,
     output: Path,
-    sources: Mapping[str, Path],
+    sources: Mapping[Path, str],
     parts: Sequence[str] = ("",),
     *,
     overwrite: bool = False,
@@ -231,7 +243,7 @@ def run_folder(
         task: what is made of a pair.
         pairing: the pairs, and the files without a partner.
         output: folder of the results.
-        sources: folders that no result may go into, by what they hold.
+        sources: folders that no result may go into, with what they hold.
         parts: folders below it, one for each picture that the task makes; "" is ``output`` itself.
         overwrite: redo finished results and replace other files.
         progress: called before the first pair and after each.
@@ -244,7 +256,8 @@ def run_folder(
     """
     started = time.perf_counter()
     folders = [output / part for part in parts]
-    _make_folders([output, *folders], sources)
+    below = dict.fromkeys(pair.name.rpartition("/")[0] for pair in pairing.pairs)
+    _make_folders([output, *(folder / part for folder in folders for part in below)], sources)
     total = len(pairing.pairs)
     report_progress = progress or (lambda _: None)
     report_progress(Progress(0, total))
@@ -265,9 +278,9 @@ def run_folder(
     )
 
 
-def _jobs(pairing: Pairing, folders: Sequence[Path], sources: Mapping[str, Path]) -> Iterator[PairJob[Computed]]:
+def _jobs(pairing: Pairing, folders: Sequence[Path], sources: Iterable[Path]) -> Iterator[PairJob[Computed]]:
     """A job for each pair; it has failed already where a link leads from its result back to what is fused."""
-    roots = [Path(os.path.realpath(source)) for source in sources.values()]
+    roots = [Path(os.path.realpath(source)) for source in sources]
     for pair in pairing.pairs:
         job = PairJob[Computed](pair, tuple(folder / f"{pair.name}.png" for folder in folders))
         for target in job.targets:
@@ -417,12 +430,15 @@ def _write(job: PairJob[Computed], task: Task[Computed]) -> tuple[Array, ...]:
     return pictures
 
 
-def _make_folders(folders: Sequence[Path], sources: Mapping[str, Path]) -> None:
+def _make_folders(folders: Sequence[Path], sources: Mapping[Path, str]) -> None:
     """Make the folders of results. Raises ``PairError`` where one is among the sources, or ``ImageError``."""
+    held = {file_identity(source): name for source, name in sources.items()}
     for folder in folders:
-        for name, source in sources.items():
-            if is_same(folder, source):
-                raise PairError(f"{folder}: is the {name} folder itself", "choose another output folder (output=...)")
+        identity = file_identity(folder)
+        if identity is not None and identity in held:
+            raise PairError(
+                f"{folder}: is the {held[identity]} folder itself", "choose another output folder (output=...)"
+            )
     for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)

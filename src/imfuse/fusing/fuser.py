@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from imfuse.core.deprecation import deprecated
 from imfuse.core.errors import ModelError
+from imfuse.core.files import optional_path
 from imfuse.core.resolve import ResolvedModel, resolve_model
 from imfuse.core.spec import ModelSpec, Value
 from imfuse.fusing import folder as folders
@@ -194,23 +195,29 @@ class Fuser(Engine):
 
     def folder(
         self,
-        infrared: PathLike,
-        visible: PathLike,
+        infrared: PathLike | None,
+        visible: PathLike | None,
         output: PathLike,
         *,
+        recursive: bool = False,
+        pairs: PathLike | None = None,
         overwrite: bool = False,
         progress: Callable[[Progress], None] | None = None,
         workers: int = 2,
     ) -> FolderReport:
-        """Fuse two folders, paired by name, into ``output``/<visible stem>.png.
+        """Fuse two folders, paired by name or by a list, into ``output``/<name of the pair>.png.
+
+        How names are paired :func:`imfuse.imaging.match_folders` says; the name of a pair is the visible stem.
 
         Results that an earlier run with the same files and settings left are skipped unless ``overwrite``. A pair that
         fails is reported and the others continue. A few pairs are in memory at a time.
 
         Args:
-            infrared: folder of infrared pictures.
-            visible: folder of visible pictures.
+            infrared: folder of infrared pictures; with ``pairs`` it may be ``None``.
+            visible: folder of visible pictures; the same.
             output: folder of the results; made where it is missing.
+            recursive: look into sub-folders as well; results keep the sub-folder.
+            pairs: a list of pairs, CSV or JSON Lines, as :func:`imfuse.imaging.read_pairs` takes it.
             overwrite: redo finished results and replace other files.
             progress: called before the first pair and after each.
             workers: threads that read ahead, and as many that write, while the network runs in this one.
@@ -219,17 +226,30 @@ class Fuser(Engine):
             What became of each pair, and the files without a partner.
 
         Raises:
-            PairError: the folders do not belong together, or ``output`` is one of them.
+            PairError: the folders do not belong together, lines of the list are wrong, or ``output`` is one of the
+                folders.
             ImageError: ``output`` cannot be made.
+
+        Warns:
+            ImfuseWarning: pairs were found by a rule that may be wrong.
 
         Example:
             ```python
             report = fuser.folder("infrared/", "visible/", "fused/")
             print(len(report.written), report.failed, report.unmatched_infrared)
+            fuser.folder(None, None, "fused/", pairs="pairs.csv")
             ```
         """
         return folders.fuse_folder(
-            self, Path(infrared), Path(visible), Path(output), overwrite=overwrite, progress=progress, workers=workers
+            self,
+            optional_path(infrared),
+            optional_path(visible),
+            Path(output),
+            recursive=recursive,
+            pairs=optional_path(pairs),
+            overwrite=overwrite,
+            progress=progress,
+            workers=workers,
         )
 
 

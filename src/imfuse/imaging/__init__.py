@@ -3,7 +3,17 @@
 from imfuse.core.output import remove_leftovers
 from imfuse.imaging._resize import resize
 from imfuse.imaging.colour import is_gray, luminance, recombine, rgb_to_ycbcr, ycbcr_to_rgb
-from imfuse.imaging.pairs import EXTENSIONS, Pair, Pairing, check_same_size, match_folders, match_fused
+from imfuse.imaging.pairs import (
+    EXTENSIONS,
+    Pair,
+    Pairing,
+    check_same_size,
+    find_pairing,
+    match_folders,
+    match_fused,
+    read_pairs,
+    side_of_name,
+)
 from imfuse.imaging.range import Range, parse_range, to_unit
 from imfuse.imaging.read import image_size, read_image
 from imfuse.imaging.stored import read_metadata
@@ -15,6 +25,7 @@ __all__ = [
     "Pairing",
     "Range",
     "check_same_size",
+    "find_pairing",
     "image_size",
     "is_gray",
     "luminance",
@@ -24,10 +35,12 @@ __all__ = [
     "quantise",
     "read_image",
     "read_metadata",
+    "read_pairs",
     "recombine",
     "remove_leftovers",
     "resize",
     "rgb_to_ycbcr",
+    "side_of_name",
     "to_unit",
     "write_file",
     "write_image",

@@ -57,7 +57,7 @@ def _fax(coding: Coding, data: bytes, rows: int, columns: int) -> npt.NDArray[An
 def _jpeg(coding: Coding, data: bytes, rows: int, columns: int) -> npt.NDArray[Any]:
     if coding.bits != 8 or coding.channels > 4 or coding.photometric not in (0, 1, 2, _YCBCR):
         raise LayoutError(
-            f"{coding.channels} channels of {coding.bits} bits with JPEG compression are read as 8-bit gray or RGB; {SAVE}"
+            f"{coding.channels} channels of {coding.bits} bits with JPEG compression, 8-bit gray or RGB is read; {SAVE}"
         )
     scan = data.rstrip(b"\0").removesuffix(_JPEG_END)
     photometric = coding.photometric if coding.channels >= 3 else 1

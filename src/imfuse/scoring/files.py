@@ -21,7 +21,7 @@ from torch import Tensor
 from imfuse.core.errors import ImageError, MetricError, PairError, describe_failure
 from imfuse.core.files import is_folder
 from imfuse.fusing.folder import Progress
-from imfuse.imaging import Pair, Range, check_same_size, inputs, match_folders, match_fused, parse_range
+from imfuse.imaging import Pair, Range, check_same_size, find_pairing, inputs, match_fused, parse_range
 from imfuse.imaging.inputs import MAX_PIXELS, PathLike, Stored
 from imfuse.imaging.inputs import Picture as AnyPicture
 from imfuse.metrics import METRICS, get_convention, get_definition, score_images
@@ -162,9 +162,11 @@ def score_files(
 
 def score_folders(
     fused: PathLike | Mapping[str, PathLike],
-    infrared: PathLike,
-    visible: PathLike,
+    infrared: PathLike | None,
+    visible: PathLike | None,
     *,
+    recursive: bool = False,
+    pairs: PathLike | None = None,
     metrics: Chosen = None,
     convention: str = "plain",
     range: str | Range = "full",
@@ -174,14 +176,16 @@ def score_folders(
 ) -> Scores:
     """Score folders of fused pictures against the pairs that they were fused from.
 
-    Sources are paired by ``imfuse.imaging.match_folders``, fused pictures belong to them by ``match_fused``. A pair is
+    Sources are paired by ``imfuse.imaging.find_pairing``, fused pictures belong to them by ``match_fused``. A pair is
     read once, and what metrics need of it is computed once, for all methods. A picture that is missing or cannot be
     scored is reported in the result, and the others are scored.
 
     Args:
         fused: the folder of each method by its name, or one folder, which lends its name.
-        infrared: the folder of infrared pictures.
-        visible: the folder of visible pictures.
+        infrared: the folder of infrared pictures; with ``pairs`` it may be ``None``.
+        visible: the folder of visible pictures; the same.
+        recursive: look into sub-folders as well; fused pictures are expected in the same ones.
+        pairs: a list of pairs, CSV or JSON Lines, as ``imfuse.imaging.read_pairs`` takes it.
         metrics: as for ``score``; so are ``convention``, ``range`` and ``max_pixels``.
         convention: see ``score``.
         range: see ``score``.
@@ -196,7 +200,10 @@ def score_folders(
     Raises:
         MetricError: a metric or convention is unknown or not defined.
         ImageError: a range is invalid.
-        PairError: the folders do not belong together.
+        PairError: the folders do not belong together, or lines of the list are wrong.
+
+    Warns:
+        ImfuseWarning: pairs were found by a rule that may be wrong.
 
     Example:
         ```python
@@ -207,7 +214,7 @@ def score_folders(
     started = time.perf_counter()
     scorer = Scorer.of(metrics, convention, range, max_pixels)
     folders = _by_name(fused)
-    pairing = match_folders(infrared, visible)
+    pairing = find_pairing(infrared, visible, recursive=recursive, pairs=pairs, without=tuple(folders.values()))
     matches = {method: match_fused(folder, pairing.pairs) for method, folder in folders.items()}
     jobs = [
         _Job(pair, {method: files[pair.name] for method, (files, _) in matches.items() if pair.name in files})
