@@ -3,7 +3,7 @@
 from imfuse.imaging._resize import resize
 from imfuse.imaging.colour import is_gray, luminance, recombine, rgb_to_ycbcr, ycbcr_to_rgb
 from imfuse.imaging.pairs import EXTENSIONS, Pair, Pairing, check_same_size, match_folders, match_fused
-from imfuse.imaging.range import Range, parse_range, to_unit
+from imfuse.imaging.range import Range, RangeLike, as_range, parse_range, to_unit
 from imfuse.imaging.read import image_size, read_image
 from imfuse.imaging.write import quantise, read_metadata, remove_leftovers, write_file, write_image
 
@@ -12,6 +12,8 @@ __all__ = [
     "Pair",
     "Pairing",
     "Range",
+    "RangeLike",
+    "as_range",
     "check_same_size",
     "image_size",
     "is_gray",
