@@ -207,7 +207,7 @@ def test_other_integers(kind: type) -> None:
 def test_other_integers_have_no_full_range_beyond_16_bits() -> None:
     hounsfield = np.array([[-1000, 0, 3000]], np.int16)
     for rule in ("auto", "full"):
-        with pytest.raises(ImageError, match=r"ct: int16 values -1000..3000 found.*visible_range='percentile'"):
+        with pytest.raises(ImageError, match=r"ct: int16 values -1000..3000 found.*visible_range='LOW,HIGH'"):
             to_unit(hounsfield, parse_range(rule), name="ct")
     with pytest.raises(ImageError, match=r"uint32 values 0..70000 found.*; say .* range="):
         to_unit(np.array([[0, 70000]], np.uint32), parse_range("full"), thermal=True)
@@ -271,6 +271,7 @@ def test_few_bits_in_16_are_doubted(bits: int, kind: type) -> None:
     assert doubts(pixels, f"0,{top}") == doubts(pixels, "full") == doubts(pixels, "auto", thermal=True) == []
     (text,) = doubts(pixels, "full", thermal=True)
     assert f"use range='0,{top}'" in text
+    assert doubts(pixels, "0,65535") == doubts(pixels, "0,65535", thermal=True) == []
     assert doubts(pixels * (65535 // top), "auto") == []
 
 

@@ -31,6 +31,7 @@ from imfuse.benchmark.results import (
     MetricUsed,
     ModelUsed,
     PairFiles,
+    RangeUsed,
     Results,
     ScoredPicture,
     WeightsUsed,
@@ -40,7 +41,7 @@ from imfuse.core.version import VERSION
 from imfuse.data.layouts import DataFolders, find_folders
 from imfuse.fusing.folder import Progress
 from imfuse.fusing.fuser import Fuser
-from imfuse.imaging import Pairing, match_folders, match_fused, remove_leftovers
+from imfuse.imaging import Pairing, Range, as_range, match_folders, match_fused, remove_leftovers
 from imfuse.imaging.inputs import MAX_PIXELS
 from imfuse.metrics import METRICS, get_convention, get_definition
 from imfuse.scoring.files import Scorer
@@ -90,7 +91,9 @@ def run_benchmark(
         results.write(Path("runs/tno/results.json"))
         ```
     """
-    scorer = Scorer.of(plan.metrics, plan.convention, plan.range, MAX_PIXELS)
+    # Without limits of its own a benchmark scores each picture by those that it was fused by.
+    range_ = None if as_range(plan.range) == Range() else plan.range
+    scorer = Scorer.of(plan.metrics, plan.convention, range_, MAX_PIXELS)
     sets = [_load(plan, name) for name in plan.data]
     settings = {"device": plan.device, "dtype": plan.dtype, "range": plan.range}
     worker = PairWorker(plan.models, scorer, output, settings)
@@ -115,7 +118,7 @@ def run_benchmark(
         environment=environment(device.pop()),
         convention=_convention(plan.convention),
         metrics={symbol: _metric(symbol, plan.convention) for symbol in scorer.metrics},
-        range=str(scorer.range),
+        range=str(as_range(plan.range)),
         against=plan.against or plan.methods[0],
         methods=_methods(plan, worker),
         data={data.name: _data_results(data, plan, output, outcomes) for data in sets},
@@ -286,6 +289,8 @@ def _data_results(data: _Data, plan: Plan, output: Path, outcomes: dict[tuple[st
                 file=_from_folder(picture.file, output),
                 sha256=picture.sha256,
                 scores={symbol: None if math.isnan(value) else value for symbol, value in picture.scores.items()},
+                infrared_range=RangeUsed.of(picture.infrared_range),
+                visible_range=RangeUsed.of(picture.visible_range),
             )
         for method, message in outcome.failed.items():
             result.failed.setdefault(method, {})[pair.name] = message

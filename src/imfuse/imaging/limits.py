@@ -97,7 +97,7 @@ def doubt_depth(values: npt.NDArray[Any], parameter: str, name: str) -> None:
         f"{printable(name)}: the values {low}..{high} fit into {bits} bits; by the range 0..65535 of 16 bits the "
         f"brightest is at {100 * high / 65535:.2g} % of white",
         f"use {parameter}='0,{2**bits - 1}'",
-        f"use {parameter}='full' if it is meant to be dark",
+        f"use {parameter}='0,65535' if it is meant to be dark",
     )
 
 

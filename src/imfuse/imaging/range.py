@@ -223,6 +223,6 @@ def _top(values: npt.NDArray[Any], range_: Range, parameter: str, name: str) -> 
         found, expected = ("floating values", "0..1") if floating else (f"{values.dtype} values", "0..65535")
         raise ImageError(
             f"{printable(name)}: {found} {low:g}..{high:g} found, {expected} is expected of the full range",
-            f"say how to map them by {parameter}='percentile', 'minmax' or 'LOW,HIGH'",
+            f"say how to map them by {parameter}='LOW,HIGH', 'percentile' or 'minmax'",
         )
     return 255.0 if values.dtype == np.uint8 else 65535.0
