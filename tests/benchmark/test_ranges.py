@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from imfuse import Fuser, score
+from imfuse import Fuser, ImfuseWarning, score
 from imfuse.benchmark.plan import make_plan
 from imfuse.benchmark.results import Results, read_results
 from imfuse.benchmark.runner import run_benchmark
@@ -75,3 +75,12 @@ def test_a_range_that_is_given_holds_for_all(raw: Path, tmp_path: Path) -> None:
     assert {row.infrared_range for row in rows} == {UsedRange(7000, 9100, "given")}
     ours = tmp_path / results.data["mine"].pictures["dwt"]["1"].file
     assert read_metadata(ours)["imfuse:infrared-range"] == "7000,9100"
+
+
+def test_doubts_reach_the_caller(raw: Path, tmp_path: Path) -> None:
+    settings = {"data": {"mine": raw / "set"}, "models": "dwt", "metrics": "EN", "range": "0,100"}
+    with pytest.warns(ImfuseWarning) as caught:
+        run_benchmark(make_plan(settings), tmp_path, workers=1)
+    texts = sorted(str(one.message) for one in caught if isinstance(one.message, ImfuseWarning))
+    assert len(texts) == 2
+    assert all(f"ir/{name}.png: the range 0..100 clips 100 %" in text for name, text in zip("12", texts, strict=True))

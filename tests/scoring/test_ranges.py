@@ -101,7 +101,7 @@ def test_odd_metadata_are_ignored(files: Path, stored: str) -> None:
         row = score_files({"a": files / "odd.png"}, files / "flat.png", files / "vi.png", metrics="EN").rows[0]
         assert row.infrared_range == UsedRange(7, 7, "as fused")
         return
-    with pytest.warns(imfuse.ImfuseWarning, match="LOW,HIGH is expected") as caught:
+    with pytest.warns(imfuse.ImfuseWarning, match="LOW,HIGH is expected in its metadata") as caught:
         found = imfuse.score(files / "odd.png", *sources, metrics=METRICS)
     assert found == imfuse.score(fused, *sources, metrics=METRICS)
     assert str(caught[0].message).isprintable()

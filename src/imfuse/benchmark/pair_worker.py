@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from imfuse.benchmark.plan import ModelEntry
 from imfuse.core.errors import describe_failure
+from imfuse.core.notes import collected
 from imfuse.core.version import VERSION
 from imfuse.fusing.folder import fuse_pair
 from imfuse.fusing.fuser import Fuser
@@ -47,13 +48,17 @@ class FusedPicture:
 
 @dataclass
 class Outcome:
-    """What became of a job. ``failed`` maps a method to the reason; "" stands for all methods."""
+    """What became of a job. ``failed`` maps a method to the reason; "" stands for all methods.
+
+    ``doubts`` are notes that were made meanwhile, each with its advice.
+    """
 
     data: str
     name: str
     sha256: tuple[str, str] = ("", "")
     pictures: dict[str, FusedPicture] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    doubts: list[tuple[str, ...]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -84,15 +89,20 @@ class PairWorker:
     def run(self, job: Job) -> Outcome:
         """Fuse and score a pair. Whatever goes wrong is the failure of one method or of the pair."""
         outcome = Outcome(job.data, job.pair.name)
+        with collected() as notes:
+            self._run(job, outcome)
+        outcome.doubts = [(one.message, *one.advice) for one in notes]
+        return outcome
+
+    def _run(self, job: Job, outcome: Outcome) -> None:
         try:
             work = _Work(self, job)
             outcome.sha256 = work.digests
         except Exception as error:
             outcome.failed[""] = describe_failure(error, job.pair.visible)
-            return outcome
+            return
         for method in (*self.fusers, *job.fused):
             work.do(method, outcome)
-        return outcome
 
 
 class _Work:

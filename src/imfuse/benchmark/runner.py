@@ -37,6 +37,7 @@ from imfuse.benchmark.results import (
     WeightsUsed,
 )
 from imfuse.core.errors import ImageError
+from imfuse.core.notes import note
 from imfuse.core.version import VERSION
 from imfuse.data.layouts import DataFolders, find_folders
 from imfuse.fusing.folder import Progress
@@ -111,6 +112,8 @@ def run_benchmark(
     outcomes: dict[tuple[str, str], Outcome] = {}
     for outcome in _outcomes(worker, jobs, min(number, len(jobs))):
         outcomes[outcome.data, outcome.name] = outcome
+        for message, *advice in outcome.doubts:
+            note(message, *advice)
         report(Progress(len(outcomes), len(jobs), outcome.name))
     return Results(
         imfuse=VERSION,

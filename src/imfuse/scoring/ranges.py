@@ -57,8 +57,8 @@ def _parsed(fused: str | os.PathLike[str], text: str | None) -> Range | None:
     except (ValueError, ImageError):
         pass
     note(
-        f"{printable(os.fspath(fused))}: its metadata give {printable(text)} as the range of a source, LOW,HIGH is "
-        "expected",
+        f"{printable(os.fspath(fused))}: LOW,HIGH is expected in its metadata as the range of a source, found "
+        f"{printable(text[:40])!r}",
         "say by which it was fused, range='LOW,HIGH' and visible_range='LOW,HIGH'",
     )
     return None
