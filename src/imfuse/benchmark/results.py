@@ -8,7 +8,17 @@ import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from imfuse.benchmark.bounds import File, Name, Score, Text, at_most
 from imfuse.benchmark.problems import first_problem
@@ -19,6 +29,7 @@ from imfuse.core.text import printable
 from imfuse.imaging import parse_range, write_file
 from imfuse.metrics import get_definition
 from imfuse.metrics.conventions import Gray
+from imfuse.scoring.ranges import Origin, UsedRange
 from imfuse.scoring.scores import Failure, ImageScores, Scores
 
 FORMAT = 1
@@ -114,12 +125,45 @@ class PairFiles(_Record):
     visible_sha256: Sha256 = ""
 
 
+class RangeUsed(_Record):
+    """Which stored values of a source were black and white, and why: see :class:`imfuse.scoring.UsedRange`."""
+
+    low: FiniteFloat
+    high: FiniteFloat
+    origin: Origin
+
+    @classmethod
+    def of(cls, used: UsedRange | None) -> RangeUsed | None:
+        """The same as it is written to a file."""
+        return None if used is None else cls(**vars(used))
+
+
 class ScoredPicture(_Record):
-    """A fused picture: its file, from the folder of the results, and its scores, None where one is undefined."""
+    """A fused picture: its file, from the folder of the results, and its scores, None where one is undefined.
+
+    The ranges are those by which its sources were scored, None where an older version did not tell.
+    """
 
     file: File
     sha256: Sha256
     scores: Annotated[dict[str, Score | None], at_most(_MOST_METRICS)]
+    infrared_range: RangeUsed | None = None
+    visible_range: RangeUsed | None = None
+
+    @property
+    def ranges(self) -> tuple[UsedRange | None, UsedRange | None]:
+        """Of the infrared and the visible picture, as scores have them."""
+        infrared, visible = (
+            None if used is None else UsedRange(used.low, used.high, used.origin)
+            for used in (self.infrared_range, self.visible_range)
+        )
+        return infrared, visible
+
+    @model_serializer(mode="wrap")
+    def _known(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the ranges where they are not known."""
+        content = dump(self)
+        return {name: value for name, value in content.items() if value is not None}
 
     def value(self, symbol: str) -> float:
         """A score; nan where it is undefined."""
@@ -259,10 +303,15 @@ class Results(_Record):
         """
         one, methods, metrics = self.data[data], self.methods_on(data), tuple(self.metrics)
         rows = tuple(
-            ImageScores(method, name, {symbol: one.pictures[method][name].value(symbol) for symbol in metrics})
+            ImageScores(
+                method,
+                name,
+                {symbol: picture.value(symbol) for symbol in metrics},
+                *picture.ranges,
+            )
             for method in methods
             for name in one.pairs
-            if name in one.pictures[method]
+            if (picture := one.pictures[method].get(name))
         )
         return Scores(
             self.convention.name,

@@ -31,6 +31,7 @@ from imfuse.benchmark.results import (
     MetricUsed,
     ModelUsed,
     PairFiles,
+    RangeUsed,
     Results,
     ScoredPicture,
     SignificanceUsed,
@@ -38,12 +39,13 @@ from imfuse.benchmark.results import (
 )
 from imfuse.core.errors import ImageError
 from imfuse.core.lock import output_lock
+from imfuse.core.notes import note
 from imfuse.core.signals import raise_terminated
 from imfuse.core.version import VERSION
 from imfuse.data.layouts import DataFolders, find_folders
 from imfuse.fusing.folder import Progress
 from imfuse.fusing.fuser import Fuser
-from imfuse.imaging import Pairing, find_pairing, match_fused, remove_leftovers
+from imfuse.imaging import Pairing, Range, as_range, find_pairing, match_fused, remove_leftovers
 from imfuse.imaging.inputs import MAX_PIXELS
 from imfuse.metrics import METRICS, get_convention, get_definition
 from imfuse.scoring.files import Scorer
@@ -93,7 +95,9 @@ def run_benchmark(
         results.write(Path("runs/tno/results.json"))
         ```
     """
-    scorer = Scorer.of(plan.metrics, plan.convention, plan.range, MAX_PIXELS)
+    # Without limits of its own a benchmark scores each picture by those that it was fused by.
+    range_ = None if as_range(plan.range) == Range() else plan.range
+    scorer = Scorer.of(plan.metrics, plan.convention, range_, MAX_PIXELS)
     sets = [_load(plan, name, output) for name in plan.data]
     settings = {"device": plan.device, "dtype": plan.dtype, "range": plan.range}
     worker = PairWorker(plan.models, scorer, output, settings)
@@ -112,6 +116,8 @@ def run_benchmark(
     with output_lock(output, "a benchmark"), raise_terminated():
         for outcome in _outcomes(worker, jobs, min(number, len(jobs))):
             outcomes[outcome.data, outcome.name] = outcome
+            for message, *advice in outcome.doubts:
+                note(message, *advice)
             report(Progress(len(outcomes), len(jobs), outcome.name))
     return Results(
         imfuse=VERSION,
@@ -119,7 +125,7 @@ def run_benchmark(
         environment=environment(device.pop()),
         convention=_convention(plan.convention),
         metrics={symbol: _metric(symbol, plan.convention) for symbol in scorer.metrics},
-        range=str(scorer.range),
+        range=str(as_range(plan.range)),
         against=plan.against or plan.methods[0],
         significance=SignificanceUsed(family=plan.family),
         methods=_methods(plan, worker),
@@ -307,6 +313,8 @@ def _data_results(data: _Data, plan: Plan, output: Path, outcomes: dict[tuple[st
                 file=_from_folder(picture.file, output),
                 sha256=picture.sha256,
                 scores={symbol: None if math.isnan(value) else value for symbol, value in picture.scores.items()},
+                infrared_range=RangeUsed.of(picture.infrared_range),
+                visible_range=RangeUsed.of(picture.visible_range),
             )
         for method, message in outcome.failed.items():
             result.failed.setdefault(method, {})[pair.name] = message

@@ -177,6 +177,10 @@ def _explanations(scores: Scores) -> Iterator[Text]:
         (convention.name, "bold"),
         f": {convention.origin}; {GRAYS[convention.gray]}; imfuse {VERSION}",
     )
+    if scores.ranges:
+        yield Text(
+            "black..white of the sources: " + ", ".join(f"{side} {text}" for side, text in scores.ranges.items())
+        )
     yield from _notes(scores)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -119,10 +120,20 @@ def _fuse_files(fuser: Fuser, infrared: Path, visible: Path, output: Path | None
         from imfuse.imaging import image_size, read_metadata
 
         height, width = image_size(out)
-        limits = read_metadata(out).get("imfuse:infrared-range", "").replace(",", "..")
-        say(f"{out}: {width}x{height}" + (f", infrared {limits} shown as black..white" if limits else ""))
+        say(", ".join([f"{out}: {width}x{height}", *_shown(read_metadata(out))]))
     else:
         say(f"{out}: finished before, nothing to do (--overwrite redoes it)")
+
+
+def _shown(metadata: Mapping[str, str]) -> list[str]:
+    """Which stored values became black and white, where the file can tell; of 8 visible bits that is no news."""
+    texts = [(side, metadata.get(f"imfuse:{side}-range", "0,255")) for side in ("infrared", "visible")]
+    limits = [
+        f"{side} {'..'.join(f'{float(value):g}' for value in text.split(','))}"
+        for side, text in texts
+        if side == "infrared" or text != "0,255"
+    ]
+    return [f"{' and '.join(limits)} shown as black..white"] if "imfuse:infrared-range" in metadata else []
 
 
 def _fuse_folders(fuser: Fuser, given: Sources, out: Path, *, overwrite: bool, workers: int) -> None:

@@ -48,8 +48,10 @@ def score(
     csv: Annotated[Path | None, typer.Option(help="Write the values, one line per picture.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write values, statistics and definitions.")] = None,
     range_: Annotated[
-        str, typer.Option("--range", help="What of the infrared is black and white; give what it was fused by.")
-    ] = "full",
+        str | None,
+        typer.Option("--range", help="What of the infrared is black and white. Default: what it was fused by."),
+    ] = None,
+    visible_range: Annotated[str | None, typer.Option(help="The same for the visible picture.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Pairs that are scored at a time. Default: one per core, at most 8.")
     ] = None,
@@ -71,7 +73,7 @@ def score(
     from imfuse.scoring.files import score_files, score_folders
 
     settings: dict[str, Any] = {"metrics": metrics, "convention": convention, "range": range_}
-    settings["max_pixels"] = round(max_megapixels * 1e6)
+    settings |= {"visible_range": visible_range, "max_pixels": round(max_megapixels * 1e6)}
     if folders:
         with progress_bar() as progress:
             settings |= {"recursive": recursive, "pairs": pairs, "workers": workers}

@@ -163,7 +163,7 @@ def load_pair(files: PairFiles, colour: bool = False) -> LoadedPair:
 
 
 def _load(path: Path, thermal: bool) -> Floats:
-    unit, _, _ = to_unit(read_image(path), parse_range("auto"), thermal=thermal)
+    unit, _, _ = to_unit(read_image(path), parse_range("auto"), thermal=thermal, name=str(path))
     return unit
 
 

@@ -22,8 +22,9 @@ from imfuse.core.resolve import ResolvedModel
 from imfuse.core.spec import ModelSpec, option_text
 from imfuse.core.version import VERSION
 from imfuse.fusing.sizes import Fit, checked_fit, shrunk, truncated
-from imfuse.imaging import Range, check_same_size, luminance, parse_range, recombine, resize, to_unit
+from imfuse.imaging import Range, RangeLike, as_range, check_same_size, luminance, recombine, resize, to_unit
 from imfuse.imaging.inputs import MAX_PIXELS, Bits, Result, Stored
+from imfuse.imaging.nodata import Mask, fill_no_data, no_data
 from imfuse.inference.forms import fast_form
 from imfuse.ops.tiles import fuse_tiled, tile_side
 
@@ -36,7 +37,7 @@ class Prepared:
     """A pair as the network takes it: (H, W) luminances in [0, 1], and the visible colours (H, W, 3) if it has any.
 
     ``limits`` are the stored values that became 0 and 1, of the infrared and of the visible picture; ``size`` is the
-    height and width of the result.
+    height and width of the result; ``missing`` says where each of the two holds no data, ``None`` for nowhere.
     """
 
     infrared: Float
@@ -44,6 +45,7 @@ class Prepared:
     colours: Float | None
     limits: tuple[tuple[float, float], tuple[float, float]]
     size: tuple[int, int]
+    missing: tuple[Mask | None, Mask | None] = (None, None)
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,8 @@ class Settings:
 
     device: str = "auto"
     dtype: str = "auto"
-    range: str | Range = "auto"
-    visible_range: str | Range = "auto"
+    range: RangeLike = "auto"
+    visible_range: RangeLike = "auto"
     tile: int | Literal["auto", "off"] = "auto"
     gray: bool = False
     bits: Bits | None = None
@@ -70,8 +72,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("range", "visible_range"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, parse_range(value) if isinstance(value, str) else value)
+            object.__setattr__(self, name, as_range(getattr(self, name)))
         if self.bits not in (None, 8, 16):
             raise ModelError(f"bits={self.bits!r}: 8 or 16 is expected")
         checked_fit(self.fit)
@@ -123,16 +124,20 @@ class Engine:
         if not self.resize:
             check_same_size(infrared.pixels.shape, visible.pixels.shape, infrared.name, visible.name)
         first, second, size = infrared.pixels, visible.pixels, visible.pixels.shape[:2]
+        missing = no_data(first), no_data(second)
         if self.fit == "resize":
             multiple = self.spec.size.multiple
-            first, second = (shrunk(side.pixels, multiple, side.name) for side in (infrared, visible))
+            first, second = (
+                shrunk(fill_no_data(side.pixels, side.name)[0], multiple, side.name) for side in (infrared, visible)
+            )
         ir, *ir_limits = to_unit(first, self.range, thermal=True, name=infrared.name)
         vi, *vi_limits = to_unit(second, self.visible_range, name=visible.name)
         heat = resize(ir if ir.ndim == 2 else luminance(ir), vi.shape[0], vi.shape[1])
         limits = (ir_limits[0], ir_limits[1]), (vi_limits[0], vi_limits[1])
+        missing = _resized(missing[0], *vi.shape[:2]), _resized(missing[1], *vi.shape[:2])
         if vi.ndim == 2:
-            return Prepared(heat, vi, None, limits, size)
-        return Prepared(heat, luminance(vi), vi, limits, size)
+            return Prepared(heat, vi, None, limits, size, missing)
+        return Prepared(heat, luminance(vi), vi, limits, size, missing)
 
     def fuse_luminance(self, pair: Prepared) -> Float:
         """Run the network on a prepared pair: (H, W) in [0, 1]. Second step, the only one that needs the device."""
@@ -157,8 +162,15 @@ class Engine:
             raise
 
     def finish(self, pair: Prepared, fused: Float) -> Result:
-        """Give a fused luminance the colours of the visible picture, unless gray was asked for. Third step."""
-        unit = fused if pair.colours is None or self.gray else recombine(fused, pair.colours)
+        """Give a fused luminance the colours of the visible picture, unless gray was asked for. Third step.
+
+        Where one picture holds no data the other one is shown alone, and black where neither does.
+        """
+        colours = None if self.gray else pair.colours
+        if colours is None:
+            unit = _alone(fused, pair.infrared, pair.visible, *pair.missing)
+        else:
+            unit = _alone(recombine(fused, colours), pair.infrared[..., None], colours, *pair.missing)
         return Result(unit if self.fit == "mirror" else truncated(unit, *pair.size))
 
     def _tile(self, height: int, width: int) -> int | None:
@@ -196,6 +208,22 @@ class Engine:
         return ModelError(
             f"{name}: not enough memory for {width}x{height} pixels", "use smaller tiles, tile=256", "use device='cpu'"
         )
+
+
+def _resized(missing: Mask | None, height: int, width: int) -> Mask | None:
+    """Where a picture of another size has any part of a pixel without data."""
+    return None if missing is None else resize(missing.astype(np.float32), height, width) > 0
+
+
+def _alone(fused: Float, infrared: Float, visible: Float, no_infrared: Mask | None, no_visible: Mask | None) -> Float:
+    """A fused picture with either source alone where the other has no data."""
+    for missing, other in ((no_infrared, visible), (no_visible, infrared)):
+        if missing is not None:
+            where = missing if fused.ndim == 2 else missing[..., None]
+            fused = np.where(where, other, fused)
+    if no_infrared is not None and no_visible is not None:
+        fused[no_infrared & no_visible] = 0
+    return fused
 
 
 def _checked_tile(spec: ModelSpec, tile: int | str) -> int | Literal["auto", "off"]:

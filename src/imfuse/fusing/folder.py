@@ -29,9 +29,12 @@ from imfuse.fusing.resume import FINGERPRINT, is_finished
 from imfuse.imaging import Pair, Pairing, find_pairing, remove_leftovers, write_image
 from imfuse.imaging._geotags import GeoTags, read_geotags
 from imfuse.imaging.inputs import Array, Stored, read
+from imfuse.imaging.limits import limits_text
 from imfuse.imaging.read import image_hash
 
 AHEAD_PIXELS = 32_000_000
+INFRARED_RANGE, VISIBLE_RANGE = "imfuse:infrared-range", "imfuse:visible-range"
+"""Keys of the metadata that say which stored values of the two pictures became black and white: ``LOW,HIGH``."""
 
 Outcome = Literal["written", "skipped", "failed"]
 Computed = TypeVar("Computed")
@@ -146,10 +149,10 @@ class _Fusing(Task[Float]):
         return (self.engine.finish(prepared, computed).as_type(self.engine.bits or 8),)
 
     def metadata(self, prepared: Prepared) -> dict[str, str]:
-        (ir_low, ir_high), (vi_low, vi_high) = prepared.limits
+        infrared, visible = prepared.limits
         return {
-            "imfuse:infrared-range": f"{ir_low:g},{ir_high:g}",
-            "imfuse:visible-range": f"{vi_low:g},{vi_high:g}",
+            INFRARED_RANGE: limits_text(*infrared),
+            VISIBLE_RANGE: limits_text(*visible),
         }
 
 

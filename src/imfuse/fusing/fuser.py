@@ -22,7 +22,7 @@ from imfuse.fusing import folder as folders
 from imfuse.fusing.engine import Engine, Settings
 from imfuse.fusing.folder import FolderReport, Progress
 from imfuse.fusing.sizes import Fit
-from imfuse.imaging import Range, inputs
+from imfuse.imaging import RangeLike, inputs
 from imfuse.imaging.inputs import MAX_PIXELS, Bits, PathLike, Picture
 from imfuse.models._build import build_model
 
@@ -39,8 +39,8 @@ class Fuser(Engine):
             brings its own.
         device: "auto" (a CUDA GPU where there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
         dtype: "auto" (float32), or one of ``get_spec(model).dtypes``.
-        range: what of the infrared picture becomes 0 and 1: "auto", "full", "percentile", "minmax", "LOW,HIGH", or a
-            ``Range``; ``imfuse.imaging.to_unit`` explains them.
+        range: what of the infrared picture becomes 0 and 1: "auto", "full", "percentile", "minmax", "LOW,HIGH", a pair
+            of numbers or a ``Range``; ``imfuse.imaging.to_unit`` explains them.
         tile: side in pixels of the tiles that large pictures are fused in, "auto" (by the memory budget) or "off".
         visible_range: the same as ``range`` for the visible picture.
         gray: return the fused luminance alone, without the colours of the visible picture.
@@ -73,10 +73,10 @@ class Fuser(Engine):
         weights: str | Path | None = "default",
         device: str = "auto",
         dtype: str = "auto",
-        range: str | Range = "auto",
+        range: RangeLike = "auto",
         tile: int | Literal["auto", "off"] = "auto",
         *,
-        visible_range: str | Range = "auto",
+        visible_range: RangeLike = "auto",
         gray: bool = False,
         bits: Bits | None = None,
         resize: bool = False,
@@ -115,7 +115,9 @@ class Fuser(Engine):
         """Fuse a registered pair; each picture is a path, a NumPy array, a PIL image or a tensor.
 
         Arrays are (H, W), (H, W, 1) or (H, W, 3), tensors (H, W), (C, H, W) or (N, C, H, W) with C 1 or 3; uint8,
-        uint16 or floating. Colour of the visible picture is kept, the infrared one counts by its luminance.
+        uint16, int16, int32, uint32 or floating. Colour of the visible picture is kept, the infrared one counts by its
+        luminance. Where one picture holds no data (masked by ``numpy.ma``, NaN, infinite) the result shows the other
+        one alone, and black where neither does.
 
         Args:
             infrared: one picture, or a batch of tensors.
@@ -123,7 +125,7 @@ class Fuser(Engine):
 
         Returns:
             A picture of the kind, shape and type of the visible one (an array for a path): a tensor on its device,
-            uint8 for uint8, uint16 for uint16, float32 in [0, 1] for floating; ``bits`` overrides the type, and
+            uint8 for uint8, uint16 for other integers, float32 in [0, 1] for floating; ``bits`` overrides the type, and
             ``gray`` makes it gray.
 
         Raises:
@@ -285,9 +287,9 @@ def fuse(
     *,
     device: str = "auto",
     dtype: str = "auto",
-    range: str | Range = "auto",
+    range: RangeLike = "auto",
     tile: int | Literal["auto", "off"] = "auto",
-    visible_range: str | Range = "auto",
+    visible_range: RangeLike = "auto",
     gray: bool = False,
     bits: Bits | None = None,
     resize: bool = False,

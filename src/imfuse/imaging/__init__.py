@@ -14,7 +14,7 @@ from imfuse.imaging.pairs import (
     read_pairs,
     side_of_name,
 )
-from imfuse.imaging.range import Range, parse_range, to_unit
+from imfuse.imaging.range import Range, RangeLike, as_range, parse_range, to_unit
 from imfuse.imaging.read import image_size, read_image
 from imfuse.imaging.stored import read_metadata
 from imfuse.imaging.write import quantise, write_file, write_image
@@ -24,6 +24,8 @@ __all__ = [
     "Pair",
     "Pairing",
     "Range",
+    "RangeLike",
+    "as_range",
     "check_same_size",
     "find_pairing",
     "image_size",

@@ -21,7 +21,7 @@ Array = npt.NDArray[Any]
 PathLike = Union[str, "os.PathLike[str]"]
 Picture = Union[str, "os.PathLike[str]", npt.NDArray[Any], Image.Image, Tensor]
 Bits = Literal[8, 16]
-_BITS: dict[str, Bits] = {"uint8": 8, "uint16": 16}
+_BITS: dict[str, Bits] = {"uint8": 8, **dict.fromkeys(("uint16", "int16", "int32", "uint32"), 16)}
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 512 * 2**20
 
@@ -43,7 +43,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Stored:
-    """A picture as stored, (H, W) or (H, W, 3) uint8, uint16 or floating; ``name`` is what errors call it."""
+    """A picture as stored, (H, W) or (H, W, 3), masked where it holds no data; ``name`` is what errors call it."""
 
     pixels: Array
     name: str
@@ -89,7 +89,7 @@ def read(path: PathLike, max_pixels: int) -> Stored:
 def as_stored(pixels: Array, name: str) -> Stored:
     """Pixels as ``read`` returns them for a file that holds them."""
     if pixels.ndim == 3 and is_gray(pixels, equal_channels=True):
-        pixels = np.ascontiguousarray(pixels[..., 0])
+        pixels = pixels[..., 0].copy()
     return Stored(pixels, name)
 
 
@@ -102,7 +102,7 @@ def check_batches(infrared: Loaded, visible: Loaded) -> None:
 
 
 def bits_of(dtype: np.dtype[Any]) -> Bits | None:
-    """Bits of an integer type of pixels; ``None`` for a floating one."""
+    """Bits of a result like pixels of an integer type; ``None`` for a floating one."""
     return _BITS.get(dtype.name)
 
 

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from imfuse.core.text import printable
 
 _ACTIVE = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)", re.IGNORECASE)
+_PLAIN = r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"
+# A number, or the two limits of a range.
+_NUMBER = re.compile(rf"{_PLAIN}(,{_PLAIN})?|[+-]?(inf|nan)", re.IGNORECASE)
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> bytes:
