@@ -140,7 +140,14 @@ class Engine:
         return Prepared(heat, luminance(vi), vi, limits, size, missing)
 
     def fuse_luminance(self, pair: Prepared) -> Float:
-        """Run the network on a prepared pair: (H, W) in [0, 1]. Second step, the only one that needs the device."""
+        """Run the network on a prepared pair: (H, W) in [0, 1]. Second step, the only one that needs the device.
+
+        Where both pictures are constant there is nothing to fuse, and the result is their mean: what a network makes of
+        such a pair is its own bias, which no picture that it was trained on could have told it, and the frame that a
+        border of zeros leaves. It is asked as soon as one of several pixels differs.
+        """
+        if pair.visible.size > 1 and not (np.ptp(pair.infrared) or np.ptp(pair.visible)):
+            return np.float32(0.5) * (pair.infrared + pair.visible)
         return cast(Float, self.run(pair, self.network)[0, 0].float().numpy(force=True))
 
     def run(self, pair: Prepared, function: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
