@@ -110,7 +110,8 @@ def read_input(
     """
     with open_input(path, raises, expected, max_bytes, fixed=fixed) as stream:
         try:
-            return stream.read(max_bytes)
+            # A reader that is asked for more than there is takes memory for all of it.
+            return stream.read(min(max_bytes, os.fstat(stream.fileno()).st_size))
         except OSError as error:
             raise raises(f"{printable(os.fspath(path))}: {os_reason(error)}") from error
 
