@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from imfuse.benchmark.bounds import File, Name, at_most
@@ -15,13 +14,14 @@ from imfuse.benchmark.problems import first_problem
 from imfuse.core.errors import BenchmarkError, WeightsError
 from imfuse.core.plugins import is_reference
 from imfuse.core.registry import get_spec, list_models
+from imfuse.core.text import printable
 from imfuse.core.weights import CONVERTED, read_header
+from imfuse.core.yaml_input import read_yaml
 
 # Names become folders.
 _NAME = re.compile(r"[^\W_][\w.+\-() ]*")
 _MODEL = re.compile(r"(?:(?P<name>[^=:]+)=)?(?P<model>(?:[^=]+\.py|[\w]+(?:\.\w+)+):\w+|[^=:]+)(?::(?P<weights>.+))?")
 """A model is a name, or a network of others: ``file.py:Name``, ``package.module:Name``."""
-_MAX_BYTES = 1 << 20
 _MOST = 1000
 
 
@@ -206,14 +206,9 @@ def _validated(kind: type[_Kind], settings: Mapping[str, Any]) -> _Kind:
 
 def read_settings(path: Path) -> dict[str, Any]:
     """Settings of a YAML file, whose relative folders and files are taken from its own folder."""
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise BenchmarkError(f"{path}: too large for the settings of a benchmark (1 MiB at most)")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BenchmarkError(f"{path}: not a readable YAML file ({str(error).splitlines()[0]})") from None
+    content = read_yaml(path, BenchmarkError, "the settings of a benchmark")
     if not isinstance(content, dict):
-        raise BenchmarkError(f"{path}: settings such as 'data:' and 'models:' are expected")
+        raise BenchmarkError(f"{printable(path)}: settings such as 'data:' and 'models:' are expected")
     base = path.parent
     for key in ("data", "fused"):
         if isinstance(content.get(key), dict):
