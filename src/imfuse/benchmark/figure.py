@@ -167,7 +167,7 @@ def _pictures(results: Results, folder: Path, row: Row, methods: Sequence[str]) 
     data = results.data[row.data]
     pair = data.pairs[row.name]
     infrared = read(Path(data.infrared) / pair.infrared, MAX_PIXELS)
-    levels = {"infrared": to_levels(infrared, parse_range(results.range), thermal=True)}
+    levels = {"infrared": to_levels(infrared, parse_range(results.range))}
     levels["visible"] = to_levels(read(Path(data.visible) / pair.visible, MAX_PIXELS))
     for method in methods:
         # A method without this picture leaves its place empty.

@@ -80,8 +80,7 @@ def _embed(files: dict[str, Path], infrared_range: Range, scale: float) -> str:
     texts = {}
     for role, file in files.items():
         try:
-            thermal = role == "ir"
-            levels = to_levels(read(file, MAX_PIXELS), infrared_range if thermal else FULL, thermal=thermal)
+            levels = to_levels(read(file, MAX_PIXELS), infrared_range if role == "ir" else FULL)
         except ImfuseError:
             continue
         texts[role] = base64.b64encode(_webp(levels, scale)).decode("ascii")
