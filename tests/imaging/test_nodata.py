@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from imfuse.core.errors import ImageError
+from imfuse.core.notes import collected
 from imfuse.imaging import parse_range, to_unit
 from imfuse.imaging.inputs import as_stored
 from imfuse.imaging.nodata import fill_no_data, no_data
@@ -79,6 +80,17 @@ def test_masked_integers(kind: type) -> None:
     unit, low, high = to_unit(masked, parse_range("minmax"), thermal=True)
     assert (low, high) == (28, 219)
     np.testing.assert_allclose(unit[~border()], (values[~border()] - 28.0) / 191, atol=1e-6)
+
+
+def test_they_hide_no_doubt() -> None:
+    """One good pixel at the edge fills half of the picture, and is a thousandth of the data all the same."""
+    pixels = np.full((20, 100), 7000.0)
+    pixels[:, 50:] = np.nan
+    pixels[:, 49] = np.nan
+    pixels[10, 49] = 5
+    with collected() as notes:
+        to_unit(pixels, parse_range("0,10"), thermal=True)
+    assert "clips 99.9 % of the picture" in str(notes[0])
 
 
 def test_a_target_beside_missing_pixels_is_seen_once() -> None:

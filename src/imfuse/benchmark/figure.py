@@ -181,7 +181,7 @@ def _notes(results: Results, methods: Sequence[str]) -> list[str]:
 def _pictures(results: Results, folder: Path, row: Row, methods: Sequence[str]) -> dict[str, Levels]:
     data = results.data[row.data]
     infrared = read(infrared_of(folder, data, row.name), MAX_PIXELS)
-    levels = {"infrared": to_levels(infrared, parse_range(results.range), thermal=True)}
+    levels = {"infrared": to_levels(infrared, parse_range(results.range))}
     levels["visible"] = to_levels(read(visible_of(folder, data, row.name), MAX_PIXELS))
     for method in methods:
         # A method without this picture leaves its place empty.

@@ -60,13 +60,13 @@ class ScoredImage:
         return [_picture(channel) for channel in np.moveaxis(self.levels, 2, 0)]
 
 
-def to_levels(stored: Stored, range_: Range = FULL, *, thermal: bool = False) -> Levels:
-    """Quantise to uint8 by the full range of the type, [0, 1] for floating pixels, or by ``range_``.
+def to_levels(stored: Stored, range_: Range = FULL) -> Levels:
+    """Quantise to uint8 by the full range of the type, [0, 1] for floating pixels, or an infrared one by ``range_``.
 
     Raises ``ImageError`` for floating pixels outside [0, 1] under the full range, for pixels without data (masked, nan
     or infinite), since a metric would count what they are filled with, and for other types.
     """
-    return _quantised(stored, range_, thermal)[0]
+    return _quantised(stored, range_, range_ != FULL)[0]
 
 
 def _quantised(stored: Stored, range_: Range, thermal: bool) -> tuple[Levels, tuple[float, float]]:

@@ -107,8 +107,7 @@ def _embed(pictures: _Pictures, infrared_range: Range, scale: float) -> str:
     texts = {}
     for role, file in pictures.files.items():
         with pictures.noting():
-            thermal = role == "ir"
-            levels = to_levels(read(file, MAX_PIXELS), infrared_range if thermal else FULL, thermal=thermal)
+            levels = to_levels(read(file, MAX_PIXELS), infrared_range if role == "ir" else FULL)
             texts[role] = base64.b64encode(_webp(levels, scale)).decode("ascii")
     return json.dumps(texts)
 
