@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imfuse.cli._terminal import are_folders, closing_line, count, few, progress_bar, warn, warn_of_problems
+from imfuse.cli.fuse import OrderOption, ResizeOption
 from imfuse.core.errors import PairError
 
 if TYPE_CHECKING:
@@ -27,9 +28,8 @@ def segment(
         str | None, typer.Option(help="Method that segments. Default: psfusion_compact.", show_default=False)
     ] = None,
     weights: Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")] = "default",
-    resize: Annotated[
-        bool, typer.Option("--resize", help="Bring the infrared to the size of the visible one.")
-    ] = False,
+    resize: ResizeOption = None,
+    order: OrderOption = "check",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
     overwrite: Annotated[
@@ -43,7 +43,7 @@ def segment(
         raise PairError(f"--labels {labels}: of two folders of pictures; two files were given")
     from imfuse.tasks.segment.segmenter import Segmenter
 
-    segmenter = Segmenter(model, weights, device=device, dtype=dtype, resize=resize)
+    segmenter = Segmenter(model, weights, device=device, dtype=dtype, resize=resize or False, order=order)
     if not folders:
         done = segmenter.files(infrared, visible, output, overwrite=overwrite)
         word = "" if done else " (finished before, nothing to do; --overwrite redoes it)"

@@ -65,7 +65,9 @@ class Pairing:
     unmatched_visible: tuple[str, ...]
 
 
-def match_folders(infrared: str | os.PathLike[str], visible: str | os.PathLike[str]) -> Pairing:
+def match_folders(
+    infrared: str | os.PathLike[str], visible: str | os.PathLike[str], *, order: str = "check"
+) -> Pairing:
     """Pair the pictures of two folders by name.
 
     Names match by stem (the extensions may differ), then without regard to case, then without a modality word at
@@ -75,6 +77,7 @@ def match_folders(infrared: str | os.PathLike[str], visible: str | os.PathLike[s
     Args:
         infrared: the folder of infrared pictures.
         visible: the folder of visible pictures.
+        order: "given" takes the first folder for the infrared one, whatever the names say.
 
     Returns:
         The pairs, at least one, and the names of files without a partner.
@@ -105,8 +108,31 @@ def match_folders(infrared: str | os.PathLike[str], visible: str | os.PathLike[s
         )
     pairs.sort(key=lambda pair: _natural(pair.name))
     _refuse_same_pictures(pairs, folders)
-    _refuse_swapped(pairs, folders)
+    if order == "check":
+        _refuse_swapped(pairs, folders)
     return Pairing(tuple(pairs), _names(unmatched[0]), _names(unmatched[1]))
+
+
+def pair_with_itself(folder: str | os.PathLike[str]) -> Pairing:
+    """Take each picture of a folder for both sides of a pair, as those whose bands hold both.
+
+    Args:
+        folder: the pictures.
+
+    Returns:
+        The pairs, at least one.
+
+    Raises:
+        PairError: the folder is missing, unreadable or without pictures, or two files have one stem.
+
+    Example:
+        ```python
+        pairing = pair_with_itself("four_bands/")
+        ```
+    """
+    files = _pictures(Path(folder), "infrared")
+    _refuse_duplicates(_group(files, _stem))
+    return Pairing(tuple(Pair(path.stem, path, path) for path in files), (), ())
 
 
 def match_fused(folder: str | os.PathLike[str], pairs: Sequence[Pair]) -> tuple[dict[str, Path], tuple[str, ...]]:
@@ -285,7 +311,8 @@ def _refuse_swapped(pairs: Sequence[Pair], folders: tuple[Path, Path]) -> None:
         if infrared & set(_VISIBLE) and visible & set(_INFRARED):
             raise PairError(
                 f"{printable(folders[0])} and {printable(folders[1])} look swapped: {printable(pair.infrared.name)} is "
-                f"given as infrared and {printable(pair.visible.name)} as visible; give the infrared folder first"
+                f"given as infrared and {printable(pair.visible.name)} as visible; give the infrared folder first",
+                "use order='given' if they are right as they are",
             )
 
 

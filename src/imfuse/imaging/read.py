@@ -303,6 +303,11 @@ def _turn(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
     return pixels
 
 
+def upright(pixels: npt.NDArray[Any], exif: bytes) -> npt.NDArray[Any]:
+    """Turn pixels as their EXIF data say, as `read_image` does."""
+    return _turn(pixels, _orientation(exif))
+
+
 def _decode(data: bytes, head: _Header, max_bytes: int) -> tuple[npt.NDArray[Any], int]:
     stream = io.BytesIO(data)
     if head.kind == "TIFF":
