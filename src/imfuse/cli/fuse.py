@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from imfuse.fusing.fuser import Fuser
 
 RANGES = "auto, full, percentile, minmax or LOW,HIGH"
+ResizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--resize",
+        metavar="stretch|crop|pad",
+        help="Bring the infrared to the size of the visible one; a word says how where the aspect ratios differ.",
+        show_default=False,
+    ),
+]
+OrderOption = Annotated[
+    str, typer.Option("--order", metavar="check|given", help="given: take pairs that look swapped as they are.")
+]
 
 
 def fuse(
@@ -57,9 +69,7 @@ def fuse(
     visible_range: Annotated[str, typer.Option(help="The same for the visible picture.")] = "auto",
     bits: Annotated[int, typer.Option(metavar="8|16", help="Bits of the result.")] = 8,
     gray: Annotated[bool, typer.Option("--gray", help="Gray results, without the colours of the visible one.")] = False,
-    resize: Annotated[
-        bool, typer.Option("--resize", help="Bring the infrared to the size of the visible one.")
-    ] = False,
+    resize: ResizeOption = None,
     fit: Annotated[
         str,
         typer.Option(
@@ -70,6 +80,17 @@ def fuse(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
     strict: Annotated[bool, typer.Option("--strict", help="A pair with a warning is an error.")] = False,
+    order: OrderOption = "check",
+    infrared_palette: Annotated[
+        str,
+        typer.Option(metavar="auto|none|NAME", help="What the colours of an infrared picture mean, such as ironbow."),
+    ] = "auto",
+    infrared_bands: Annotated[
+        str | None, typer.Option(metavar="N", help="Which band of the first picture is meant, such as 4.")
+    ] = None,
+    visible_bands: Annotated[
+        str | None, typer.Option(metavar="N,N,N", help="Which of the second, such as 1,2,3.")
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo finished results and replace other files.")
     ] = False,
@@ -89,7 +110,9 @@ def fuse(
     if threads is not None:
         _set_threads(threads)
     from imfuse.fusing.fuser import Fuser
+    from imfuse.fusing.sides import checked_order
     from imfuse.fusing.sizes import checked_fit
+    from imfuse.imaging._resize import checked_resize
 
     fuser = Fuser(
         model,
@@ -101,10 +124,14 @@ def fuse(
         tile=parsed_tile,
         gray=gray,
         bits=_parse_bits(bits),
-        resize=resize,
+        resize=checked_resize(resize or False),
         fit=checked_fit(fit),
         max_pixels=round(max_megapixels * 1e6),
         strict=strict,
+        order=checked_order(order),
+        infrared_palette=infrared_palette,
+        infrared_bands=infrared_bands,
+        visible_bands=visible_bands,
         **options,
     )
     if given.folders:

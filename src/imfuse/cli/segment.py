@@ -10,6 +10,7 @@ import typer
 from imfuse.cli._printing import console, say, warn
 from imfuse.cli._sources import given_sources
 from imfuse.cli._terminal import closing_line, count, few, progress_bar, warn_of_problems
+from imfuse.cli.fuse import OrderOption, ResizeOption
 from imfuse.core.errors import PairError
 
 if TYPE_CHECKING:
@@ -42,9 +43,8 @@ def segment(
         str | None, typer.Option(help="Method that segments. Default: psfusion_compact.", show_default=False)
     ] = None,
     weights: Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")] = "default",
-    resize: Annotated[
-        bool, typer.Option("--resize", help="Bring the infrared to the size of the visible one.")
-    ] = False,
+    resize: ResizeOption = None,
+    order: OrderOption = "check",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
     overwrite: Annotated[
@@ -58,7 +58,7 @@ def segment(
         raise PairError(f"--labels {labels}: of two folders of pictures; two files were given")
     from imfuse.tasks.segment.segmenter import Segmenter
 
-    segmenter = Segmenter(model, weights, device=device, dtype=dtype, resize=resize)
+    segmenter = Segmenter(model, weights, device=device, dtype=dtype, resize=resize or False, order=order)
     if not given.folders:
         _segment_files(segmenter, *given.files, output, overwrite)
         return

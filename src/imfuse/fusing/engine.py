@@ -21,10 +21,14 @@ from imfuse.core.notes import collected, note
 from imfuse.core.resolve import ResolvedModel
 from imfuse.core.spec import ModelSpec, option_text
 from imfuse.core.version import VERSION
+from imfuse.fusing.sides import checked_order, checked_palette, settled
 from imfuse.fusing.sizes import Fit, checked_fit, shrunk, truncated
 from imfuse.imaging import Range, RangeLike, as_range, check_same_size, luminance, recombine, resize, to_unit
+from imfuse.imaging._resize import Resize, checked_resize, place, placement
+from imfuse.imaging.bands import Bands, parse_bands
 from imfuse.imaging.inputs import MAX_PIXELS, Bits, Result, Stored
 from imfuse.imaging.nodata import Mask, fill_no_data, no_data
+from imfuse.imaging.order import Order
 from imfuse.inference.forms import fast_form
 from imfuse.ops.tiles import fuse_tiled, tile_side
 
@@ -64,11 +68,15 @@ class Settings:
     tile: int | Literal["auto", "off"] = "auto"
     gray: bool = False
     bits: Bits | None = None
-    resize: bool = False
+    resize: bool | Resize = False
     fit: Fit = "mirror"
     memory: int | None = None
     max_pixels: int = MAX_PIXELS
     strict: bool = False
+    order: Order = "check"
+    infrared_palette: str = "auto"
+    infrared_bands: Bands = None
+    visible_bands: Bands = None
 
     def __post_init__(self) -> None:
         for name in ("range", "visible_range"):
@@ -76,6 +84,11 @@ class Settings:
         if self.bits not in (None, 8, 16):
             raise ModelError(f"bits={self.bits!r}: 8 or 16 is expected")
         checked_fit(self.fit)
+        checked_resize(self.resize)
+        checked_order(self.order)
+        checked_palette(self.infrared_palette)
+        for name in ("infrared_bands", "visible_bands"):
+            object.__setattr__(self, name, parse_bands(getattr(self, name), name))
 
 
 class Engine:
@@ -96,6 +109,11 @@ class Engine:
         self.range, self.visible_range = cast(Range, settings.range), cast(Range, settings.visible_range)
         self.gray, self.bits, self.resize, self.fit = settings.gray, settings.bits, settings.resize, settings.fit
         self.memory, self.max_pixels = settings.memory, settings.max_pixels
+        self.order, self.infrared_palette = settings.order, settings.infrared_palette
+        self.infrared_bands, self.visible_bands = (
+            parse_bands(settings.infrared_bands),
+            parse_bands(settings.visible_bands),
+        )
         self.tile = _checked_tile(self.spec, settings.tile)
         self.dtype = _checked_dtype(self.spec, settings.dtype)
         self.device = _checked_device(settings.device)
@@ -117,12 +135,16 @@ class Engine:
         options = {name: option_text(value) for name, value in self.options.items()}
         settings: list[object] = [self.spec.name, self.weights_hash, options, str(self.dtype), VERSION]
         settings += [str(self.range), str(self.visible_range), self.gray, self.bits or 8, self.resize, self.fit, inputs]
+        settings += [self.infrared_palette, self.infrared_bands, self.visible_bands]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def prepare(self, infrared: Stored, visible: Stored) -> Prepared:
         """Bring a pair to one size and to [0, 1]. First step."""
+        infrared = settled(infrared, visible, self.order, self.infrared_palette)
+        shapes, names = (infrared.pixels.shape, visible.pixels.shape), (infrared.name, visible.name)
         if not self.resize:
-            check_same_size(infrared.pixels.shape, visible.pixels.shape, infrared.name, visible.name)
+            check_same_size(*shapes, *names)
+        how = placement(self.resize, *shapes, names)
         first, second, size = infrared.pixels, visible.pixels, visible.pixels.shape[:2]
         missing = no_data(first), no_data(second)
         if self.fit == "resize":
@@ -132,12 +154,14 @@ class Engine:
             )
         ir, *ir_limits = to_unit(first, self.range, thermal=True, name=infrared.name)
         vi, *vi_limits = to_unit(second, self.visible_range, name=visible.name)
-        heat = resize(ir if ir.ndim == 2 else luminance(ir), vi.shape[0], vi.shape[1])
+        gray, colours = (vi, None) if vi.ndim == 2 else (luminance(vi), vi)
+        heat = place(ir if ir.ndim == 2 else luminance(ir), gray, how)
         limits = (ir_limits[0], ir_limits[1]), (vi_limits[0], vi_limits[1])
-        missing = _resized(missing[0], *vi.shape[:2]), _resized(missing[1], *vi.shape[:2])
-        if vi.ndim == 2:
-            return Prepared(heat, vi, None, limits, size, missing)
-        return Prepared(heat, luminance(vi), vi, limits, size, missing)
+        if missing[0] is not None:
+            nowhere = np.zeros_like(gray)
+            missing = place(missing[0].astype(np.float32), nowhere, how) > 0, missing[1]
+        missing = missing[0], _resized(missing[1], *gray.shape)
+        return Prepared(heat, gray, colours, limits, size, missing)
 
     def fuse_luminance(self, pair: Prepared) -> Float:
         """Run the network on a prepared pair: (H, W) in [0, 1]. Second step, the only one that needs the device.

@@ -9,14 +9,14 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar, cast
 
-from imfuse.core.errors import ImageError, PairError, describe_failure
+from imfuse.core.errors import ImageError, ImfuseError, PairError, describe_failure
 from imfuse.core.files import file_identity
 from imfuse.core.lock import output_lock
 from imfuse.core.notes import collected, note
@@ -26,15 +26,19 @@ from imfuse.core.text import printable
 from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Engine, Float, Prepared
 from imfuse.fusing.resume import FINGERPRINT, is_finished
+from imfuse.fusing.sides import settled
 from imfuse.imaging import Pair, Pairing, find_pairing, remove_leftovers, write_image
 from imfuse.imaging._geotags import GeoTags, read_geotags
 from imfuse.imaging.inputs import Array, Stored, read
 from imfuse.imaging.limits import limits_text
+from imfuse.imaging.pairs import pair_with_itself
 from imfuse.imaging.read import image_hash
 
 AHEAD_PIXELS = 32_000_000
 INFRARED_RANGE, VISIBLE_RANGE = "imfuse:infrared-range", "imfuse:visible-range"
 """Keys of the metadata that say which stored values of the two pictures became black and white: ``LOW,HIGH``."""
+_LOOKED_AT = 2
+"""Pairs of a run whose colours say, before anything is written, whether the folders are swapped."""
 
 Outcome = Literal["written", "skipped", "failed"]
 Computed = TypeVar("Computed")
@@ -192,12 +196,28 @@ def fuse_folder(
     workers: int = 2,
 ) -> FolderReport:
     """See :meth:`imfuse.Fuser.folder`."""
-    with engine.doubts():
-        pairing = find_pairing(infrared, visible, recursive=recursive, pairs=pairs, without=(output,))
+    pairing = folder_pairs(engine, infrared, visible, recursive=recursive, pairs=pairs, without=(output,))
     sources = source_folders(pairing, infrared, visible)
     return run_folder(
         _Fusing(engine), pairing, output, sources, overwrite=overwrite, progress=progress, workers=workers
     )
+
+
+def folder_pairs(
+    engine: Engine,
+    infrared: Path | None,
+    visible: Path | None,
+    *,
+    recursive: bool = False,
+    pairs: Path | None = None,
+    without: Collection[Path] = (),
+) -> Pairing:
+    """The pairs of two folders or a list, or of one folder whose files hold both sides. Raises ``PairError``."""
+    both_in_bands = bool(engine.infrared_bands and engine.visible_bands)
+    with engine.doubts():
+        if both_in_bands and pairs is None and infrared and visible and is_same(infrared, visible):
+            return pair_with_itself(infrared, recursive=recursive, without=without)
+        return find_pairing(infrared, visible, recursive=recursive, pairs=pairs, without=without, order=engine.order)
 
 
 def source_folders(pairing: Pairing, infrared: Path | None, visible: Path | None) -> dict[Path, str]:
@@ -259,6 +279,7 @@ def run_folder(
     """
     started = time.perf_counter()
     folders = [output / part for part in parts]
+    _refuse_swapped(task.engine, pairing.pairs[:_LOOKED_AT])
     below = dict.fromkeys(pair.name.rpartition("/")[0] for pair in pairing.pairs)
     _make_folders([output, *(folder / part for folder in folders for part in below)], sources)
     total = len(pairing.pairs)
@@ -389,6 +410,32 @@ def _guarded(function: Callable[[PairJob[Computed]], object], job: PairJob[Compu
     return job
 
 
+def _refuse_swapped(engine: Engine, pairs: Sequence[Pair]) -> None:
+    """Raise ``PairError`` where the first pairs, all that can be read, look swapped: then the others do as well."""
+    errors = [error for error in (_problem(engine, pair) for pair in pairs) if not isinstance(error, ImageError)]
+    if errors and all(errors):
+        raise cast(PairError, errors[0])
+
+
+def _problem(engine: Engine, pair: Pair) -> ImfuseError | None:
+    """Why a pair cannot be read, or that it looks swapped."""
+    try:
+        with collected():
+            settled(*_both(engine, pair), engine.order, engine.infrared_palette)
+    except ImfuseError as error:
+        return error
+    return None
+
+
+def _both(engine: Engine, pair: Pair) -> tuple[Stored, Stored]:
+    """Both files of a pair, read."""
+    most = engine.max_pixels
+    return (
+        read(pair.infrared, most, "infrared", engine.infrared_bands),
+        read(pair.visible, most, "visible", engine.visible_bands),
+    )
+
+
 def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None:
     for target in job.targets:
         check_replaceable(target, ImageError)
@@ -399,9 +446,8 @@ def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None
         if all(finished):
             job.outcome = "skipped"
             return
-    most = task.engine.max_pixels
     with task.engine.doubts():
-        job.prepared = task.engine.prepare(read(job.pair.infrared, most), read(job.pair.visible, most))
+        job.prepared = task.engine.prepare(*_both(task.engine, job.pair))
         job.geotags = read_geotags(job.pair.visible)
 
 

@@ -23,7 +23,10 @@ from imfuse.fusing.engine import Engine, Settings
 from imfuse.fusing.folder import FolderReport, Progress
 from imfuse.fusing.sizes import Fit
 from imfuse.imaging import RangeLike, inputs
+from imfuse.imaging._resize import Resize
+from imfuse.imaging.bands import Bands
 from imfuse.imaging.inputs import MAX_PIXELS, Bits, PathLike, Picture
+from imfuse.imaging.order import Order
 from imfuse.models._build import build_model
 
 
@@ -45,12 +48,20 @@ class Fuser(Engine):
         visible_range: the same as ``range`` for the visible picture.
         gray: return the fused luminance alone, without the colours of the visible picture.
         bits: 8 or 16 for uint8 or uint16 results; ``None`` keeps the type of the visible picture (8 for files).
-        resize: bring an infrared picture of another size to the size of the visible one.
+        resize: bring an infrared picture of another size to the size of the visible one: "same" refuses another aspect
+            ratio, ``True`` stretches it with a warning; "stretch", "crop" (its middle, enlarged until it covers the
+            visible picture) and "pad" (in the middle, and around it the visible picture alone) say what to do.
         fit: how sizes that the network takes are reached: "mirror", or, as the test programs of two methods were
             released, "zero" (TransFusion) and "resize" (PSFusion), both of which also cut levels off.
         memory: budget of the network in bytes; by default 1 GiB or a quarter of what is free, the smaller of the two.
         max_pixels: the largest file that is read; its default of 100 megapixels comes with a limit of 512 MiB.
         strict: whatever raises an :class:`imfuse.ImfuseWarning` about a pair is an error instead.
+        order: "check" refuses a pair that looks swapped, by names of files and folders or by colours; "given" does not.
+        infrared_palette: of an infrared picture in false colours: "auto" recognises it and maps it back to heat, with a
+            warning; "none" takes the brightness of the colours; or one of ``imfuse.imaging.palette.PALETTES``.
+        infrared_bands: which band of a picture with others than gray or RGB is the infrared one, such as 4, or which
+            three; the first is 1.
+        visible_bands: the same for the visible picture, such as ``(1, 2, 3)``.
         options: those of the method, such as ``rule="average"``.
 
     Raises:
@@ -79,15 +90,34 @@ class Fuser(Engine):
         visible_range: RangeLike = "auto",
         gray: bool = False,
         bits: Bits | None = None,
-        resize: bool = False,
+        resize: bool | Resize = False,
         fit: Fit = "mirror",
         memory: int | None = None,
         max_pixels: int = MAX_PIXELS,
         strict: bool = False,
+        order: Order = "check",
+        infrared_palette: str = "auto",
+        infrared_bands: Bands = None,
+        visible_bands: Bands = None,
         **options: Value,
     ) -> None:
         settings = Settings(
-            device, dtype, range, visible_range, tile, gray, bits, resize, fit, memory, max_pixels, strict
+            device,
+            dtype,
+            range,
+            visible_range,
+            tile,
+            gray,
+            bits,
+            resize,
+            fit,
+            memory,
+            max_pixels,
+            strict,
+            order,
+            infrared_palette,
+            infrared_bands,
+            visible_bands,
         )
         if isinstance(model, nn.Module):
             resolved = _resolve_network(model, weights, options)
@@ -143,8 +173,8 @@ class Fuser(Engine):
             torch.Size([2, 3, 48, 64])
         """
         with self.doubts():
-            first = inputs.load(infrared, "infrared", self.max_pixels)
-            second = inputs.load(visible, "visible", self.max_pixels)
+            first = inputs.load(infrared, "infrared", self.max_pixels, self.infrared_bands)
+            second = inputs.load(visible, "visible", self.max_pixels, self.visible_bands)
             inputs.check_batches(first, second)
             prepared = [self.prepare(ir, vi) for ir, vi in zip(first.pictures, second.pictures, strict=True)]
         results = [self.finish(pair, self.fuse_luminance(pair)) for pair in prepared]
@@ -292,11 +322,15 @@ def fuse(
     visible_range: RangeLike = "auto",
     gray: bool = False,
     bits: Bits | None = None,
-    resize: bool = False,
+    resize: bool | Resize = False,
     fit: Fit = "mirror",
     memory: int | None = None,
     max_pixels: int = MAX_PIXELS,
     strict: bool = False,
+    order: Order = "check",
+    infrared_palette: str = "auto",
+    infrared_bands: Bands = None,
+    visible_bands: Bands = None,
     **options: Value,
 ) -> npt.NDArray[Any] | Image.Image | Tensor:
     """Fuse one registered pair; for many pairs a :class:`Fuser` is faster, since it loads the weights once.
@@ -313,11 +347,15 @@ def fuse(
         visible_range: what of the visible picture becomes 0 and 1.
         gray: return the fused luminance alone.
         bits: 8 or 16, or ``None`` for the type of the visible picture.
-        resize: bring the infrared picture to the size of the visible one.
+        resize: bring the infrared picture to the size of the visible one, and how.
         fit: how sizes that the network takes are reached.
         memory: budget of the network in bytes.
         max_pixels: the largest file that is read.
         strict: doubts about the pair are errors.
+        order: "check", or "given" for a pair that only looks swapped.
+        infrared_palette: what the colours of the infrared picture mean.
+        infrared_bands: which band or three of the first picture are meant.
+        visible_bands: the same for the visible one.
         options: those of the method.
 
     Returns:
@@ -346,6 +384,10 @@ def fuse(
         memory=memory,
         max_pixels=max_pixels,
         strict=strict,
+        order=order,
+        infrared_palette=infrared_palette,
+        infrared_bands=infrared_bands,
+        visible_bands=visible_bands,
         **options,
     )
     result: npt.NDArray[Any] | Image.Image | Tensor = fuser(infrared, visible)

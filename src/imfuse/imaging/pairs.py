@@ -92,6 +92,7 @@ def find_pairing(
     recursive: bool = False,
     pairs: PathLike | None = None,
     without: Collection[Path] = (),
+    order: str = "check",
 ) -> Pairing:
     """Pair two folders by name, or as a list says.
 
@@ -101,6 +102,7 @@ def find_pairing(
         recursive: look into their sub-folders as well.
         pairs: a list of pairs, as for :func:`read_pairs`.
         without: folders to leave out, such as that of the results.
+        order: "given" takes the first folder for the infrared one, whatever the names say.
 
     Returns:
         The pairs, at least one, and the names of files without a partner.
@@ -122,11 +124,16 @@ def find_pairing(
         raise PairError(
             "two folders or a list of pairs are expected", "give infrared=... and visible=...", "or give pairs=..."
         )
-    return match_folders(infrared, visible, recursive=recursive, without=without)
+    return match_folders(infrared, visible, recursive=recursive, without=without, order=order)
 
 
 def match_folders(
-    infrared: PathLike, visible: PathLike, *, recursive: bool = False, without: Collection[Path] = ()
+    infrared: PathLike,
+    visible: PathLike,
+    *,
+    recursive: bool = False,
+    without: Collection[Path] = (),
+    order: str = "check",
 ) -> Pairing:
     """Pair the pictures of two folders by name.
 
@@ -145,6 +152,7 @@ def match_folders(
         recursive: look into sub-folders as well; a picture and its partner are in sub-folders of the same name, words
             for a side aside (`seq1/ir/07.png` and `seq1/vis/07.png`).
         without: folders to leave out, such as that of the results.
+        order: "given" takes the first folder for the infrared one, whatever the names say.
 
     Returns:
         The pairs, at least one, and the names of files without a partner.
@@ -177,7 +185,8 @@ def match_folders(
     matches.sort(key=lambda match: _natural(match[1].name))
     pairs = tuple(Pair(second.name, Path(first.path), Path(second.path), rule) for first, second, rule in matches)
     _refuse_same_pictures(pairs, folders)
-    _refuse_swapped(matches, folders)
+    if order == "check":
+        _refuse_swapped(matches, folders)
     return Pairing(pairs, _labels(unmatched[0]), _labels(unmatched[1]))
 
 
@@ -225,6 +234,30 @@ def read_pairs(
         unlisted.append(_labels([picture for picture in pictures if os.path.normpath(picture.path) not in named]))
     pairs = tuple(Pair(pair.name, pair.infrared, pair.visible, "list") for pair in listed)
     return Pairing(pairs, unlisted[0], unlisted[1])
+
+
+def pair_with_itself(folder: PathLike, *, recursive: bool = False, without: Collection[Path] = ()) -> Pairing:
+    """Take each picture of a folder for both sides of a pair, as those whose bands hold both.
+
+    Args:
+        folder: the pictures.
+        recursive: look into its sub-folders as well.
+        without: folders to leave out, such as that of the results.
+
+    Returns:
+        The pairs, at least one.
+
+    Raises:
+        PairError: the folder is missing, unreadable or without pictures, or two files have one stem.
+
+    Example:
+        ```python
+        pairing = pair_with_itself("four_bands/")
+        ```
+    """
+    files = list_pictures(Path(folder), "infrared", recursive, without)
+    refuse_equal_stems(files)
+    return Pairing(tuple(Pair(file.name, Path(file.path), Path(file.path)) for file in files), (), ())
 
 
 def match_fused(folder: PathLike, pairs: Sequence[Pair]) -> tuple[dict[str, Path], tuple[str, ...]]:
@@ -393,7 +426,8 @@ def _refuse_swapped(matches: Sequence[Match], folders: tuple[Path, Path]) -> Non
         if look_swapped(infrared.said[1], visible.said[1]):
             raise PairError(
                 f"{_together(folders)} look swapped: {printable(infrared.file)} is given as infrared and "
-                f"{printable(visible.file)} as visible; give the infrared folder first"
+                f"{printable(visible.file)} as visible; give the infrared folder first",
+                "use order='given' if they are right as they are",
             )
 
 

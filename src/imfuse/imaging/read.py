@@ -210,3 +210,8 @@ def _turn(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     return pixels
+
+
+def upright(pixels: npt.NDArray[Any], exif: bytes) -> npt.NDArray[Any]:
+    """Turn pixels as their EXIF data say, as `read_image` does."""
+    return _turn(pixels, _ifd.orientation(exif))

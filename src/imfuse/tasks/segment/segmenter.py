@@ -18,9 +18,18 @@ from imfuse.core.registry import get_spec, list_models
 from imfuse.core.weights import model_of
 from imfuse.data.pairs import label_files, read_labels
 from imfuse.fusing.engine import Prepared
-from imfuse.fusing.folder import FolderReport, PairJob, Progress, Task, run_folder, run_pair, source_folders
+from imfuse.fusing.folder import (
+    FolderReport,
+    PairJob,
+    Progress,
+    Task,
+    folder_pairs,
+    run_folder,
+    run_pair,
+    source_folders,
+)
 from imfuse.fusing.fuser import Fuser
-from imfuse.imaging import Pair, check_same_size, find_pairing, inputs, quantise
+from imfuse.imaging import Pair, check_same_size, inputs, quantise
 from imfuse.imaging.inputs import Array, PathLike, Picture
 from imfuse.scenes.classes import PALETTE
 from imfuse.tasks.segment.scores import confusion_matrix
@@ -116,11 +125,13 @@ class Segmenter:
             classes = segmenter("ir.png", "vis.png")
             ```
         """
-        first = inputs.load(infrared, "infrared", self.fuser.max_pixels)
-        second = inputs.load(visible, "visible", self.fuser.max_pixels)
-        if len(first.pictures) != 1 or len(second.pictures) != 1:
-            raise PairError("one pair is segmented at a time; a batch of several was given")
-        return self.segment(self.fuser.prepare(first.pictures[0], second.pictures[0]))
+        with self.fuser.doubts():
+            first = inputs.load(infrared, "infrared", self.fuser.max_pixels, self.fuser.infrared_bands)
+            second = inputs.load(visible, "visible", self.fuser.max_pixels, self.fuser.visible_bands)
+            if len(first.pictures) != 1 or len(second.pictures) != 1:
+                raise PairError("one pair is segmented at a time; a batch of several was given")
+            pair = self.fuser.prepare(first.pictures[0], second.pictures[0])
+        return self.segment(pair)
 
     def segment(self, pair: Prepared) -> Classes:
         """Class numbers of a prepared pair, (H, W) uint8."""
@@ -203,8 +214,9 @@ class Segmenter:
             ```
         """
         ir, vi = optional_path(infrared), optional_path(visible)
-        with self.fuser.doubts():
-            pairing = find_pairing(ir, vi, recursive=recursive, pairs=pairs, without=(Path(output),))
+        pairing = folder_pairs(
+            self.fuser, ir, vi, recursive=recursive, pairs=optional_path(pairs), without=(Path(output),)
+        )
         sources = source_folders(pairing, ir, vi)
         truths: dict[str, Path] = {}
         if labels is not None:
