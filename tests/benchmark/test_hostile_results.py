@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from imfuse.benchmark import escapes
-from imfuse.benchmark.figure import Row, write_figure
+from imfuse.benchmark.figure import Row, parse_row, write_figure
 from imfuse.benchmark.report import write_report
 from imfuse.benchmark.results import Results, read_results
 from imfuse.benchmark.table import tables_of
@@ -303,6 +303,31 @@ def test_what_is_no_picture_holds_nothing_up(folder: Path, content: dict[str, An
     picture(content).update(file=file)
     with pytest.raises(ImfuseError):
         write_figure(written(content, folder), folder, [Row("own", "1")], ["ours"], folder / "figure")
+
+
+def test_links_in_the_folder_are_not_written_through(folder: Path, content: dict[str, Any], secret: Path) -> None:
+    before = secret.read_bytes()
+    for name in ("figure.png", "figure.pdf", "tables.md", "tables.tex", "values.csv", "summary.csv", "report.html"):
+        (folder / name).symlink_to(secret)
+    results = written(content, folder)
+    write_figure(results, folder, [Row("own", "1")], [], folder / "figure")
+    write_tables(results, folder)
+    write_report(results, folder)
+    assert secret.read_bytes() == before
+
+
+def test_messages_name_few_and_as_text(folder: Path, content: dict[str, Any]) -> None:
+    content["methods"] |= {f"\x1b[31m{i}": content["methods"]["theirs"] for i in range(500)}
+    results = written(named(content, EVIL), folder)
+    for wrong in (
+        lambda: parse_row("none", results),
+        lambda: parse_row("none/1", results),
+        lambda: write_figure(results, folder, [], ["none"], folder / "figure"),
+    ):
+        with pytest.raises(BenchmarkError) as caught:
+            wrong()
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 3000
 
 
 def test_a_method_whose_name_is_mathematics(folder: Path, content: dict[str, Any]) -> None:
