@@ -98,7 +98,7 @@ def test_a_network_of_others_has_the_name_of_its_method_and_may_lie_beside_the_s
     "settings",
     [
         {"data": {f"set{i}": "x" for i in range(2000)}},
-        {"data": {"a" * 300: "x"}},
+        {"data": {"a" * 3000: "x"}},
         {"models": [f"m{i}=auif" for i in range(2000)]},
         {"models": "auif:" + "w" * 5000},
         {"models": [{"model": "auif", "options": {"rule": "x" * 10**6}}]},
