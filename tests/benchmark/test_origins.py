@@ -62,6 +62,7 @@ def test_by_the_header_of_the_weights() -> None:
     assert origin_of(used("seafusion", name="a.safetensors")) == FILE
     assert origin_of(used("seafusion", name="none")) == RANDOM
     assert origin_of(used("net.py:Net", name="a.safetensors", recipe="model: net.py:Net")) == OWN
+    assert origin_of(used("registered_by_others", name="default")) == OWN
 
 
 def test_a_header_does_not_say_which_file_it_is(pairs: Path) -> None:
