@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from imfuse.benchmark import escapes
-from imfuse.benchmark.figure import Row, write_figure
+from imfuse.benchmark.figure import Row, parse_row, write_figure
 from imfuse.benchmark.report import write_report
 from imfuse.benchmark.results import Results, read_results
 from imfuse.benchmark.table import tables_of
@@ -100,8 +100,8 @@ def picture(content: dict[str, Any]) -> Any:
         (lambda c: c.update(data={}), "data: 0 entries found"),
         (lambda c: c.update(convention={}), "convention.name: Field required"),
         (lambda c: c.update(range="bogus"), "range: range 'bogus': expected"),
-        (lambda c: c.update(date="x" * 300), "date: 300 characters found, at most 255"),
-        (lambda c: c["methods"].update({"m" * 300: c["methods"]["theirs"]}), "300 characters found, at most 255"),
+        (lambda c: c.update(date="x" * 3000), "date: 3000 characters found, at most 1024"),
+        (lambda c: c["methods"].update({"m" * 3000: c["methods"]["theirs"]}), "3000 characters found, at most 1024"),
         (lambda c: c["methods"]["theirs"].update(kind="\x1b[31m\n" + "k" * 10**6), "methods.theirs: Input tag"),
         (lambda c: c["data"]["own"].update(pairs={}), "pictures of 'ours': no pair '1'"),
         (lambda c: picture(c)["scores"].update(SF=1), "scores of 'ours': 'SF' is none of the metrics"),
@@ -134,7 +134,7 @@ def test_what_does_not_fit_is_one_line(
     [
         (lambda file: file.write_text("[" * 200_000), "not a JSON file"),
         (lambda file: file.write_text('{"format":1,"data":' + '{"a":' * 100_000), "not a JSON file"),
-        (lambda file: file.write_text("[" + "[]," * 2_000_000 + "[]]"), "values found, at most 2000000 are read"),
+        (lambda file: file.write_text("[" + "[]," * 2_000_000 + "[]]"), "values found, at most 1500000 are read"),
         (lambda file: file.symlink_to("/dev/zero"), "not a regular file"),
         (os.mkfifo, "not a regular file"),
         (lambda file: (file.touch(), os.truncate(file, 40 << 30)), f"has {40 << 30} bytes, at most"),
@@ -303,6 +303,31 @@ def test_what_is_no_picture_holds_nothing_up(folder: Path, content: dict[str, An
     picture(content).update(file=file)
     with pytest.raises(ImfuseError):
         write_figure(written(content, folder), folder, [Row("own", "1")], ["ours"], folder / "figure")
+
+
+def test_links_in_the_folder_are_not_written_through(folder: Path, content: dict[str, Any], secret: Path) -> None:
+    before = secret.read_bytes()
+    for name in ("figure.png", "figure.pdf", "tables.md", "tables.tex", "values.csv", "summary.csv", "report.html"):
+        (folder / name).symlink_to(secret)
+    results = written(content, folder)
+    write_figure(results, folder, [Row("own", "1")], [], folder / "figure")
+    write_tables(results, folder)
+    write_report(results, folder)
+    assert secret.read_bytes() == before
+
+
+def test_messages_name_few_and_as_text(folder: Path, content: dict[str, Any]) -> None:
+    content["methods"] |= {f"\x1b[31m{i}": content["methods"]["theirs"] for i in range(500)}
+    results = written(named(content, EVIL), folder)
+    for wrong in (
+        lambda: parse_row("none", results),
+        lambda: parse_row("none/1", results),
+        lambda: write_figure(results, folder, [], ["none"], folder / "figure"),
+    ):
+        with pytest.raises(BenchmarkError) as caught:
+            wrong()
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 3000
 
 
 def test_a_method_whose_name_is_mathematics(folder: Path, content: dict[str, Any]) -> None:

@@ -28,9 +28,9 @@ NOTES = {
 }
 
 
-def weights_file(file: Path, recipe: str) -> Path:
+def weights_file(file: Path, recipe: str, **header: str) -> Path:
     state = create_model("densefuse", weights=None).state_dict()
-    save_weights(file, state, {"model": "densefuse", "recipe": recipe})
+    save_weights(file, state, {"model": "densefuse", "recipe": recipe, **header})
     return file
 
 
@@ -62,6 +62,20 @@ def test_by_the_header_of_the_weights() -> None:
     assert origin_of(used("seafusion", name="a.safetensors")) == FILE
     assert origin_of(used("seafusion", name="none")) == RANDOM
     assert origin_of(used("net.py:Net", name="a.safetensors", recipe="model: net.py:Net")) == OWN
+    assert origin_of(used("registered_by_others", name="default")) == OWN
+
+
+def test_a_header_does_not_say_which_file_it_is(pairs: Path) -> None:
+    file = weights_file(pairs / "a.safetensors", "r" * 10**6, name="default", sha256="none")
+    plan = make_plan({"data": {"mine": pairs / "set"}, "models": f"densefuse:{file}", "metrics": "EN"})
+    results = run_benchmark(plan, pairs / "out", workers=1)
+    method = results.methods["densefuse"]
+    assert isinstance(method, ModelUsed)
+    assert method.weights is not None
+    assert (method.weights.name, len(method.weights.sha256)) == (str(file), 64)
+    assert origin_of(method) == FILE
+    results.write(pairs / "out" / "results.json")
+    assert read_results(pairs / "out") == results
 
 
 def test_converted_weights_name_their_method(authors: Path, tmp_path: Path) -> None:

@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,31 @@ def test_damaged_leftovers_are_computed_again(pairs: Path) -> None:
     picture = next((pairs / "out" / "fused").glob("*/*/*.png"))
     picture.write_bytes(picture.read_bytes()[:100])
     assert content(run_benchmark(plan(pairs), pairs / "out", workers=1)) == content(first)
+
+
+def _pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.write_text("[" * 200_000),
+        lambda file: file.write_text(file.read_text().replace("1.", "NaN, 1.", 1)),
+        lambda file: file.write_text(re.sub(r'("EN": )[\d.]+', r"\1Infinity", file.read_text())),
+        lambda file: file.write_text(re.sub(r'("EN": )[\d.]+', r"\g<1>1e300", file.read_text())),
+        lambda file: file.write_text(re.sub(r"[0-9a-f]{64}", "some picture", file.read_text())),
+        lambda file: os.truncate(file, 40 << 30),
+        _pipe,
+    ],
+)
+def test_remembered_scores_of_others_are_checked(pairs: Path, damage: Callable[[Path], object]) -> None:
+    first = run_benchmark(plan(pairs, models="none"), pairs / "out", workers=1)
+    for file in (pairs / "out" / "cache").iterdir():
+        damage(file)
+    again = run_benchmark(plan(pairs, models="none"), pairs / "out", workers=1)
+    assert content(again) == content(first)
 
 
 def test_a_failed_pair_is_named_and_the_rest_goes_on(pairs: Path) -> None:

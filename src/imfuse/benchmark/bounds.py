@@ -31,10 +31,11 @@ def at_most(most: int, least: int = 0) -> BeforeValidator:
     return BeforeValidator(check)
 
 
-Name: TypeAlias = Annotated[str, _no_longer_than(255)]
-"""Of a method, a data set, a file in its folder: what a file system takes."""
+Name: TypeAlias = Annotated[str, _no_longer_than(1024)]
+"""Of a method, a data set, a pair, which may lie some folders deep."""
 File: TypeAlias = Annotated[str, _no_longer_than(4096)]
 """A path, or an address."""
-Text: TypeAlias = Annotated[str, _no_longer_than(1 << 16)]
+LONGEST_TEXT = 1 << 16
+Text: TypeAlias = Annotated[str, _no_longer_than(LONGEST_TEXT)]
 """Words, such as a recipe in the header of weights."""
 Score: TypeAlias = Annotated[float, Field(allow_inf_nan=False, ge=-_LARGEST_SCORE, le=_LARGEST_SCORE)]

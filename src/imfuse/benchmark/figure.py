@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import math
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +19,9 @@ import numpy.typing as npt
 from imfuse.benchmark.origins import footnotes, labels_of
 from imfuse.benchmark.places import fused_of, infrared_of, visible_of
 from imfuse.benchmark.results import Results
-from imfuse.core.errors import BenchmarkError, ImageError, ImfuseError
+from imfuse.core.errors import BenchmarkError, ImfuseError
 from imfuse.core.text import printable
-from imfuse.imaging import parse_range
+from imfuse.imaging import parse_range, write_file
 from imfuse.imaging.inputs import MAX_PIXELS, read
 from imfuse.scoring.levels import FULL, to_levels
 
@@ -30,7 +32,11 @@ if TYPE_CHECKING:
 Levels = npt.NDArray[np.uint8]
 
 _WIDTH = 7.16  # inches: two columns of an IEEE page
-_DPI = 300
+_SETTINGS: tuple[dict[str, Any], ...] = (
+    {"dpi": 300, "metadata": {"Software": None}},
+    {"metadata": {"CreationDate": None, "Producer": None}},
+)
+"""Of the PNG and of the PDF, which have no date in them."""
 _FONT = 7.0  # points
 _NOTE_FONT, _NOTE_LINE, _NOTE_LETTERS = 5.5, 0.11, 165
 _COLOURS = ("#ff3b30", "#34c759", "#ffcc00")
@@ -64,10 +70,10 @@ def parse_row(pair: str, results: Results) -> Row:
     words: dict[str, str | None] = match.groupdict() if match else {"name": pair}
     data, name = words.get("data") or next(iter(results.data)), words["name"] or ""
     if data not in results.data:
-        raise BenchmarkError(f"pair={pair!r}: no data set {data!r}; there are {', '.join(results.data)}")
+        raise BenchmarkError(f"pair={pair!r}: no data set {data!r}; there are {_some(results.data)}")
     if name not in results.data[data].pairs:
-        some = ", ".join(list(results.data[data].pairs)[:5])
-        raise BenchmarkError(f"pair={pair!r}: no pair {name!r} in {data}; there are {some} ...")
+        some = _some(results.data[data].pairs)
+        raise BenchmarkError(f"pair={pair!r}: no pair {name!r} in {printable(data)}; there are {some}")
     try:
         details = tuple(Detail(*map(float, one.split(","))) for one in (words.get("details") or "").split("@")[1:])
     except (TypeError, ValueError):
@@ -109,19 +115,24 @@ def write_figure(
     """
     unknown = [method for method in methods if method not in results.methods]
     if unknown:
-        raise BenchmarkError(f"no method {unknown[0]!r} in the results; there are {', '.join(results.methods)}")
+        raise BenchmarkError(f"no method {unknown[0]!r} in the results; there are {_some(results.methods)}")
     try:
         figure = _draw(results, folder, rows, methods or list(results.methods))
     except ModuleNotFoundError:
         raise ImfuseError("a figure needs another package: pip install 'imfuse[report]'") from None
     targets = [output.with_name(output.name + extension) for extension in (".png", ".pdf")]
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(targets[0], dpi=_DPI, metadata={"Software": None})
-        figure.savefig(targets[1], dpi=_DPI, metadata={"CreationDate": None, "Producer": None})
-    except OSError as error:
-        raise ImageError(f"{output}: cannot write ({error.strerror or error})") from None
+    for target, settings in zip(targets, _SETTINGS, strict=True):
+        content = io.BytesIO()
+        figure.savefig(content, format=target.suffix[1:], **settings)
+        # A link that lies there is replaced, not what it leads to.
+        write_file(target, content.getvalue())
     return targets
+
+
+def _some(names: Iterable[str], most: int = 20) -> str:
+    """The first of the names that results of others have."""
+    first = list(itertools.islice(names, most + 1))
+    return ", ".join(map(printable, first[:most])) + (" ..." if len(first) > most else "")
 
 
 def standing_out(infrared: Levels) -> Detail:

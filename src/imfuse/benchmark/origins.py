@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imfuse.benchmark.results import ExternalResults, MethodUsed, WeightsUsed
-from imfuse.core.plugins import is_reference
+from imfuse.core.registry import is_of_this_package
 from imfuse.core.weights import CONVERTED
 
 
@@ -53,7 +53,7 @@ def origin_of(method: MethodUsed) -> Origin:
         return RANDOM
     if method.weights.header.get("recipe") == CONVERTED:
         return AUTHORS
-    if is_reference(method.model):
+    if not is_of_this_package(method.model):
         return OWN
     return FILE if _is_file(method.weights) else OURS
 

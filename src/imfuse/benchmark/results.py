@@ -33,7 +33,7 @@ from imfuse.scoring.ranges import Origin, UsedRange
 from imfuse.scoring.scores import Failure, ImageScores, Scores
 
 FORMAT = 1
-MAX_VALUES = 2_000_000
+MAX_VALUES = 1_500_000
 _MAX_BYTES = 128 << 20
 _MOST_METHODS, _MOST_METRICS, _MOST_SETS, _MOST_PAIRS = 1000, 1000, 100, 200_000
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import cv2
 import torch
 
+from imfuse.benchmark.bounds import LONGEST_TEXT
 from imfuse.benchmark.pair_worker import Job, Outcome, PairWorker
 from imfuse.benchmark.plan import Folders, ModelEntry, Plan
 from imfuse.benchmark.results import (
@@ -273,8 +274,9 @@ def _methods(plan: Plan, worker: PairWorker) -> dict[str, MethodUsed]:
 def _model(entry: ModelEntry, fuser: Fuser) -> ModelUsed:
     weights = None
     if not fuser.spec.training_free:
-        header = sorted(fuser.resolved.provenance.items())
-        content = {"name": entry.weights, "sha256": fuser.weights_hash, **dict(header)}
+        # The header says what its maker likes, but not which file it is.
+        header = {key: text[:LONGEST_TEXT] for key, text in sorted(fuser.resolved.provenance.items())}
+        content = {**header, "name": entry.weights, "sha256": fuser.weights_hash}
         weights = WeightsUsed.model_validate(content)
     return ModelUsed(
         model=entry.model,
