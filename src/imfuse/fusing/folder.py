@@ -21,8 +21,7 @@ from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Engine, Float, Prepared
 from imfuse.fusing.resume import FINGERPRINT, is_finished
 from imfuse.imaging import Pair, Pairing, match_folders, remove_leftovers, write_image
-from imfuse.imaging.inputs import Array, Stored, read
-from imfuse.imaging.read import image_hash
+from imfuse.imaging.inputs import Array, Stored, digest, read
 
 AHEAD_PIXELS = 32_000_000
 
@@ -330,14 +329,14 @@ def _guarded(function: Callable[[PairJob[Computed]], object], job: PairJob[Compu
 
 
 def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None:
-    job.fingerprint = task.fingerprint(image_hash(job.pair.infrared), image_hash(job.pair.visible))
+    most = task.engine.max_pixels
+    job.fingerprint = task.fingerprint(digest(job.pair.infrared, most), digest(job.pair.visible, most))
     if not overwrite:
         # All are looked at: a file of others in the place of one must stop the pair before anything is written.
         finished = [is_finished(target, job.fingerprint) for target in job.targets]
         if all(finished):
             job.outcome = "skipped"
             return
-    most = task.engine.max_pixels
     with task.engine.doubts():
         job.prepared = task.engine.prepare(read(job.pair.infrared, most), read(job.pair.visible, most))
 

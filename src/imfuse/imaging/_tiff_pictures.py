@@ -47,17 +47,16 @@ def _fax(coding: Coding, data: bytes, rows: int, columns: int) -> npt.NDArray[An
     surplus = b"".join(line + SURPLUS[start : start + 8] for start in range(0, 64, 8))
     option = {292: coding.fax_options} if coding.compression == 3 else {}
     tags = {258: 1, 259: coding.compression, 262: 1, 266: 1 + coding.reversed_bits, 277: 1, **option}
-    pixels, again = (
-        by_opencv(one_strip((rows, columns), version, tags))
-        for version in (data, data + (surplus.translate(REVERSED) if coding.reversed_bits else surplus))
-    )
+    more = surplus.translate(REVERSED) if coding.reversed_bits else surplus
+    pixels, again = (by_opencv(one_strip((rows, columns), version, tags)) for version in (data, data + more))
     return _whole(coding, pixels, again, (rows, columns))[..., None] // 255
 
 
 def _jpeg(coding: Coding, data: bytes, rows: int, columns: int) -> npt.NDArray[Any]:
     if coding.bits != 8 or coding.channels > 4 or coding.photometric not in (0, 1, 2, _YCBCR):
         raise LayoutError(
-            f"{coding.channels} channels of {coding.bits} bits with JPEG compression are read as 8-bit gray or RGB; {SAVE}"
+            f"{coding.channels} channels of {coding.bits} bits with JPEG compression, only 8-bit gray and RGB is read; "
+            + SAVE
         )
     scan = data.rstrip(b"\0").removesuffix(_JPEG_END)
     photometric = coding.photometric if coding.channels >= 3 else 1

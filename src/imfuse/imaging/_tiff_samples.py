@@ -96,7 +96,10 @@ def samples(
 
 def _segments(page: Directory, end: int, cut: Grid, row_bytes: int | None) -> list[tuple[int, int]]:
     """Offset and length of each strip or tile; lengths of uncompressed ones follow from ``row_bytes`` if they lack."""
-    offsets, lengths = (page.numbers(tag, cut.count) for tag in ((324, 325) if cut.tiled else (273, 279)))
+    tags = (324, 325) if cut.tiled else (273, 279)
+    if any(page.count(tag) > cut.count for tag in tags):
+        raise DamagedError(f"{page.count(tags[0])} strips or tiles named, {cut.count} make up the picture")
+    offsets, lengths = (page.numbers(tag, cut.count) for tag in tags)
     if row_bytes is not None and not lengths.size:
         tops = np.arange(cut.count) % cut.down * cut.rows
         lengths = row_bytes * (np.full(cut.count, cut.rows) if cut.tiled else np.minimum(cut.rows, cut.height - tops))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from imfuse.core.errors import ImageError, PairError
 from imfuse.imaging import is_gray, quantise, read_image
+from imfuse.imaging.read import image_hash
 
 Array = npt.NDArray[Any]
 PathLike = Union[str, "os.PathLike[str]"]
@@ -74,16 +76,27 @@ def load(picture: Picture, side: str, max_pixels: int) -> Loaded:
 
 def read(path: PathLike, max_pixels: int) -> Stored:
     """Read a file. A gray picture that is stored as RGB counts as gray: its result is gray as well."""
-    # Who raises the limit on pixels wants the pictures read, so the limit on bytes goes along.
-    max_bytes = MAX_BYTES * max(max_pixels, MAX_PIXELS) // MAX_PIXELS
-    try:
+    with _byte_limit(max_pixels) as max_bytes:
         pixels = read_image(path, max_pixels=max_pixels, max_bytes=max_bytes)
+    return as_stored(pixels, str(Path(path)))
+
+
+def digest(path: PathLike, max_pixels: int) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits, where :func:`read` would not refuse it for its length."""
+    with _byte_limit(max_pixels) as max_bytes:
+        return image_hash(path, max_bytes=max_bytes)
+
+
+@contextmanager
+def _byte_limit(max_pixels: int) -> Iterator[int]:
+    """Who raises the limit on pixels wants the pictures read, so the limit on bytes goes along."""
+    try:
+        yield MAX_BYTES * max(max_pixels, MAX_PIXELS) // MAX_PIXELS
     except ImageError as error:
         advice = [words for words in error.advice if "max_bytes=" not in words]
         if len(advice) == len(error.advice):
             raise
         raise ImageError(error.message, *advice, "use a larger max_pixels=..., with which the limit grows") from error
-    return as_stored(pixels, str(Path(path)))
 
 
 def as_stored(pixels: Array, name: str) -> Stored:

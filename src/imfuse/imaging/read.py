@@ -176,7 +176,7 @@ def _decode(data: bytes, head: Header, max_bytes: int) -> Decoded:
     elif head.kind == "JPEG":
         picture, notes = _jpeg.decode(data, head)
     elif head.kind == "BMP":
-        picture = _bmp.decode(data, head)
+        picture, notes = _bmp.decode(data, head)
     else:
         picture = _webp.decode(data, head)
     return Decoded(as_array(picture) if isinstance(picture, Image.Image) else picture, head.orientation, None, notes)
@@ -210,3 +210,8 @@ def _turn(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
     if orientation in (2, 3, 6, 7):
         pixels = pixels[:, ::-1]
     return pixels
+
+
+def upright(pixels: npt.NDArray[Any], exif: bytes) -> npt.NDArray[Any]:
+    """Turn pixels as their EXIF data say, as `read_image` does."""
+    return _turn(pixels, _ifd.orientation(exif))
