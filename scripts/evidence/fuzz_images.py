@@ -14,7 +14,6 @@ import io
 import itertools
 import multiprocessing
 import random
-import resource
 import struct
 import sys
 import tempfile
@@ -223,14 +222,23 @@ def look(path: Path) -> str:
 
 
 def peak(reset: bool = False) -> int:
-    """Largest memory of this process so far, or since it was reset, in MiB."""
+    """Largest memory of this process so far, or since it was reset, in MiB; 0 where the system does not say."""
     try:
         if reset:
             Path("/proc/self/clear_refs").write_text("5")
         lines = Path("/proc/self/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) // 1024
-    except OSError:  # not Linux: the peak of all files so far
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    except OSError:  # only Linux tells it of single files
+        return 0
+
+
+def limit_memory() -> None:
+    """Let this process fail before it takes the memory of others."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
 
 
 def work(channel: Connection, kind: str, folder: Path, seed: int, numbers: range) -> None:
@@ -240,7 +248,7 @@ def work(channel: Connection, kind: str, folder: Path, seed: int, numbers: range
         path.write_bytes(data)
         if (found := look(path)) != "read":
             raise SystemExit(f"{kind}: a sound file is not read: {found}")
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    limit_memory()
     for number in numbers:
         path.write_bytes(damaged(kind, files, seed, number))
         before, start = peak(reset=True), time.process_time()
