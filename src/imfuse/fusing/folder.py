@@ -29,10 +29,9 @@ from imfuse.fusing.resume import FINGERPRINT, is_finished
 from imfuse.fusing.sides import settled
 from imfuse.imaging import Pair, Pairing, find_pairing, remove_leftovers, write_image
 from imfuse.imaging._geotags import GeoTags, read_geotags
-from imfuse.imaging.inputs import Array, Stored, read
+from imfuse.imaging.inputs import Array, Stored, digest, read
 from imfuse.imaging.limits import limits_text
 from imfuse.imaging.pairs import pair_with_itself
-from imfuse.imaging.read import image_hash
 
 AHEAD_PIXELS = 32_000_000
 INFRARED_RANGE, VISIBLE_RANGE = "imfuse:infrared-range", "imfuse:visible-range"
@@ -439,7 +438,8 @@ def _both(engine: Engine, pair: Pair) -> tuple[Stored, Stored]:
 def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None:
     for target in job.targets:
         check_replaceable(target, ImageError)
-    job.fingerprint = task.fingerprint(image_hash(job.pair.infrared), image_hash(job.pair.visible))
+    most = task.engine.max_pixels
+    job.fingerprint = task.fingerprint(digest(job.pair.infrared, most), digest(job.pair.visible, most))
     if not overwrite:
         # All are looked at: a file of others in the place of one must stop the pair before anything is written.
         finished = [is_finished(target, job.fingerprint) for target in job.targets]

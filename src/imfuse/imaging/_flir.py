@@ -17,6 +17,7 @@ from imfuse.imaging import _jpeg, _png
 from imfuse.imaging._support import DamagedError, Decoded
 
 _MAGIC = b"FLIR\0"
+_FFF = b"FFF\0"
 _PART_HEAD = len(_MAGIC) + 3
 _MAX_RECORDS = 1000
 _MAX_SIDE = 8192
@@ -45,7 +46,8 @@ def thermal(stream: BinaryIO) -> Thermal | None:
         parts = _parts(stream)
         if not parts:
             return None
-        counts, swapped = _plane(b"".join(parts))
+        fff = b"".join(parts)
+        counts, swapped = _bare_plane(stream, fff) or _plane(fff)
     except DamagedError as error:
         return Thermal(None, f"its thermal data cannot be read ({error}); this is the painted picture, no measurement")
     order = "; their byte order is other than the file says" if swapped else ""
@@ -95,9 +97,18 @@ def _plane(fff: bytes) -> tuple[npt.NDArray[np.uint16], bool]:
     return (other if swapped else likely), swapped
 
 
+def _bare_plane(stream: BinaryIO, fff: bytes) -> tuple[npt.NDArray[np.uint16], bool] | None:
+    """A plane without records: nothing but samples, one for each pixel of the painted picture."""
+    painted = _jpeg.header(stream)
+    if len(fff) != len(_FFF) + 2 * painted.width * painted.height:
+        return None
+    counts = np.frombuffer(fff, "<u2", offset=len(_FFF)).reshape(painted.height, painted.width).astype(np.uint16)
+    return (counts if _roughness(counts) <= _roughness(counts.byteswap()) else counts.byteswap()), False
+
+
 def _record(fff: bytes, wanted: int) -> bytes:
     """The first record of a kind."""
-    if len(fff) < 64 or not fff.startswith(b"FFF\0"):
+    if len(fff) < 64 or not fff.startswith(_FFF):
         raise DamagedError("no header of its records")
     order = next((order for order in "><" if 100 <= struct.unpack_from(order + "I", fff, 0x14)[0] < 200), None)
     if order is None:

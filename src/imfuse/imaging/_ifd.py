@@ -44,6 +44,11 @@ class Directory:
     def __contains__(self, tag: int) -> bool:
         return tag in self._entries
 
+    def count(self, tag: int) -> int:
+        """How many values an entry has; 0 where there is no such entry."""
+        entry = self._entries.get(tag)
+        return 0 if entry is None else entry.count
+
     def numbers(self, tag: int, most: int) -> npt.NDArray[Any]:
         """The first ``most`` values of an entry, or as many as it has; none where there is no such entry."""
         entry = self._entries.get(tag)

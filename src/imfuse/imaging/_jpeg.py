@@ -22,6 +22,7 @@ _MAX_SEGMENTS = 10_000
 _MAX_SCANS = 100
 _MAX_SCANNED = 2_000_000_000
 _START, _END, _SCAN, APP1 = 0xD8, 0xD9, 0xDA, 0xE1
+_ENDING = b"\xff\xd9"
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _PROGRESSIVE = 0xC2
 _HUFFMAN = (0xC0, 0xC1, _PROGRESSIVE)
@@ -149,19 +150,21 @@ def _plain(data: bytes) -> tuple[_Plain, list[bytes], bool]:
             start.append(struct.pack(">BBH", 0xFF, segment.marker, 2 + len(content)) + content)
     first = segment.offset - 4
     scans, end = _scans(data, first)
-    ended = end < len(data)
-    picture = _Plain(frame, components, b"".join(start), data[first:end] + b"\xff\xd9")
+    ended = _ENDING in (data[end : end + 2], data[-2:])
+    picture = _Plain(frame, components, b"".join(start), data[first:end] + _ENDING)
     return picture, scans, ended
 
 
 def _scans(data: bytes, at: int) -> tuple[list[bytes], int]:
-    """The headers of all scans, and where the end marker stands, or the data end."""
+    """The headers of all scans, and where the end marker stands, or where the data break off."""
     headers: list[bytes] = []
     while match := _NEXT_MARKER.search(data, at):
         marker = data[match.end() - 1]
         if marker == _END:
             return headers, match.start()
         length = int.from_bytes(data[match.end() : match.end() + 2], "big")
+        if marker != _START and match.end() + length > len(data):
+            return headers, match.start()
         if marker == _SCAN:
             headers.append(data[match.end() + 2 : match.end() + length])
         at = match.end() + (0 if marker == _START else length)

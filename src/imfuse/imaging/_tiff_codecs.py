@@ -26,6 +26,7 @@ _READ = (NONE, *FAX, LZW, JPEG, PACKBITS, *_DEFLATE, _LZMA, *_ZSTD, *_BY_PACKAGE
 PICTURES = (*FAX, JPEG, *_BY_PACKAGE)
 """Codecs that store pictures instead of bytes."""
 _NAMES = {
+    1: "uncompressed",
     2: "fax", 3: "fax", 4: "fax", 5: "LZW", 6: "old-style JPEG", 7: "JPEG", 8: "deflate", 9: "JBIG", 10: "JBIG",
     32773: "PackBits", 32809: "ThunderScan", 32946: "deflate", 33003: "JPEG 2000 (Aperio)", 33005: "JPEG 2000 (Aperio)",
     34661: "JBIG", 34712: "JPEG 2000", 34887: "LERC", 34892: "lossy JPEG", 34925: "LZMA", 34926: "ZSTD",

@@ -27,6 +27,7 @@ from imfuse.imaging._tiff_codecs import (
 )
 
 _YCBCR = 6
+_T6 = 4
 _JPEG_END = b"\xff\xd9"
 
 
@@ -42,22 +43,30 @@ def picture(coding: Coding, data: bytes, rows: int, columns: int) -> npt.NDArray
 def _fax(coding: Coding, data: bytes, rows: int, columns: int) -> npt.NDArray[Any]:
     if (coding.bits, coding.channels) != (1, 1):
         raise LayoutError(f"{coding.bits}-bit pixels with fax compression; {SAVE}")
-    # An end of line, of which T.6 has none, lets the decoder find its way again where the data break off.
-    line = b"" if coding.compression == max(FAX) else b"\0\x01"
-    surplus = b"".join(line + SURPLUS[start : start + 8] for start in range(0, 64, 8))
     option = {292: coding.fax_options} if coding.compression == 3 else {}
     tags = {258: 1, 259: coding.compression, 262: 1, 266: 1 + coding.reversed_bits, 277: 1, **option}
-    pixels, again = (
-        by_opencv(one_strip((rows, columns), version, tags))
-        for version in (data, data + (surplus.translate(REVERSED) if coding.reversed_bits else surplus))
+    pixels, *others = (
+        by_opencv(one_strip((rows, columns), data + more, tags))
+        for more in (b"", *_fax_surplus(coding.compression, coding.reversed_bits))
     )
-    return _whole(coding, pixels, again, (rows, columns))[..., None] // 255
+    return _whole(coding, pixels, others, (rows, columns))[..., None] // 255
+
+
+def _fax_surplus(compression: int, reversed_bits: bool) -> tuple[bytes, ...]:
+    """Data that go on where others break off, within a code or behind one: as the line above, or with black pixels."""
+    if compression == _T6:
+        found = (b"\xff" * 32, b"\x26\xbf" + b"\xff" * 32)
+    else:
+        # An end of line lets the decoder find its way again.
+        found = (b"".join(b"\0\x01" + SURPLUS[start : start + 8] for start in range(0, 64, 8)),)
+    return tuple(data.translate(REVERSED) for data in found) if reversed_bits else found
 
 
 def _jpeg(coding: Coding, data: bytes, rows: int, columns: int) -> npt.NDArray[Any]:
     if coding.bits != 8 or coding.channels > 4 or coding.photometric not in (0, 1, 2, _YCBCR):
         raise LayoutError(
-            f"{coding.channels} channels of {coding.bits} bits with JPEG compression, 8-bit gray or RGB is read; {SAVE}"
+            f"{coding.channels} channels of {coding.bits} bits with JPEG compression, only 8-bit gray and RGB is read; "
+            + SAVE
         )
     scan = data.rstrip(b"\0").removesuffix(_JPEG_END)
     photometric = coding.photometric if coding.channels >= 3 else 1
@@ -68,7 +77,7 @@ def _jpeg(coding: Coding, data: bytes, rows: int, columns: int) -> npt.NDArray[A
     )
     if len(scan) == len(data.rstrip(b"\0")):
         raise _too_short(coding)
-    whole = np.atleast_3d(_whole(coding, pixels, again, (rows, columns)))
+    whole = np.atleast_3d(_whole(coding, pixels, [again], (rows, columns)))
     # Transparency, which OpenCV does not give, is left at zero.
     found = np.zeros((rows, columns, coding.channels), np.uint8)
     colours = 1 if coding.channels < 3 else 3
@@ -76,14 +85,14 @@ def _jpeg(coding: Coding, data: bytes, rows: int, columns: int) -> npt.NDArray[A
     return found
 
 
-def _whole(coding: Coding, pixels: Any, again: Any, shape: tuple[int, int]) -> npt.NDArray[Any]:
-    """What both decodings agree on; the second one had more bits, with which a decoder goes on where data are missing.
+def _whole(coding: Coding, pixels: Any, others: list[Any], shape: tuple[int, int]) -> npt.NDArray[Any]:
+    """What all decodings agree on; the others had more bits, with which a decoder goes on where data are missing.
 
     OpenCV's decoders of JPEG and fax fill what is missing without a word.
     """
     if pixels is None or pixels.shape[:2] != shape:
         raise DamagedError(f"its {coding.name} data are invalid")
-    if not np.array_equal(pixels, again):
+    if not all(np.array_equal(pixels, other) for other in others):
         raise _too_short(coding)
     found: npt.NDArray[Any] = pixels
     return found

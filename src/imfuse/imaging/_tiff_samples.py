@@ -77,8 +77,11 @@ def samples(
             f"{cut.columns}x{cut.rows} pixels a tile need {unpacked} bytes, at most {max_bytes} are decoded",
             f"use max_bytes={unpacked} to allow it",
         )
-    segments = _segments(page, len(data), cut, row_bytes if coding.compression == _tiff_codecs.NONE else None)
-    _tiff_codecs.check(coding, sum(length for _, length in segments), cut.stored_rows * row_bytes)
+    plain = coding.compression == _tiff_codecs.NONE and coding.subsampling == (1, 1)
+    segments = _segments(page, len(data), cut, row_bytes if plain else None)
+    # Of subsampled colours at least the luminance is there.
+    least = row_bytes if coding.subsampling == (1, 1) else cut.columns
+    _tiff_codecs.check(coding, sum(length for _, length in segments), cut.stored_rows * least)
     predictor = page.number(317, 1) if coding.compression in _tiff_codecs.PREDICTED else 1
     found = np.empty((cut.height, cut.width, coding.channels * cut.planes), dtype)
     view = memoryview(data)
@@ -96,7 +99,10 @@ def samples(
 
 def _segments(page: Directory, end: int, cut: Grid, row_bytes: int | None) -> list[tuple[int, int]]:
     """Offset and length of each strip or tile; lengths of uncompressed ones follow from ``row_bytes`` if they lack."""
-    offsets, lengths = (page.numbers(tag, cut.count) for tag in ((324, 325) if cut.tiled else (273, 279)))
+    tags = (324, 325) if cut.tiled else (273, 279)
+    if any(page.count(tag) > cut.count for tag in tags):
+        raise DamagedError(f"{page.count(tags[0])} strips or tiles named, {cut.count} make up the picture")
+    offsets, lengths = (page.numbers(tag, cut.count) for tag in tags)
     if row_bytes is not None and not lengths.size:
         tops = np.arange(cut.count) % cut.down * cut.rows
         lengths = row_bytes * (np.full(cut.count, cut.rows) if cut.tiled else np.minimum(cut.rows, cut.height - tops))

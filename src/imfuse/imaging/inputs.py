@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Union
@@ -19,7 +20,7 @@ from imfuse.core.notes import note
 from imfuse.imaging import is_gray, quantise, read_image
 from imfuse.imaging._support import quiet
 from imfuse.imaging.bands import is_picture, take_bands
-from imfuse.imaging.read import upright
+from imfuse.imaging.read import image_hash, upright
 
 Array = npt.NDArray[Any]
 PathLike = Union[str, "os.PathLike[str]"]
@@ -85,17 +86,28 @@ def read(
     path: PathLike, max_pixels: int, side: str = "infrared or visible", bands: tuple[int, ...] | None = None
 ) -> Stored:
     """Read a file. A gray picture that is stored as RGB counts as gray: its result is gray as well."""
-    # Who raises the limit on pixels wants the pictures read, so the limit on bytes goes along.
-    max_bytes = MAX_BYTES * max(max_pixels, MAX_PIXELS) // MAX_PIXELS
-    try:
+    with _byte_limit(max_pixels) as max_bytes:
         pixels = read_image(path, max_pixels=max_pixels, max_bytes=max_bytes)
+    name = str(Path(path))
+    return replace(as_stored(take_bands(pixels, bands, name, side), name), path=Path(path))
+
+
+def digest(path: PathLike, max_pixels: int) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits, where :func:`read` would not refuse it for its length."""
+    with _byte_limit(max_pixels) as max_bytes:
+        return image_hash(path, max_bytes=max_bytes)
+
+
+@contextmanager
+def _byte_limit(max_pixels: int) -> Iterator[int]:
+    """Who raises the limit on pixels wants the pictures read, so the limit on bytes goes along."""
+    try:
+        yield MAX_BYTES * max(max_pixels, MAX_PIXELS) // MAX_PIXELS
     except ImageError as error:
         advice = [words for words in error.advice if "max_bytes=" not in words]
         if len(advice) == len(error.advice):
             raise
         raise ImageError(error.message, *advice, "use a larger max_pixels=..., with which the limit grows") from error
-    name = str(Path(path))
-    return replace(as_stored(take_bands(pixels, bands, name, side), name), path=Path(path))
 
 
 def as_stored(pixels: Array, name: str) -> Stored:

@@ -176,7 +176,7 @@ def _decode(data: bytes, head: Header, max_bytes: int) -> Decoded:
     elif head.kind == "JPEG":
         picture, notes = _jpeg.decode(data, head)
     elif head.kind == "BMP":
-        picture = _bmp.decode(data, head)
+        picture, notes = _bmp.decode(data, head)
     else:
         picture = _webp.decode(data, head)
     return Decoded(as_array(picture) if isinstance(picture, Image.Image) else picture, head.orientation, None, notes)
