@@ -69,7 +69,7 @@ def test_results_inside_the_searched_folder_are_no_sources(sequences: Path) -> N
 
 def test_results_do_not_go_into_a_folder_of_sources(sequences: Path, listed: Path) -> None:
     before = {path: path.read_bytes() for path in sequences.rglob("*.png")}
-    for folders in ((sequences, sequences, sequences), (sequences / "ir", sequences / "vi", sequences / "vi")):
+    for folders in ((sequences / "ir", sequences / "vi", sequences / side) for side in ("ir", "vi")):
         with pytest.raises(PairError, match=r"is the \w+ folder itself"):
             Fuser(METHOD).folder(*folders, recursive=True, overwrite=True)
     with pytest.raises(PairError, match="is the visible folder itself"):
