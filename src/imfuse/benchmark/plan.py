@@ -75,11 +75,11 @@ class Folders(_Strict):
     pairs: Path | None = None
     recursive: bool = False
 
-    @model_validator(mode="after")
-    def _check(self) -> Folders:
-        if (self.infrared is None) != (self.visible is None) or (self.infrared is None and self.pairs is None):
-            raise ValueError("infrared and visible are expected, or pairs")
-        return self
+    @property
+    def complete(self) -> bool:
+        """Whether both folders are named, or a list and neither."""
+        alone = self.pairs is not None and self.infrared is None and self.visible is None
+        return alone or (self.infrared is not None and self.visible is not None)
 
 
 class _Models(_Strict):
@@ -142,6 +142,9 @@ class Plan(_Models):
             raise BenchmarkError("no data set is given", "use data={'NAME': 'DIR'}")
         if not self.methods:
             raise BenchmarkError("nothing to compare", "use models='all'", "use fused={'NAME': 'DIR'}")
+        for name, place in self.data.items():
+            if isinstance(place, Folders) and not place.complete:
+                raise BenchmarkError(f"data.{name}: infrared and visible are expected, or pairs alone")
         for name in (*self.data, *self.methods):
             if not _NAME.fullmatch(name):
                 raise BenchmarkError(f"the name {name!r} cannot be used: it becomes the name of a folder")
