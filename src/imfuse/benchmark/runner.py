@@ -21,6 +21,7 @@ from pathlib import Path
 import cv2
 import torch
 
+from imfuse.benchmark.interrupts import interrupts_held
 from imfuse.benchmark.pair_worker import Job, Outcome, PairWorker
 from imfuse.benchmark.plan import ModelEntry, Plan
 from imfuse.benchmark.results import (
@@ -185,7 +186,8 @@ def _in_processes(worker: PairWorker, jobs: Sequence[Job], workers: int) -> Iter
     """What is done; ends early where a process is killed."""
     # A copy carries no networks: each process loads its own.
     with _pool(replace(worker), workers) as pool:
-        futures = [pool.submit(_run, job) for job in jobs]
+        with interrupts_held():
+            futures = [pool.submit(_run, job) for job in jobs]
         for future in as_completed(futures):
             with suppress(BrokenProcessPool):
                 yield future.result()
