@@ -22,6 +22,7 @@ import cv2
 import torch
 
 from imfuse.benchmark.bounds import LONGEST_TEXT
+from imfuse.benchmark.interrupts import interrupts_held
 from imfuse.benchmark.pair_worker import Job, Outcome, PairWorker
 from imfuse.benchmark.plan import Folders, ModelEntry, Plan
 from imfuse.benchmark.results import (
@@ -213,7 +214,8 @@ def _in_processes(worker: PairWorker, jobs: Sequence[Job], workers: int) -> Iter
     """What is done; ends early where a process is killed."""
     # A copy carries no networks: each process loads its own.
     with _pool(replace(worker), workers) as pool:
-        futures = [pool.submit(_run, job) for job in jobs]
+        with interrupts_held():
+            futures = [pool.submit(_run, job) for job in jobs]
         for future in as_completed(futures):
             with suppress(BrokenProcessPool):
                 yield future.result()

@@ -134,7 +134,10 @@ def _one_line(error: Exception) -> str | None:
 
 def run() -> NoReturn:
     """The program ``imfuse``: a command line, and an end that Ctrl-C does not disturb."""
-    code = main()
+    try:
+        code = main()
+    except KeyboardInterrupt:  # a second one, while the first was answered
+        code = INTERRUPTED
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.exit(code)
 

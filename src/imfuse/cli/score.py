@@ -69,6 +69,8 @@ def score(
     for target in (csv, json):
         if target is not None and target.is_dir():
             raise ImageError(f"{target}: is a folder, the name of a file to write is expected")
+        if target is not None and target.exists() and any(target.samefile(path) for path in pictures or ()):
+            raise ImageError(f"{target}: is one of the pictures that are scored", "choose another name")
     # Torch takes seconds to import: what is wrong with the command line comes first.
     from imfuse.scoring.files import score_files, score_folders
 

@@ -15,25 +15,28 @@ FINGERPRINT = "imfuse:fingerprint"
 
 
 def is_finished(output: Path, fingerprint: str) -> bool:
-    """Say whether ``output`` is this very result, whole.
-
-    Where it is not, it may be written: nothing is there, or a file that imfuse made, which may be damaged, or one that
-    holds nothing. Raises ``ImageError`` for everything else.
-    """
-    if check_replaceable(output, ImageError) is None:
-        if output.is_symlink():
-            raise ImageError(
-                f"{printable(output)}: a link that leads nowhere",
-                "choose another output=...",
-                "use overwrite=True to write through it",
-            )
-        return False
+    """Say whether ``output`` is this very result, whole; ``ImageError`` where it is not and may not be written."""
     if read_metadata(output).get(FINGERPRINT) == fingerprint and is_whole(output):
         return True
-    if not is_ours(output):
+    check_ours(output)
+    return False
+
+
+def check_ours(output: Path) -> None:
+    """Raise ``ImageError`` where writing would cost others a file.
+
+    It would not where nothing is there, or a file that imfuse made, which may be damaged, or one that holds nothing.
+    """
+    there = check_replaceable(output, ImageError) is not None
+    if not there and output.is_symlink():
+        raise ImageError(
+            f"{printable(output)}: a link that leads nowhere",
+            "choose another output=...",
+            "use overwrite=True to write through it",
+        )
+    if there and not is_ours(output):
         raise ImageError(
             f"{printable(output)}: this file exists, and nothing in it says that imfuse made it",
             "choose another output=...",
             "use overwrite=True to replace it",
         )
-    return False

@@ -54,6 +54,7 @@ def _fax(coding: Coding, data: bytes, rows: int, columns: int) -> npt.NDArray[An
 
 def _fax_surplus(compression: int, reversed_bits: bool) -> tuple[bytes, ...]:
     """Data that go on where others break off, within a code or behind one: as the line above, or with black pixels."""
+    found: tuple[bytes, ...]
     if compression == _T6:
         found = (b"\xff" * 32, b"\x26\xbf" + b"\xff" * 32)
     else:
