@@ -200,6 +200,7 @@ class Fuser(Engine):
         Raises:
             PairError: the folders do not belong together, or ``output`` is one of them.
             ImageError: ``output`` cannot be made.
+            ImfuseError: another run uses ``output``.
 
         Example:
             ```python
