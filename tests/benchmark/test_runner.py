@@ -20,7 +20,8 @@ from imfuse.benchmark.plan import Plan, make_plan
 from imfuse.benchmark.results import ModelUsed, Results, read_results
 from imfuse.benchmark.runner import run_benchmark
 from imfuse.cli.main import main
-from imfuse.core.errors import MetricError, PairError, WeightsError
+from imfuse.core.errors import ImfuseError, MetricError, PairError, WeightsError
+from imfuse.core.lock import LOCK
 from imfuse.core.registry import get_spec
 from imfuse.core.spec import SHIPPED
 from imfuse.fusing.folder import Progress
@@ -211,6 +212,16 @@ def test_a_kill_and_a_rerun_give_identical_results(pairs: Path) -> None:
     assert killed.pop("date")
     assert whole.pop("date")
     assert killed == whole
+
+
+def test_a_second_benchmark_in_the_folder_is_refused(pairs: Path) -> None:
+    def second(step: Progress) -> None:
+        if step.done:
+            with pytest.raises(ImfuseError, match="in use by a benchmark"):
+                run_benchmark(plan(pairs), pairs / "out", workers=1)
+
+    assert run_benchmark(plan(pairs), pairs / "out", workers=1, progress=second).complete
+    assert not (pairs / "out" / LOCK).exists()
 
 
 def test_processes_end_with_a_killed_parent(pairs: Path) -> None:

@@ -115,6 +115,7 @@ def test_average_best_state_accumulated_gradients_and_randomness_continue(
         stopped(recipe, pairs_folder, tmp_path / "parts", batches, resume=number > 0)
     run(recipe, pairs_folder, tmp_path / "parts", resume=True)
     assert_same(tmp_path / "whole", tmp_path / "parts")
+    assert (tmp_path / "whole" / "log.jsonl").read_bytes() == (tmp_path / "parts" / "log.jsonl").read_bytes()
 
 
 class EndsOf(Callback):
@@ -130,6 +131,26 @@ def test_a_run_that_is_stopped_after_its_last_step(pairs_folder: Path, tmp_path:
     run(recipe, pairs_folder, tmp_path / "whole")
     with pytest.raises(ConnectionError):
         run(recipe, pairs_folder, tmp_path / "parts", callbacks=(EndsOf(),))
+    run(recipe, pairs_folder, tmp_path / "parts", resume=True)
+    assert_same(tmp_path / "whole", tmp_path / "parts")
+
+
+class SavesAfterEachBatch(Callback):
+    """As version 0.1.0 did, after the last one of an epoch too."""
+
+    def on_train_batch_end(self, trainer: Any, *_: object) -> None:
+        trainer.save_checkpoint(Path(trainer.default_root_dir) / "last.ckpt")
+
+
+@pytest.mark.parametrize("stops", [(2, 2), (2, 1, 1), (4, 1)])
+def test_checkpoints_of_an_older_version_continue(pairs_folder: Path, tmp_path: Path, stops: tuple[int, ...]) -> None:
+    """In the second epoch their counters say that it did not begin."""
+    recipe = tiny("data.validation=0.0", "checkpoint_minutes=60", "batch_size=4")
+    run(recipe, pairs_folder, tmp_path / "whole")
+    for number, batches in enumerate(stops):
+        callbacks = (SavesAfterEachBatch(), StopAfter(batches))
+        with pytest.raises(ConnectionError):
+            run(recipe, pairs_folder, tmp_path / "parts", callbacks=callbacks, resume=number > 0)
     run(recipe, pairs_folder, tmp_path / "parts", resume=True)
     assert_same(tmp_path / "whole", tmp_path / "parts")
 

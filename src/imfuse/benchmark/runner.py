@@ -89,7 +89,7 @@ def run_benchmark(
         The results; :meth:`Results.write` writes them.
 
     Raises:
-        ImfuseError: something of the plan cannot be used; nothing was done then.
+        ImfuseError: something of the plan cannot be used, or another run uses ``output``; nothing was done then.
 
     Example:
         ```python

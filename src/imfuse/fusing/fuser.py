@@ -261,6 +261,7 @@ class Fuser(Engine):
             PairError: the folders do not belong together, lines of the list are wrong, or ``output`` is one of the
                 folders.
             ImageError: ``output`` cannot be made.
+            ImfuseError: another run uses ``output``.
 
         Warns:
             ImfuseWarning: pairs were found by a rule that may be wrong.

@@ -77,9 +77,10 @@ def train(
         recipe: what decides the training, as :func:`imfuse.training.recipe.load_recipe` reads it.
         files: the pairs, those to hold out included, as :func:`imfuse.data.find_pairs` finds them.
         output: folder of the run. It gets the weights, the resolved recipe, ``environment.txt``, ``log.jsonl``,
-            TensorBoard events, ``curve.png`` and ``last.ckpt``.
+            TensorBoard events, ``curve.png``, and the two newest checkpoints, ``last.ckpt`` and ``previous.ckpt``.
         start: weights to begin with, a shipped entry or a file.
-        resume: continue a run that was stopped from its ``last.ckpt``, with the losses that it would have had.
+        resume: continue a run that was stopped from its newest whole checkpoint, with the losses that it would have
+            had.
         licence: of the weights, for their header. Weights that a run starts with pass on theirs.
         data_name: what the pairs are called in the header of the weights.
         device: "auto" (the GPUs that there are, else the processor), "cpu", "cuda", "mps", or GPUs by their numbers,
@@ -97,6 +98,9 @@ def train(
         PairError: pairs cannot be used; the message has all of them.
         WeightsError: weights to begin with, or a checkpoint, cannot be used.
         ModelError: there is no such device.
+        ImfuseError: another training works in ``output``.
+        KeyboardInterrupt: Ctrl-C stopped the run, or SIGTERM (:class:`imfuse.core.signals.Terminated`); its checkpoint
+            is written.
 
     Example:
         ```python

@@ -30,9 +30,10 @@ class JsonLines(Callback):
         """Keep the rate of this batch: its end may set the next one."""
         self.lr = trainer.optimizers[0].param_groups[0]["lr"]
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, *_: Any) -> None:
-        """One line for the batch that ended."""
-        self._write(trainer, {"split": "train", "lr": self.lr}, prefix="val_", with_prefix=False)
+    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """One line for the step that ended, of the last batch that was accumulated for it."""
+        if trainer.is_last_batch or (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
+            self._write(trainer, {"split": "train", "lr": self.lr}, prefix="val_", with_prefix=False)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """One line for the validation that ended."""
@@ -64,7 +65,7 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, 1):
         row = _row(line)
         if row is not None:
-            # A validation that a resumed run did again stands once, and so do the batches of one accumulated step.
+            # A validation that a resumed run did again stands once.
             rows[row["step"], row["split"]] = row
         elif number < len(lines):
             foreign += 1

@@ -71,6 +71,8 @@ def train_stages(
         PairError: pairs cannot be used; the message has all of them.
         WeightsError: weights to begin with, or a checkpoint, cannot be used.
         ModelError: there is no such device.
+        ImfuseError: another training works in ``output``.
+        KeyboardInterrupt: Ctrl-C or SIGTERM stopped a stage; its checkpoint is written.
 
     Example:
         ```python
