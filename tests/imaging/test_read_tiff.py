@@ -9,6 +9,7 @@ import lzma
 import struct
 import subprocess
 import sys
+import time
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -382,3 +383,45 @@ def test_metadata_come_from_the_description(path: Path) -> None:
     tifffile.imwrite(stream, GRAY, description='{"model": "x"}', metadata=None)
     path.write_bytes(stream.getvalue())
     assert read_metadata(path) == {"model": "x"}
+
+
+def test_tiles_that_are_left_out_have_no_measurement(path: Path) -> None:
+    tags = gray_tags(32, 32, 0) | {322: 16, 323: 16, 324: (4, [0, 8, 8, 8]), 325: (4, [0, 256, 256, 256])}
+    data = bytes(range(1, 256)) + b"\1"
+    path.write_bytes(tiff(tags | {42113: b"0\0"}, data))
+    found = read_image(path)
+    assert isinstance(found, np.ma.MaskedArray)
+    assert found.mask[:16, :16].all()
+    assert not found.mask[16:].any()
+    assert not found.mask[:, 16:].any()
+    # Without a value for them they would be black.
+    path.write_bytes(tiff(tags, data))
+    refused(path, "damaged")
+
+
+def test_strips_that_share_their_bytes(path: Path) -> None:
+    """Each would be copied, however little of it is needed."""
+    tags = gray_tags(1000, 10, 0, compression=8) | {278: 1, 273: (4, [8] * 1000), 279: (4, [1 << 20] * 1000)}
+    path.write_bytes(tiff(tags, zlib.compress(bytes(10)).ljust(1 << 20, b"\0")))
+    refused(path, "said to have 1048576000 bytes together")
+
+
+def test_a_tall_picture_of_bits(path: Path) -> None:
+    path.write_bytes(tiff(gray_tags(3_000_000, 1, 3_000_000, bits=1), b"\x80" * 3_000_000))
+    start = time.process_time()
+    assert read_image(path).min() == 255
+    assert time.process_time() - start < 1
+
+
+def test_many_scans_in_a_strip(path: Path) -> None:
+    jpeg = saved(RNG.integers(0, 256, (64, 64), dtype=np.uint8), "JPEG", progressive=True)
+    many = jpeg[:-2] + jpeg[jpeg.rindex(b"\xff\xda") : -2] * 200 + b"\xff\xd9"
+    path.write_bytes(tiff(gray_tags(64, 64, len(many), compression=7), many))
+    refused(path, "more than 100 scans")
+
+
+@pytest.mark.parametrize("bits", [24, 128])
+@pytest.mark.parametrize("kind", [1, 2, 3])
+def test_samples_of_odd_widths(path: Path, bits: int, kind: int) -> None:
+    path.write_bytes(tiff(gray_tags(4, 4, 16 * bits // 8, bits=bits, kind=kind), bytes(16 * bits // 8)))
+    refused(path, "samples found; save it as")

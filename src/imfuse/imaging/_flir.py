@@ -19,6 +19,7 @@ from imfuse.imaging._support import DamagedError, Decoded
 _MAGIC = b"FLIR\0"
 _FFF = b"FFF\0"
 _PART_HEAD = len(_MAGIC) + 3
+_MAX_PARTS = 256
 _MAX_RECORDS = 1000
 _MAX_SIDE = 8192
 _RAW_PLANE = 1
@@ -61,6 +62,8 @@ def _parts(stream: BinaryIO) -> list[bytes]:
         if segment.marker != _jpeg.APP1 or segment.length < _PART_HEAD:
             continue
         content = _jpeg.body(stream, segment)
+        if len(found) == _MAX_PARTS:
+            raise DamagedError(f"more than {_MAX_PARTS} parts")
         if content.startswith(_MAGIC):
             found.append((content[_PART_HEAD - 2], content[_PART_HEAD - 1], content[_PART_HEAD:]))
     if len({index for index, _, _ in found}) < len(found):

@@ -7,12 +7,14 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageChops, JpegImagePlugin
+import numpy.typing as npt
+from PIL import JpegImagePlugin
 
 from imfuse.imaging import _ifd
+from imfuse.imaging._channels import as_array
 from imfuse.imaging._support import DamagedError, Header, LayoutError
 
 SURPLUS = bytes((57 * i * i + 101 * i) % 251 + 1 for i in range(256))
@@ -97,23 +99,29 @@ def _frame_size(frame: bytes) -> tuple[int, int, int]:
     return width, height, components
 
 
-def decode(data: bytes, head: Header) -> tuple[Image.Image, tuple[str, ...]]:
-    """Decode to the mode that is stored, and say where data are missing; refuse what is not there or takes too long."""
+def decode(data: bytes, head: Header) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+    """Decode to gray or RGB, and say where data are missing; refuse what is not there or takes too long."""
     plain, scans, ended = _plain(data)
-    _check_work(len(scans), head)
+    _check_work(len(scans), head.width, head.height)
     if plain.frame in _HUFFMAN and head.width * head.height > 512 * len(data):
         raise DamagedError(f"{len(data)} bytes cannot hold {head.width}x{head.height} pixels (truncated)")
-    image = _load(plain.start + plain.scans)
-    if image.size != (head.width, head.height):
+    pixels = _load(plain.start + plain.scans)
+    if pixels.shape[:2] != (head.height, head.width):
         raise DamagedError("its headers contradict each other")
     complete = _all_stored(plain, scans)
-    if complete and (not ended or plain.frame not in _HUFFMAN[:2] or _ends_gray(image)):
-        complete = _same(image, _load(plain.start + plain.scans[:-2] + SURPLUS + plain.scans[-2:]))
+    if complete and (not ended or plain.frame not in _HUFFMAN[:2] or _ends_gray(pixels, head)):
+        longer = _load(plain.start + plain.scans.removesuffix(_ENDING) + SURPLUS + _ENDING)
+        complete = np.array_equal(pixels, longer)
     if not complete and not ended:
         raise DamagedError("it ends too early (truncated)")
     if not complete:
-        return image, ("its pixel data end early, and the rest of the picture was made up by the decoder",)
-    return image, () if ended else ("it has no end marker; all pixels are there",)
+        return pixels, ("its pixel data end early, and the rest of the picture was made up by the decoder",)
+    return pixels, () if ended else ("it has no end marker; all pixels are there",)
+
+
+def check_scans(data: bytes, width: int, height: int) -> None:
+    """Refuse a JPEG stream whose scans take too long."""
+    _check_work(len(_scans(data, 0)[0]), width, height)
 
 
 @dataclass(frozen=True)
@@ -173,18 +181,18 @@ def _scans(data: bytes, at: int) -> tuple[list[bytes], int]:
     return headers, len(data)
 
 
-def _check_work(scans: int, head: Header) -> None:
-    if scans > _MAX_SCANS or scans * head.width * head.height > _MAX_SCANNED:
+def _check_work(scans: int, width: int, height: int) -> None:
+    if scans > _MAX_SCANS or scans * width * height > _MAX_SCANNED:
         found = f"more than {_MAX_SCANS}" if scans > _MAX_SCANS else str(scans)
         raise LayoutError(
-            f"{found} scans of {head.width}x{head.height} pixels found, which take too long; save it as a plain JPEG"
+            f"{found} scans of {width}x{height} pixels found, which take too long; save it as a plain JPEG"
         )
 
 
-def _load(data: bytes) -> Image.Image:
-    image = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
-    image.load()
-    return image
+def _load(data: bytes) -> npt.NDArray[Any]:
+    with JpegImagePlugin.JpegImageFile(io.BytesIO(data)) as image:
+        image.load()
+        return as_array(image)
 
 
 def _all_stored(picture: _Plain, scans: list[bytes]) -> bool:
@@ -202,16 +210,6 @@ def _all_stored(picture: _Plain, scans: list[bytes]) -> bool:
     return not missing
 
 
-def _ends_gray(image: Image.Image) -> bool:
+def _ends_gray(pixels: npt.NDArray[Any], head: Header) -> bool:
     """Whether the last pixel has the level that libjpeg gives to blocks without data; CMYK has no such level."""
-    last = np.asarray(image.crop((image.width - 1, image.height - 1, image.width, image.height)))
-    return len(image.getbands()) == 4 or bool((np.abs(last.astype(int) - 128) <= 1).all())
-
-
-def _same(first: Image.Image, second: Image.Image) -> bool:
-    """Whether two pictures are equal, compared in parts to save memory."""
-    for top in range(0, first.height, 256):
-        box = (0, top, first.width, min(top + 256, first.height))
-        if ImageChops.difference(first.crop(box), second.crop(box)).getbbox() is not None:
-            return False
-    return True
+    return head.pixel_bits == 32 or bool((np.abs(pixels[-1, -1].astype(int) - 128) <= 1).all())

@@ -127,28 +127,28 @@ def decode(data: bytes, max_bytes: int) -> Decoded:
     file = io.BytesIO(data)
     page = _page(file)
     found = _layout(page)
-    if found.dtype.kind == "c" or found.dtype == np.int8:
+    if found.dtype.kind == "c" or found.dtype == np.int8 or found.dtype.itemsize > 8:
         raise LayoutError(f"{found.dtype} samples found; save it as uint8, uint16 or float32")
     cut = _tiff_samples.grid(page, found.height, found.width, found.planes)
-    samples = _tiff_samples.samples(page, data, cut, found.coding, found.dtype, max_bytes)
-    invalid = _invalid(page, found, samples)
+    nodata = _nodata(page, found.dtype)
+    samples = _tiff_samples.samples(page, data, cut, found.coding, nodata, max_bytes)
+    invalid = None
+    if nodata.size:
+        invalid = (samples[..., : max(1, found.channels - found.alphas)] == nodata).all(axis=2)
     return Decoded(_as_supported(_arranged(page, found, samples)), header(file).orientation, invalid)
 
 
-def _invalid(page: Directory, found: _Layout, samples: npt.NDArray[Any]) -> npt.NDArray[np.bool_] | None:
-    """Where all colours have the value that GDAL's entry names as no measurement."""
+def _nodata(page: Directory, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """The value that GDAL's entry names as no measurement; empty where there is none that a sample can have."""
     text = page.data(_GDAL_NODATA, 64).split(b"\0")[0].decode("latin-1").strip()
     try:
         value = float(text)
         # The text has more digits than the type, or says what no pixel of it can be.
         with np.errstate(over="ignore"):
-            nodata = found.dtype.type(value if found.dtype.kind == "f" else int(value))
+            nodata = np.array(value if dtype.kind == "f" else int(value)).astype(dtype)
     except (ValueError, OverflowError):
-        return None
-    if nodata != value and found.dtype.kind != "f":
-        return None
-    invalid: npt.NDArray[np.bool_] = (samples[..., : max(1, found.channels - found.alphas)] == nodata).all(axis=2)
-    return invalid if invalid.any() else None
+        return np.empty(0, dtype)
+    return nodata if dtype.kind == "f" or nodata == value else np.empty(0, dtype)
 
 
 def _arranged(page: Directory, found: _Layout, samples: npt.NDArray[Any]) -> npt.NDArray[Any]:

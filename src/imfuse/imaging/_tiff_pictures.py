@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imfuse.imaging import _webp
-from imfuse.imaging._jpeg import SURPLUS
+from imfuse.imaging._jpeg import SURPLUS, check_scans
 from imfuse.imaging._support import DamagedError, LayoutError
 from imfuse.imaging._tiff_codecs import (
     FAX,
@@ -69,6 +69,7 @@ def _jpeg(coding: Coding, data: bytes, rows: int, columns: int) -> npt.NDArray[A
             f"{coding.channels} channels of {coding.bits} bits with JPEG compression, only 8-bit gray and RGB is read; "
             + SAVE
         )
+    check_scans(data, columns, rows)
     scan = data.rstrip(b"\0").removesuffix(_JPEG_END)
     photometric = coding.photometric if coding.channels >= 3 else 1
     tags = {258: 8, 259: JPEG, 262: photometric, 277: coding.channels}

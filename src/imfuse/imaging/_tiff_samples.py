@@ -15,6 +15,7 @@ from imfuse.imaging._tiff_codecs import Coding
 
 _MAX_SEGMENTS = 100_000
 _HORIZONTAL, _FLOATING = 2, 3
+_BITS_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,10 @@ def grid(page: Directory, height: int, width: int, planes: int) -> Grid:
 
 
 def samples(
-    page: Directory, data: bytes, cut: Grid, coding: Coding, dtype: np.dtype[Any], max_bytes: int
+    page: Directory, data: bytes, cut: Grid, coding: Coding, empty: npt.NDArray[Any], max_bytes: int
 ) -> npt.NDArray[Any]:
-    """Samples as stored, (H, W, channels)."""
+    """Samples as stored, (H, W, channels), of the type of ``empty``: the value of strips or tiles that are left out."""
+    dtype = empty.dtype
     row_bytes = coding.row_bytes(cut.columns)
     unpacked = cut.stored_rows * max(row_bytes, cut.columns * coding.channels * dtype.itemsize)
     if unpacked > max_bytes:
@@ -79,9 +81,13 @@ def samples(
         )
     plain = coding.compression == _tiff_codecs.NONE and coding.subsampling == (1, 1)
     segments = _segments(page, len(data), cut, row_bytes if plain else None)
+    packed = sum(length for _, length in segments)
+    if packed > max_bytes:  # several may share their bytes
+        raise DamagedError(f"its strips or tiles are said to have {packed} bytes together")
     # Of subsampled colours at least the luminance is there.
     least = row_bytes if coding.subsampling == (1, 1) else cut.columns
-    _tiff_codecs.check(coding, sum(length for _, length in segments), cut.stored_rows * least)
+    stored = sum(segment != (0, 0) for segment in segments) if empty.size else cut.count
+    _tiff_codecs.check(coding, packed, cut.stored_rows * least * stored // cut.count)
     predictor = page.number(317, 1) if coding.compression in _tiff_codecs.PREDICTED else 1
     found = np.empty((cut.height, cut.width, coding.channels * cut.planes), dtype)
     view = memoryview(data)
@@ -91,6 +97,9 @@ def samples(
         rows = cut.rows if cut.tiled else min(cut.rows, cut.height - top)
         channels = slice(plane, plane + 1) if cut.planes > 1 else slice(None)
         part = found[top : top + rows, left : left + cut.columns, channels]
+        if empty.size and (offset, length) == (0, 0):
+            part[...] = empty
+            continue
         part[...] = _segment(coding, view[offset : offset + length], (rows, cut.columns), dtype, predictor)[
             : part.shape[0], : part.shape[1]
         ]
@@ -150,8 +159,10 @@ def _packed(stored: bytes | memoryview, rows: int, count: int, bits: int) -> npt
     lines = np.frombuffer(stored, np.uint8).reshape(rows, -1)
     found = np.empty((rows, count), np.uint8 if bits < 8 else np.uint16)
     weights = 1 << np.arange(bits - 1, -1, -1, dtype=found.dtype)
-    for row, line in enumerate(lines):
-        found[row] = np.unpackbits(line, count=count * bits).reshape(count, bits) @ weights
+    at_once = 1 + _BITS_AT_ONCE // (count * bits)
+    for top in range(0, rows, at_once):
+        part = np.unpackbits(lines[top : top + at_once], axis=1, count=count * bits)
+        found[top : top + at_once] = part.reshape(-1, count, bits) @ weights
     return found
 
 
