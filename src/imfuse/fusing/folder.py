@@ -13,22 +13,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Literal, TypeVar, cast
+from typing import Generic, Literal, TypeVar
 
-from imfuse.core.errors import ImageError, ImfuseError, PairError, describe_failure
+from imfuse.core.errors import ImageError, PairError, describe_failure
 from imfuse.core.notes import collected
 from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Engine, Float, Prepared
+from imfuse.fusing.folder_pairs import folder_pairs, read_pair, refuse_swapped
 from imfuse.fusing.resume import FINGERPRINT, is_finished
-from imfuse.fusing.sides import settled
-from imfuse.imaging import Pair, Pairing, match_folders, remove_leftovers, write_image
-from imfuse.imaging.inputs import Array, Stored, read
-from imfuse.imaging.pairs import pair_with_itself
+from imfuse.imaging import Pair, Pairing, remove_leftovers, write_image
+from imfuse.imaging.inputs import Array, Stored
 from imfuse.imaging.read import image_hash
 
 AHEAD_PIXELS = 32_000_000
-_LOOKED_AT = 2
-"""Pairs of a run whose colours say, before anything is written, whether the folders are swapped."""
 
 Outcome = Literal["written", "skipped", "failed"]
 Computed = TypeVar("Computed")
@@ -189,13 +186,6 @@ def fuse_folder(
     )
 
 
-def folder_pairs(engine: Engine, infrared: Path, visible: Path) -> Pairing:
-    """The pairs of two folders, or of one whose files hold both sides in their bands. Raises ``PairError``."""
-    if engine.infrared_bands and engine.visible_bands and is_same(infrared, visible):
-        return pair_with_itself(infrared)
-    return match_folders(infrared, visible, order=engine.order)
-
-
 def run_pair(task: Task[Computed], pair: Pair, targets: tuple[Path, ...], *, overwrite: bool = False) -> bool:
     """Do one pair; whatever goes wrong is raised.
 
@@ -241,7 +231,7 @@ def run_folder(
     """
     started = time.perf_counter()
     folders = [output / part for part in parts]
-    _refuse_swapped(task.engine, pairing.pairs[:_LOOKED_AT])
+    refuse_swapped(task.engine, pairing.pairs)
     _make_folders([output, *folders], sources)
     total = len(pairing.pairs)
     report_progress = progress or (lambda _: None)
@@ -341,32 +331,6 @@ def _guarded(function: Callable[[PairJob[Computed]], object], job: PairJob[Compu
     return job
 
 
-def _refuse_swapped(engine: Engine, pairs: Sequence[Pair]) -> None:
-    """Raise ``PairError`` where the first pairs, all that can be read, look swapped: then the others do as well."""
-    errors = [error for error in (_problem(engine, pair) for pair in pairs) if not isinstance(error, ImageError)]
-    if errors and all(errors):
-        raise cast(PairError, errors[0])
-
-
-def _problem(engine: Engine, pair: Pair) -> ImfuseError | None:
-    """Why a pair cannot be read, or that it looks swapped."""
-    try:
-        with collected():
-            settled(*_both(engine, pair), engine.order, engine.infrared_palette)
-    except ImfuseError as error:
-        return error
-    return None
-
-
-def _both(engine: Engine, pair: Pair) -> tuple[Stored, Stored]:
-    """Both files of a pair, read."""
-    most = engine.max_pixels
-    return (
-        read(pair.infrared, most, "infrared", engine.infrared_bands),
-        read(pair.visible, most, "visible", engine.visible_bands),
-    )
-
-
 def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None:
     job.fingerprint = task.fingerprint(image_hash(job.pair.infrared), image_hash(job.pair.visible))
     if not overwrite:
@@ -376,7 +340,7 @@ def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None
             job.outcome = "skipped"
             return
     with task.engine.doubts():
-        job.prepared = task.engine.prepare(*_both(task.engine, job.pair))
+        job.prepared = task.engine.prepare(*read_pair(task.engine, job.pair))
 
 
 def _compute(job: PairJob[Computed], task: Task[Computed]) -> None:
