@@ -215,7 +215,7 @@ def test_reading_overlaps_the_network_within_bounds(
         assert threading.current_thread() is threading.main_thread()
         return fuse(self, pair)
 
-    monkeypatch.setattr("imfuse.fusing.folder.AHEAD_PIXELS", limit)
+    monkeypatch.setattr("imfuse.fusing.threads.AHEAD_PIXELS", limit)
     monkeypatch.setattr(Fuser, "prepare", watched_prepare)
     monkeypatch.setattr(Fuser, "fuse_luminance", slow_fuse)
     assert len(fuser.folder(ir, vi, out, workers=2).written) == 20

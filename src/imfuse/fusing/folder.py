@@ -8,15 +8,12 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Literal, TypeVar, cast
+from typing import Generic, Literal, TypeVar
 
-from imfuse.core.errors import ImageError, ImfuseError, PairError, describe_failure
+from imfuse.core.errors import ImageError, PairError, describe_failure
 from imfuse.core.files import file_identity
 from imfuse.core.lock import output_lock
 from imfuse.core.notes import collected, note
@@ -25,24 +22,19 @@ from imfuse.core.signals import raise_terminated
 from imfuse.core.text import printable
 from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Engine, Float, Prepared
+from imfuse.fusing.folder_pairs import folder_pairs, is_same, read_pair, refuse_swapped, source_folders
 from imfuse.fusing.resume import FINGERPRINT, is_finished
-from imfuse.fusing.sides import settled
-from imfuse.imaging import Pair, Pairing, find_pairing, remove_leftovers, write_image
+from imfuse.fusing.threads import Pace, in_order, threads
+from imfuse.imaging import Pair, Pairing, remove_leftovers, write_image
 from imfuse.imaging._geotags import GeoTags, read_geotags
-from imfuse.imaging.inputs import Array, Stored, digest, read
+from imfuse.imaging.inputs import Array, Stored, digest
 from imfuse.imaging.limits import limits_text
-from imfuse.imaging.pairs import pair_with_itself
 
-AHEAD_PIXELS = 32_000_000
 INFRARED_RANGE, VISIBLE_RANGE = "imfuse:infrared-range", "imfuse:visible-range"
 """Keys of the metadata that say which stored values of the two pictures became black and white: ``LOW,HIGH``."""
-_LOOKED_AT = 2
-"""Pairs of a run whose colours say, before anything is written, whether the folders are swapped."""
 
 Outcome = Literal["written", "skipped", "failed"]
 Computed = TypeVar("Computed")
-Item = TypeVar("Item")
-Mapped = TypeVar("Mapped")
 
 
 @dataclass(frozen=True)
@@ -202,31 +194,6 @@ def fuse_folder(
     )
 
 
-def folder_pairs(
-    engine: Engine,
-    infrared: Path | None,
-    visible: Path | None,
-    *,
-    recursive: bool = False,
-    pairs: Path | None = None,
-    without: Collection[Path] = (),
-) -> Pairing:
-    """The pairs of two folders or a list, or of one folder whose files hold both sides. Raises ``PairError``."""
-    both_in_bands = bool(engine.infrared_bands and engine.visible_bands)
-    with engine.doubts():
-        if both_in_bands and pairs is None and infrared and visible and is_same(infrared, visible):
-            return pair_with_itself(infrared, recursive=recursive, without=without)
-        return find_pairing(infrared, visible, recursive=recursive, pairs=pairs, without=without, order=engine.order)
-
-
-def source_folders(pairing: Pairing, infrared: Path | None, visible: Path | None) -> dict[Path, str]:
-    """The folders that no result may go into, with what they hold: those given, and those of every picture."""
-    folders = {pair.visible.parent: "visible" for pair in pairing.pairs}
-    folders |= {pair.infrared.parent: "infrared" for pair in pairing.pairs}
-    given = ((visible, "visible"), (infrared, "infrared"))
-    return folders | {folder: side for folder, side in given if folder is not None}
-
-
 def run_pair(task: Task[Computed], pair: Pair, targets: tuple[Path, ...], *, overwrite: bool = False) -> bool:
     """Do one pair; whatever goes wrong is raised.
 
@@ -278,7 +245,7 @@ def run_folder(
     """
     started = time.perf_counter()
     folders = [output / part for part in parts]
-    _refuse_swapped(task.engine, pairing.pairs[:_LOOKED_AT])
+    refuse_swapped(task.engine, pairing.pairs)
     below = dict.fromkeys(pair.name.rpartition("/")[0] for pair in pairing.pairs)
     _make_folders([output, *(folder / part for folder in folders for part in below)], sources)
     total = len(pairing.pairs)
@@ -330,69 +297,25 @@ def _lost_geotags(done: Sequence[PairJob[Computed]]) -> Iterator[tuple[str, str]
         )
 
 
-class _Pace:
-    """How many pairs may be under way in a stage: fewer of large pictures, which need about 40 bytes per pixel."""
-
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
-        # Nothing is known before the first picture is read, so begin as if they were large.
-        self.largest = AHEAD_PIXELS
-
-    def observe(self, prepared: Prepared | None, first: bool) -> None:
-        pixels = prepared.visible.size if prepared is not None else 1
-        self.largest = pixels if first else max(self.largest, pixels)
-
-    def depth(self) -> int:
-        return min(2 * self.workers, AHEAD_PIXELS // self.largest)
-
-
 def _stream(
     task: Task[Computed], jobs: Iterable[PairJob[Computed]], overwrite: bool, workers: int
 ) -> Iterator[PairJob[Computed]]:
     """Read ahead in threads, compute here, write behind in threads."""
-    pace = _Pace(workers)
+    pace = Pace(workers)
 
     def guarded(function: Callable[[PairJob[Computed]], object]) -> Callable[[PairJob[Computed]], PairJob[Computed]]:
         return lambda job: _guarded(function, job)
 
     def paced(read_jobs: Iterator[PairJob[Computed]]) -> Iterator[PairJob[Computed]]:
         for i, job in enumerate(read_jobs):
-            pace.observe(job.prepared, first=i == 0)
+            pace.observe(job.prepared.visible.size if job.prepared is not None else 1, first=i == 0)
             yield job
             del job
 
-    with _threads(workers) as readers, _threads(workers) as writers:
-        reading = paced(_in_order(readers, guarded(lambda job: _read(job, task, overwrite)), jobs, pace.depth))
+    with threads(workers) as readers, threads(workers) as writers:
+        reading = paced(in_order(readers, guarded(lambda job: _read(job, task, overwrite)), jobs, pace.depth))
         computed = map(guarded(lambda job: _compute(job, task)), reading)
-        yield from _in_order(writers, guarded(lambda job: _conclude(job, task)), computed, pace.depth, eager=True)
-
-
-def _in_order(
-    pool: ThreadPoolExecutor,
-    function: Callable[[Item], Mapped],
-    items: Iterable[Item],
-    depth: Callable[[], int],
-    eager: bool = False,
-) -> Iterator[Mapped]:
-    """Map in threads, in order, with ``depth()`` items ahead; ``eager`` hands out what is done before it takes more."""
-    under_way: deque[Future[Mapped]] = deque()
-    for item in items:
-        under_way.append(pool.submit(function, item))
-        del item
-        while under_way and (len(under_way) > depth() or (eager and under_way[0].done())):
-            yield under_way.popleft().result()
-    while under_way:
-        yield under_way.popleft().result()
-
-
-@contextmanager
-def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
-    pool = ThreadPoolExecutor(workers)
-    try:
-        yield pool
-    finally:
-        # After Ctrl-C what is being written is finished, and nothing new begins.
-        pool.shutdown(wait=True, cancel_futures=True)
+        yield from in_order(writers, guarded(lambda job: _conclude(job, task)), computed, pace.depth, eager=True)
 
 
 def _guarded(function: Callable[[PairJob[Computed]], object], job: PairJob[Computed]) -> PairJob[Computed]:
@@ -409,32 +332,6 @@ def _guarded(function: Callable[[PairJob[Computed]], object], job: PairJob[Compu
     return job
 
 
-def _refuse_swapped(engine: Engine, pairs: Sequence[Pair]) -> None:
-    """Raise ``PairError`` where the first pairs, all that can be read, look swapped: then the others do as well."""
-    errors = [error for error in (_problem(engine, pair) for pair in pairs) if not isinstance(error, ImageError)]
-    if errors and all(errors):
-        raise cast(PairError, errors[0])
-
-
-def _problem(engine: Engine, pair: Pair) -> ImfuseError | None:
-    """Why a pair cannot be read, or that it looks swapped."""
-    try:
-        with collected():
-            settled(*_both(engine, pair), engine.order, engine.infrared_palette)
-    except ImfuseError as error:
-        return error
-    return None
-
-
-def _both(engine: Engine, pair: Pair) -> tuple[Stored, Stored]:
-    """Both files of a pair, read."""
-    most = engine.max_pixels
-    return (
-        read(pair.infrared, most, "infrared", engine.infrared_bands),
-        read(pair.visible, most, "visible", engine.visible_bands),
-    )
-
-
 def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None:
     for target in job.targets:
         check_replaceable(target, ImageError)
@@ -447,7 +344,7 @@ def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None
             job.outcome = "skipped"
             return
     with task.engine.doubts():
-        job.prepared = task.engine.prepare(*_both(task.engine, job.pair))
+        job.prepared = task.engine.prepare(*read_pair(task.engine, job.pair))
         job.geotags = read_geotags(job.pair.visible)
 
 
@@ -497,11 +394,3 @@ def _make_folders(folders: Sequence[Path], sources: Mapping[Path, str]) -> None:
                 f"{folder}: cannot make the output folder ({reason})", "choose another one (output=...)"
             ) from error
         remove_leftovers(folder)
-
-
-def is_same(first: Path, second: Path) -> bool:
-    """Whether two paths lead to one file or folder; never where one of them does not exist."""
-    try:
-        return first.samefile(second)
-    except (OSError, ValueError):
-        return False

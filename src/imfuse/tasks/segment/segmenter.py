@@ -18,16 +18,8 @@ from imfuse.core.registry import get_spec, list_models
 from imfuse.core.weights import model_of
 from imfuse.data.pairs import label_files, read_labels
 from imfuse.fusing.engine import Prepared
-from imfuse.fusing.folder import (
-    FolderReport,
-    PairJob,
-    Progress,
-    Task,
-    folder_pairs,
-    run_folder,
-    run_pair,
-    source_folders,
-)
+from imfuse.fusing.folder import FolderReport, PairJob, Progress, Task, run_folder, run_pair
+from imfuse.fusing.folder_pairs import folder_pairs, source_folders
 from imfuse.fusing.fuser import Fuser
 from imfuse.imaging import Pair, check_same_size, inputs, quantise
 from imfuse.imaging.inputs import Array, PathLike, Picture
