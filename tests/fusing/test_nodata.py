@@ -88,7 +88,7 @@ def test_resized_holes(pair: tuple[np.ndarray, np.ndarray], size: tuple[int, int
     """The mask follows the picture; what is interpolated from a pixel without data has none."""
     other = render_scene(*size, 3).infrared
     width = 12 * size[1] // 80
-    fuser = Fuser("laplacian_pyramid", resize=True)
+    fuser = Fuser("laplacian_pyramid", resize="stretch")
     fused = fuser(holes(other, (slice(None), slice(0, width))), pair[1])
     np.testing.assert_array_equal(fused[:, :12], pair[1][:, :12])
     assert (fused[:, 14:] != pair[1][:, 14:]).mean() > 0.5
