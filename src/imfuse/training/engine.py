@@ -140,12 +140,12 @@ def _prepare(recipe: Recipe, output: Path, resume: bool) -> Path | None:
     """Create the folder of a run, or find the checkpoint to continue from."""
     checkpoint = output / LAST
     if resume:
-        if (output / RECIPE).is_file() and load_recipe(output / RECIPE) != recipe:
+        if (output / RECIPE).exists() and load_recipe(output / RECIPE) != recipe:
             raise RecipeError(
                 f"{output}: its {RECIPE} is another recipe; give that one", "use output=... for another folder"
             )
         # A run that was stopped before its first checkpoint starts again.
-        if not checkpoint.is_file():
+        if not checkpoint.exists():
             (output / LOG).unlink(missing_ok=True)
             return None
         return checkpoint

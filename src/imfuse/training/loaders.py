@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import cast
 
 import lightning as L
-import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from imfuse.core.checkpoint import load_torch_file
 from imfuse.core.errors import WeightsError
+from imfuse.core.text import printable
 from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan
 from imfuse.data.pairs import LoadedPair, PairFiles, TrainingPairs, WholePairs, rendered_pairs
@@ -55,14 +56,13 @@ class Loaders(L.LightningDataModule):
 
     def continue_from(self, checkpoint: Path) -> int:
         """Begin with the batch that follows a checkpoint; returns the step of that."""
+        state = load_torch_file(checkpoint)
         try:
-            state = torch.load(checkpoint, map_location="cpu", weights_only=True)
             batches = state["loops"]["fit_loop"]["epoch_loop.batch_progress"]
             self.skip = 0 if batches["is_last_batch"] else int(batches["current"]["processed"])
             return int(state["global_step"])
-        except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise WeightsError(f"{checkpoint}: not a checkpoint to resume from ({reason:.200})") from None
+        except (KeyError, TypeError, ValueError):
+            raise WeightsError(f"{printable(checkpoint)}: not a checkpoint to resume from") from None
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Batches of this process."""
