@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from imfuse.core import spec as spec_module
-from imfuse.core.errors import WeightsError
+from imfuse.core.errors import ModelError, WeightsError
 from imfuse.core.files import file_hash
 from imfuse.core.registry import get_spec
 from imfuse.core.resolve import resolve_model
@@ -278,6 +278,10 @@ def test_headers_that_are_long_or_odd(tmp_path: Path, state: dict[str, Tensor]) 
         create_model("auif", path)
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 600
+    save_weights(path, state, {"model": "a" * 1_000_000})
+    with pytest.raises(ModelError, match="unknown model 'aaa") as unknown:
+        resolve_model(weights=path)
+    assert len(str(unknown.value)) < 1000
     save_weights(path, state, {"notes": "a" * (5 << 20)})
     with pytest.raises(WeightsError, match=r"its header has \d+ bytes"):
         create_model("auif", path)

@@ -71,7 +71,8 @@ def model_of(weights: str | Path | None) -> str:
             f"{printable(path)}: says that it is for {shortened(model)}, whose code is not run because a file says so",
             "give the network as model=...",
         )
-    return model
+    # No name of a method is that long, and the nearest one to a name of megabytes takes hours to find.
+    return shortened(model)
 
 
 def weights_hash(path: Path) -> str:

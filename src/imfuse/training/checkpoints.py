@@ -18,6 +18,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
+from imfuse.core.checkpoint import load_torch_file
 from imfuse.core.errors import RecipeError, WeightsError, first_line
 from imfuse.core.files import open_input
 from imfuse.core.notes import note
@@ -182,20 +183,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         WeightsError: the file cannot be read, is damaged, or holds something else.
     """
+    state: dict[str, Any] = load_torch_file(path)
     with open_input(path, WeightsError, "a checkpoint") as stream:
         try:
             with zipfile.ZipFile(stream) as archive:
                 if damaged := archive.testzip():
                     raise _unusable(path, f"its part {damaged} is damaged")
-            stream.seek(0)
-            state: dict[str, Any] = torch.load(stream, map_location="cpu", weights_only=True)
             if "loops" in state:
                 _settle(state["loops"]["fit_loop"])
-        except WeightsError:
-            raise
         except zipfile.BadZipFile:
             raise _unusable(path, "it is cut off, or something else") from None
-        except Exception as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise _unusable(path, first_line(error)) from None
     return state
 

@@ -11,6 +11,7 @@ import lightning as L
 import torch
 
 from imfuse.core.errors import WeightsError
+from imfuse.core.text import shortened
 from imfuse.core.version import VERSION
 from imfuse.core.weights import load_weights, read_header, resolve_weights, weights_hash
 from imfuse.models import FusionModel
@@ -57,7 +58,7 @@ def agreed_licence(stated: str, inherited: str, origin: str) -> str:
     stated, inherited = ("" if licence == NOT_STATED else licence for licence in (stated, inherited))
     if stated and inherited and stated != inherited:
         raise WeightsError(
-            f"{origin}: its licence, {inherited!r}, is that of what is trained from it",
+            f"{origin}: its licence, {shortened(inherited)!r}, is that of what is trained from it",
             f"leave out licence={stated!r}",
         )
     return stated or inherited or NOT_STATED

@@ -76,7 +76,7 @@ def prepare(recipe: Recipe, output: Path, resume: bool) -> Position | None:
         WeightsError: no checkpoint of the run can be read.
     """
     if resume:
-        if (output / RECIPE).is_file() and load_recipe(output / RECIPE) != recipe:
+        if (output / RECIPE).exists() and load_recipe(output / RECIPE) != recipe:
             raise RecipeError(
                 f"{output}: its {RECIPE} is another recipe; give that one", "use output=... for another folder"
             )
