@@ -71,7 +71,9 @@ def parse(text: str) -> list[Pin]:
 
 def merged(new: Iterable[Pin], old: Iterable[Pin]) -> list[Pin]:
     """The new pins by name, with the hashes that the old ones had of the same version."""
-    known = {(pin.key, pin.version): pin.hashes for pin in old}
+    known: dict[tuple[str, str], frozenset[str]] = {}
+    for pin in old:
+        known[pin.key, pin.version] = known.get((pin.key, pin.version), frozenset()) | pin.hashes
     pins = [replace(pin, hashes=pin.hashes | known.get((pin.key, pin.version), frozenset())) for pin in new]
     return sorted(pins, key=lambda pin: pin.key)
 
