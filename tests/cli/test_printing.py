@@ -6,6 +6,7 @@ import ast
 import io
 import logging
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -21,6 +22,7 @@ import imfuse
 from imfuse.cli import _printing
 from imfuse.cli._printing import console, say, tell, warn
 from imfuse.cli.main import COMMANDS, main
+from imfuse.cli.main import run as program
 from imfuse.core.weights import save_weights
 from imfuse.imaging import write_image
 
@@ -306,3 +308,16 @@ def test_a_defect_shows_its_traceback_escaped(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback")
     assert done.stderr.splitlines()[-1].endswith("Odd: x\\x1b[2J")
+
+
+def test_a_second_interrupt_ends_the_program_as_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def twice() -> int:
+        raise KeyboardInterrupt
+
+    ignored: list[object] = []
+    monkeypatch.setattr("imfuse.cli.main.main", twice)
+    monkeypatch.setattr("signal.signal", lambda *words: ignored.append(words))
+    with pytest.raises(SystemExit) as ended:
+        program()
+    assert ended.value.code == 130
+    assert ignored == [(signal.SIGINT, signal.SIG_IGN)], "a third does not disturb the end"
