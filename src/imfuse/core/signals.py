@@ -15,6 +15,14 @@ class Terminated(KeyboardInterrupt):
 
     A ``KeyboardInterrupt``, so that whoever tidies up after Ctrl-C does so after this as well. The command line ends
     with exit code 143.
+
+    Example:
+        ```python
+        try:
+            imfuse.Fuser("auif").folder("infrared/", "visible/", "fused/")
+        except Terminated:
+            print("the rest is done when this is run again")
+        ```
     """
 
 
