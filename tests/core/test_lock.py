@@ -120,6 +120,19 @@ def test_many_that_come_and_go_never_meet(tmp_path: Path) -> None:
     assert max(most) == 1
 
 
+def test_a_file_that_its_holder_deletes_meanwhile_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    really, times = lock._lock, iter(range(9))
+
+    def racing(descriptor: int) -> None:
+        if next(times) == 0:
+            (tmp_path / LOCK).unlink()
+        really(descriptor)
+
+    monkeypatch.setattr(lock, "_lock", racing)
+    with output_lock(tmp_path), pytest.raises(ImfuseError, match="in use"), output_lock(tmp_path):
+        pass
+
+
 def test_a_file_system_without_locks_is_said_and_the_work_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

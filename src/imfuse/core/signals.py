@@ -19,9 +19,9 @@ class Terminated(KeyboardInterrupt):
     Example:
         ```python
         try:
-            fuser.folder("infrared/", "visible/", "fused/")
+            imfuse.Fuser("auif").folder("infrared/", "visible/", "fused/")
         except Terminated:
-            print("stopped; finished results are kept")
+            print("the rest is done when this is run again")
         ```
     """
 
