@@ -99,7 +99,7 @@ def test_only_files_of_a_fitting_size(tmp_path: Path) -> None:
         assert "max_bytes" not in str(error.value)
     with pytest.raises(RecipeError, match="not a regular file, a recipe is expected"):
         load_recipe(tmp_path / "pipe.yaml")
-    with pytest.raises(BenchmarkError, match="not a regular file, the settings of a benchmark"):
+    with pytest.raises(BenchmarkError, match="not a regular file, a file of settings is expected"):
         read_settings(tmp_path / "pipe.yaml")
 
 

@@ -209,7 +209,7 @@ def _validated(kind: type[_Kind], settings: Mapping[str, Any]) -> _Kind:
 
 def read_settings(path: Path) -> dict[str, Any]:
     """Settings of a YAML file, whose relative folders and files are taken from its own folder."""
-    content = read_yaml(path, BenchmarkError, "the settings of a benchmark")
+    content = read_yaml(path, BenchmarkError, "a file of settings")
     if not isinstance(content, dict):
         raise BenchmarkError(f"{printable(path)}: settings such as 'data:' and 'models:' are expected")
     base = path.parent
