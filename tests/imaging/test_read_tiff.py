@@ -72,8 +72,8 @@ def test_rare_codecs_name_the_extra(path: Path, code: int, name: str, monkeypatc
     refused(path, f"TIFF compression {name} needs the package imagecodecs", "pip install 'imfuse[codecs]'")
 
 
-def jpeg_2000_head(height: int, width: int) -> bytes:
-    return b"\xff\x4f\xff\x51" + struct.pack(">HHIIII", 41, 0, width, height, 0, 0)
+def jpeg_2000_head(height: int, width: int, tile: int = 1 << 16, channels: int = 1) -> bytes:
+    return b"\xff\x4f\xff\x51" + struct.pack(">HH8IH", 41, 0, width, height, 0, 0, tile, tile, 0, 0, channels)
 
 
 def lerc_head(height: int, width: int, version: int = 4) -> bytes:
@@ -96,6 +96,9 @@ def test_the_package_gets_only_data_of_the_right_size(path: Path, code: int, hea
     assert len(seen) == 1
     path.write_bytes(tiff(gray_tags(17, 23, 100, compression=code), head(60_000, 60_000).ljust(100, b"\0")))
     refused(path, "damaged", "of another size than its header says")
+    for odd in (jpeg_2000_head(17, 23, tile=0), jpeg_2000_head(17, 23, channels=9)):
+        path.write_bytes(tiff(gray_tags(17, 23, 100, compression=34712), odd.ljust(100, b"\0")))
+        refused(path, "of another size than its header says")
     path.write_bytes(tiff(gray_tags(17, 23, 100, compression=code, bits=16), head(17, 23).ljust(100, b"\0")))
     refused(path, "damaged", "uint8 samples in it, where its header says uint16")
     assert len(seen) == 2
