@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -164,7 +165,7 @@ def exif_bomb(entries: int, size: int) -> bytes:
 
 
 ODD_SEGMENTS = {
-    "exif bomb": jpeg_segment(0xE1, b"Exif\0\0" + exif_bomb(4000, 40_000)),
+    "exif bomb": jpeg_segment(0xE1, b"Exif\0\0" + exif_bomb(900, 40_000)),
     "exif circle": jpeg_segment(0xE1, b"Exif\0\0MM\0*\0\0\0\x08\0\1\x87\x69\0\4\0\0\0\1\0\0\0\x08\0\0\0\x08"),
     "damaged exif": jpeg_segment(0xE1, b"Exif\0\0II*\0\xff\xff\xff\xffabcd"),
     "part of a profile": jpeg_segment(0xE2, b"ICC_PROFILE\0\x05\x02" + b"x" * 14),
@@ -187,6 +188,28 @@ def test_odd_segments_do_not_lose_the_picture(path: Path, name: str) -> None:
 
 def test_many_segments(path: Path) -> None:
     refused(path, with_segments(saved(RGB, "JPEG"), jpeg_segment(0xE1, b"x") * 20_000), "more than 10000 segments")
+
+
+def slow_jpegs() -> dict[str, bytes]:
+    """Files that keep a reader busy whose work grows with more than their length."""
+    jpeg = saved(RGB, "JPEG")
+    exif = jpeg_segment(0xE1, b"Exif\0\0" + exif_bomb(900, 4))
+    middle = len(jpeg) - 100
+    return {
+        "bytes that fill": jpeg[:middle] + b"\xff" * (2 << 20) + jpeg[middle:],
+        "bytes that fill, and no marker": jpeg[:middle] + b"\xff" * (2 << 20) + b"\0" + jpeg[middle:],
+        "empty tables": jpeg[:-2] + b"\xff\xc4\0\2" * 500_000 + jpeg[-2:],
+        "much EXIF": with_segments(jpeg, exif * 1000),
+    }
+
+
+@pytest.mark.parametrize("name", slow_jpegs())
+def test_work_grows_with_the_file(path: Path, name: str) -> None:
+    path.write_bytes(slow_jpegs()[name])
+    start = time.process_time()
+    with collected(), contextlib.suppress(ImageError):
+        read_image(path)
+    assert time.process_time() - start < 1
 
 
 # PNG.
@@ -212,7 +235,7 @@ ODD_CHUNKS = {
     "acTL": with_wrong_checksum(png_chunk(b"acTL", struct.pack(">II", 7, 0))),
     "tEXt checksum": with_wrong_checksum(png_chunk(b"tEXt", b"a\0b")),
     "long eXIf": png_chunk(b"eXIf", ORIENTED + bytes(1 << 20)),
-    "eXIf bomb": png_chunk(b"eXIf", exif_bomb(4000, 48_000)),
+    "eXIf bomb": png_chunk(b"eXIf", exif_bomb(900, 48_000)),
     "eXIf checksum": with_wrong_checksum(png_chunk(b"eXIf", ORIENTED)),
 }
 

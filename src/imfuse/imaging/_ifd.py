@@ -19,7 +19,7 @@ SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 ORIENTATION = 274
 # A picture with its thumbnails needs few pages, and a page few entries; a chain of them can be long or endless.
 _MAX_PAGES = 64
-_MAX_ENTRIES = 4096
+_MAX_ENTRIES = 1000
 # Pairs of numbers (rationals) are not needed.
 _TYPES = {
     1: "u1", 2: "u1", 3: "u2", 4: "u4", 6: "i1", 7: "u1", 8: "i2", 9: "i4", 11: "f4", 12: "f8", 13: "u4", 16: "u8",

@@ -30,7 +30,7 @@ _PROGRESSIVE = 0xC2
 _HUFFMAN = (0xC0, 0xC1, _PROGRESSIVE)
 # Tables, frame, restarts, and the two markers that say which colours these are (JFIF, Adobe).
 _NEEDED = _FRAMES | {0xC4, 0xDB, 0xDD, _SCAN, 0xE0, 0xEE}
-_NEXT_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 @dataclass(frozen=True)
@@ -77,17 +77,17 @@ def body(stream: BinaryIO, segment: Segment) -> bytes:
 def header(stream: BinaryIO) -> Header:
     """Read the size and the orientation."""
     size: tuple[int, int, int] | None = None
-    turned = 1
+    turned: int | None = None
     for segment in segments(stream):
         if segment.marker in _FRAMES and size is None:
             size = _frame_size(body(stream, segment))
-        elif segment.marker == APP1 and turned == 1:
-            start = body(stream, segment)
-            turned = _ifd.orientation(start) if start.startswith(b"Exif\0\0") else 1
+        elif segment.marker == APP1 and turned is None:
+            content = body(stream, segment)
+            turned = _ifd.orientation(content) if content.startswith(b"Exif\0\0") else None
     if size is None:
         raise DamagedError("no picture size in its header")
     width, height, components = size
-    return Header("JPEG", width, height, 8 * components, turned)
+    return Header("JPEG", width, height, 8 * components, turned or 1)
 
 
 def _frame_size(frame: bytes) -> tuple[int, int, int]:
@@ -166,19 +166,18 @@ def _plain(data: bytes) -> tuple[_Plain, list[bytes], bool]:
 def _scans(data: bytes, at: int) -> tuple[list[bytes], int]:
     """The headers of all scans, and where the end marker stands, or where the data break off."""
     headers: list[bytes] = []
-    while match := _NEXT_MARKER.search(data, at):
+    for _ in range(_MAX_SEGMENTS):
+        match = _NEXT_MARKER.search(data, at)
+        if match is None or len(headers) > _MAX_SCANS:
+            return headers, len(data)
         marker = data[match.end() - 1]
-        if marker == _END:
-            return headers, match.start()
         length = int.from_bytes(data[match.end() : match.end() + 2], "big")
-        if marker != _START and match.end() + length > len(data):
+        if marker == _END or (marker != _START and match.end() + length > len(data)):
             return headers, match.start()
         if marker == _SCAN:
             headers.append(data[match.end() + 2 : match.end() + length])
         at = match.end() + (0 if marker == _START else length)
-        if len(headers) > _MAX_SCANS:
-            break
-    return headers, len(data)
+    raise DamagedError(f"more than {_MAX_SEGMENTS} segments")
 
 
 def _check_work(scans: int, width: int, height: int) -> None:

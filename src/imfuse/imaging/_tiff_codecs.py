@@ -39,6 +39,8 @@ _BEST_RATIO = {NONE: 1, LZW: 4096, PACKBITS: 64, **dict.fromkeys(_DEFLATE, 1032)
 _INSTALL = "install it: pip install 'imfuse[codecs]'"
 SAVE = "save it uncompressed or with deflate (ZIP) compression"
 _MAX_OPENCV = 1 << 20
+# Each stands for up to 128 KiB.
+_MAX_BLOCKS = 100_000
 
 
 @dataclass(frozen=True)
@@ -172,13 +174,15 @@ def _check_zstd_frame(data: bytes) -> None:
     flags = data[4]
     single = flags >> 5 & 1
     at = 5 + (1 - single) + (0, 1, 2, 4)[flags & 3] + (single, 2, 4, 8)[flags >> 6]
-    last = False
-    while not last:
+    for _ in range(_MAX_BLOCKS):
         header = int.from_bytes(data[at : at + 3], "little")
         last, kind, size = bool(header & 1), header >> 1 & 3, header >> 3
         at += 3 + (1 if kind == 1 else size)
         if at + 4 * (flags >> 2 & 1) > len(data) or kind == 3:
             raise DamagedError("a strip or tile of ZSTD data ends early (truncated)")
+        if last:
+            return
+    raise DamagedError("its ZSTD data are invalid")
 
 
 def by_opencv(file: bytes) -> npt.NDArray[Any] | None:

@@ -27,6 +27,7 @@ from imfuse.imaging._tiff_codecs import (
 )
 
 _YCBCR = 6
+_MAX_CHANNELS, _MAX_TILES = 4, 4096
 _T6 = 4
 _JPEG_END = b"\xff\xd9"
 
@@ -119,15 +120,22 @@ def _by_package(coding: Coding, data: bytes, rows: int, columns: int) -> npt.NDA
 
 
 def _size(compression: int, data: bytes) -> tuple[int, int]:
-    """Rows and columns by the header of the data: their decoder would take memory for whatever stands there."""
+    """Rows and columns by the header of the data: their decoder would take memory for whatever stands there.
+
+    It counts as none where the header asks for much besides: channels, or tiles of JPEG 2000.
+    """
     if compression == WEBP:
         head = _webp.header(io.BytesIO(data))
         return head.height, head.width
     if compression == LERC:
-        # From version 3 on a checksum stands before the size.
-        at = 14 if data[6:10] > b"\2" else 10
-        rows, columns = struct.unpack_from("<II", data.ljust(22, b"\0"), at)
-        return (rows, columns) if data[:6] == b"Lerc2 " else (0, 0)
+        # From version 3 on a checksum stands before the size, from version 4 on the number of channels behind it.
+        version = int.from_bytes(data[6:10], "little")
+        rows, columns, channels = struct.unpack_from("<III", data.ljust(26, b"\0"), 14 if version > 2 else 10)
+        sound = data[:6] == b"Lerc2 " and (version < 4 or channels <= _MAX_CHANNELS)
+        return (rows, columns) if sound else (0, 0)
     start = data.find(b"\xff\x4f\xff\x51", 0, 4096)
-    right, bottom, left, top = struct.unpack_from(">IIII", data[start + 8 :].ljust(16, b"\0"))
-    return (bottom - top, right - left) if start >= 0 else (0, 0)
+    numbers = struct.unpack_from(">8IH", data[start + 8 :].ljust(34, b"\0"))
+    right, bottom, left, top, wide, high, _, _, channels = numbers
+    tiles = (right // max(1, wide) + 1) * (bottom // max(1, high) + 1)
+    sound = start >= 0 and wide > 0 and high > 0 and tiles <= _MAX_TILES and channels <= _MAX_CHANNELS
+    return (bottom - top, right - left) if sound else (0, 0)

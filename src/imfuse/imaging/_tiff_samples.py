@@ -76,7 +76,7 @@ def samples(
     unpacked = cut.stored_rows * max(row_bytes, cut.columns * coding.channels * dtype.itemsize)
     if unpacked > max_bytes:
         raise LayoutError(
-            f"{cut.columns}x{cut.rows} pixels a tile need {unpacked} bytes, at most {max_bytes} are decoded",
+            f"parts of {cut.columns}x{cut.rows} pixels need {unpacked} bytes, at most {max_bytes} are decoded",
             f"use max_bytes={unpacked} to allow it",
         )
     plain = coding.compression == _tiff_codecs.NONE and coding.subsampling == (1, 1)
