@@ -50,11 +50,14 @@ _IN_LAST = re.compile(r"(?P<word>[tv])(?P<rest>[0-9]*)", re.IGNORECASE)
 _ALONE = re.compile(rf"(?P<word>{_SHORT})(?P<rest>)", re.IGNORECASE)
 _MARKS = "-_. ()"
 _SEPARATOR = re.compile(rf"([{_MARKS}]+)")
+_LETTER = re.compile(r"[^\W\d_]")
 _ZEROS = re.compile(r"(?<![0-9])0+(?=[0-9])")
 
 
 def folded(name: str) -> str:
     """The name without regard to case, and to how accents are stored (composed, or by macOS in two characters)."""
+    if name.isascii():
+        return name.lower()
     return unicodedata.normalize("NFC", name).casefold()
 
 
@@ -70,6 +73,8 @@ def split_name(name: str) -> tuple[str, tuple[str, ...]]:
     >>> split_name("seq1/ir/DJI_0007_T"), split_name("11RGB"), split_name("夜可见光3")
     (('seq1/dji_0007', ('ir', 't')), ('11', ('rgb',)), ('夜3', ('可见光',)))
     """
+    if not _LETTER.search(name):
+        return name, ()
     words: list[str] = []
     parts = [_without_words(part, words) for part in unicodedata.normalize("NFC", name).split("/")]
     return "/".join(filter(None, parts)).casefold(), tuple(words)
@@ -80,15 +85,17 @@ def without_zeros(name: str) -> str:
     return _ZEROS.sub("", name)
 
 
-def side_of(name: str) -> Side | None:
-    """The side that a name says it shows; ``None`` where it says neither, or both."""
-    sides = {_SIDES[word] for word in split_name(name)[1] if word in _SIDES}
+def side_of(words: Sequence[str]) -> Side | None:
+    """The side that words of a name speak of; ``None`` where they speak of neither, or of both."""
+    sides = {_SIDES[word] for word in words if word in _SIDES}
     return sides.pop() if len(sides) == 1 else None
 
 
-def look_swapped(infrared: str, visible: str) -> bool:
-    """Whether the names of a pair say the opposite of what they are given as. Words that both have say nothing."""
-    first, second = (Counter(split_name(name)[1]) for name in (infrared, visible))
+def look_swapped(infrared: Sequence[str], visible: Sequence[str]) -> bool:
+    """Whether the words of a pair say the opposite of what it is given as. Those that both names have say nothing."""
+    if not infrared or not visible or infrared == visible:
+        return False
+    first, second = Counter(infrared), Counter(visible)
     sides = [{_SIDES.get(word) for word in words} for words in (first - second, second - first)]
     return "visible" in sides[0] and "infrared" in sides[1]
 
@@ -101,7 +108,8 @@ def _without_words(part: str, words: list[str]) -> str:
     before = len(words)
     for i in range(0, last + 1, 2):
         numbered = i > 0 and len(pieces[i - 2]) > 2 and pieces[i - 2].isdigit()
-        rest, word = _peeled(pieces[i], i == 0, i == last, numbered)
+        piece = pieces[i]
+        rest, word = (piece, "") if piece.isdigit() else _peeled(piece, i == 0, i == last, numbered)
         if word:
             words.append(word)
         if rest or not word:
@@ -112,9 +120,10 @@ def _without_words(part: str, words: list[str]) -> str:
 @lru_cache(maxsize=1 << 16)
 def _peeled(piece: str, first: bool, last: bool, numbered: bool) -> tuple[str, str]:
     """A piece without the word in it, and the word. Short words count at the ends, and after the number of a shot."""
-    patterns: Sequence[re.Pattern[str]] = () if piece.isdigit() else _IN_PIECE
-    patterns = (*patterns, *([_IN_FIRST] if first else []), *([_IN_LAST] if last else []))
-    patterns = (*patterns, *([_ALONE] if first or last or numbered else []))
+    patterns = [*_IN_PIECE]
+    patterns += [_IN_FIRST] if first else []
+    patterns += [_IN_LAST] if last else []
+    patterns += [_ALONE] if first or last or numbered else []
     match = next((found for pattern in patterns if (found := pattern.fullmatch(piece))), None)
     if match is None:
         return piece, ""
