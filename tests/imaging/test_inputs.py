@@ -119,6 +119,8 @@ def test_bands_are_chosen_of_every_kind_of_picture(tmp_path: Path) -> None:
         for bands, wanted in (((4,), GRAY), ((1, 2, 3), RGB), ((3, 2, 1), RGB[..., ::-1])):
             loaded = inputs.load(picture, "infrared", 10**6, bands)
             np.testing.assert_array_equal(loaded.pictures[0].pixels, wanted)
+    for two in (RGBT[..., 2:], torch.from_numpy(RGBT[..., 2:]).permute(2, 0, 1)):
+        np.testing.assert_array_equal(inputs.load(two, "infrared", 10**6, (2,)).pictures[0].pixels, GRAY)
     write_image(tmp_path / "rgb.png", RGB)
     np.testing.assert_array_equal(inputs.read(tmp_path / "rgb.png", 10**6, "visible", (2,)).pixels, RGB[..., 1])
     with pytest.raises(ImageError, match=r"rgb.png: visible band 4 is asked for, the picture has 3"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from imfuse.core.errors import ImageError
+from imfuse.imaging import read_image
 from imfuse.imaging.palette import PALETTES, find_palette, heat_of, is_painted, palette_colours
 from imfuse.scenes import render_scene
 
@@ -88,6 +90,18 @@ def test_a_short_part_of_a_palette_tells_nothing() -> None:
     yellow = palette_colours("rainbow")[HEAT // 8 + 80].round().astype(np.uint8)
     assert is_painted(yellow)
     assert find_palette(yellow) is None
+
+
+@pytest.mark.parametrize("name", ["flir_e40bx.jpg", "flir_i7_be.jpg", "flir_one.jpg"])
+def test_pictures_of_cameras_with_an_iron_palette(shared: Path, name: str) -> None:
+    """Each with text and a scale drawn into it."""
+    assert find_palette(read_image(shared / "data" / "sensors" / name)) == "ironbow"
+
+
+@pytest.mark.parametrize("folder", ["llvip_sample", "m3fd_sample", "msrs_sample", "roadscene/test"])
+def test_no_natural_picture_is_taken_for_a_painted_one(shared: Path, folder: str) -> None:
+    pictures = [read_image(path) for path in sorted((shared / "data" / folder / "vi").iterdir())[:8]]
+    assert not any(is_painted(picture) for picture in pictures)
 
 
 def test_palettes_are_those_of_opencv() -> None:

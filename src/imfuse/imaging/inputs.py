@@ -131,7 +131,7 @@ def bits_of(dtype: np.dtype[Any]) -> Bits | None:
 
 
 def _from_array(array: Array, side: str, bands: tuple[int, ...] | None) -> Loaded:
-    if array.ndim not in (2, 3):
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] in (0, 2) and bands is None):
         raise ImageError(f"{side}: an array (H, W), (H, W, 1) or (H, W, 3) is expected, found shape {array.shape}")
     chosen = take_bands(array, bands, side, side)
     single = chosen.ndim == 3 and chosen.shape[2] == 1
@@ -193,7 +193,7 @@ def _is_cut_to_8_bits(image: Image.Image) -> bool:
 def _from_tensor(tensor: Tensor, side: str, bands: tuple[int, ...] | None) -> Loaded:
     """(H, W), (C, H, W) or (N, C, H, W), C 1 or 3, or as many as ``bands`` choose from."""
     batch = tensor.detach()[(None,) * max(0, 4 - tensor.ndim)]
-    if batch.ndim != 4 or tensor.ndim < 2 or batch.shape[0] == 0 or batch.shape[1] in (0, 2):
+    if batch.ndim != 4 or tensor.ndim < 2 or batch.shape[0] == 0 or (batch.shape[1] in (0, 2) and bands is None):
         raise ImageError(
             f"{side}: a tensor (H, W), (C, H, W) or (N, C, H, W) with C 1 or 3 is expected, found {tuple(tensor.shape)}"
         )

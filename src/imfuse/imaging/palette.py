@@ -135,12 +135,34 @@ def heat_of(pixels: npt.NDArray[Any], name: str) -> Levels:
 
 
 def coloured_share(pixels: npt.NDArray[Any]) -> float:
-    """The share of the pixels whose channels differ by more than 16 of 255 levels; 0 for a gray picture."""
+    """How much of a picture has colours.
+
+    Args:
+        pixels: (H, W) or (H, W, 3), uint8, uint16 or floating in [0, 1].
+
+    Returns:
+        The share of the pixels whose channels differ by more than 16 of 255 levels; 0 for a gray picture.
+
+    Example:
+        >>> coloured_share(np.uint8([[[200, 100, 0], [90, 90, 90]]]))
+        0.5
+    """
     return float((np.ptp(_sample(pixels), axis=1) > _COLOURED).mean()) if pixels.ndim == 3 else 0.0
 
 
 def is_painted(pixels: npt.NDArray[Any]) -> bool:
-    """Whether a picture is in false colours, of whatever palette: they are far more vivid than natural ones."""
+    """Say whether a picture is in false colours, of whatever palette: they are far more vivid than natural ones.
+
+    Args:
+        pixels: (H, W) or (H, W, 3), uint8, uint16 or floating in [0, 1].
+
+    Returns:
+        Whether a good part of it is coloured, and vividly.
+
+    Example:
+        >>> is_painted(np.uint8([[[200, 0, 200], [0, 90, 190]]])), is_painted(np.uint8([[[90, 110, 80]]]))
+        (True, False)
+    """
     if pixels.ndim == 2:
         return False
     apart = np.ptp(_sample(pixels), axis=1)
