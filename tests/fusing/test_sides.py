@@ -102,6 +102,11 @@ def test_false_colours_are_mapped_back_and_told() -> None:
         fuser(strict=True)(JET, COLOURS)
 
 
+def test_a_wrong_palette_is_told() -> None:
+    with pytest.warns(ImfuseWarning, match="colours of the infrared picture are not those of viridis"):
+        fuser(infrared_palette="viridis")(JET, COLOURS)
+
+
 def test_unknown_colours_are_told() -> None:
     odd = palette_colours("jet")[:, [1, 2, 0]][GRAY].astype(np.uint8)
     with pytest.warns(ImfuseWarning, match=r"colours of no palette that is known.*infrared_palette='none'"):

@@ -11,7 +11,7 @@ from imfuse.core.notes import note
 from imfuse.core.text import printable
 from imfuse.imaging.inputs import Array, Stored
 from imfuse.imaging.order import ORDERS, Order, check_colours, check_names
-from imfuse.imaging.palette import coloured_share, find_palette, heat_of, palette_colours
+from imfuse.imaging.palette import coloured_share, find_palette, has_palette, heat_of, palette_colours
 
 _COLOURED = 0.2
 
@@ -66,6 +66,12 @@ def settled(infrared: Stored, visible: Stored, order: Order, palette: str) -> St
             "is not heat; they were mapped back",
             "name another palette by infrared_palette=...",
             "or use infrared_palette='none' to keep its brightness",
+        )
+    elif not has_palette(infrared.pixels, name):
+        note(
+            f"{printable(infrared.name)}: the colours of the infrared picture are not those of {name}, and were mapped "
+            "to heat all the same",
+            "name another palette by infrared_palette=...",
         )
     return replace(infrared, pixels=_mapped_back(infrared.pixels, name))
 

@@ -39,7 +39,7 @@ _ON_REQUEST = ("cividis", "hsv", "bone", "pink", "ocean", "deepgreen")
 PALETTES = (*_RECOGNISED, *_ON_REQUEST)
 """Names of the palettes that are known; those before cividis are recognised."""
 
-_SAMPLES = 4096
+_SAMPLES = 2048
 # Gray levels: farther from every colour of a palette is no colour of it, whatever JPEG did to it.
 _NEAR = 40
 _SHARE_NEAR, _MEDIAN = 0.85, 20
@@ -49,7 +49,7 @@ _SPAN = 100
 # painted ones.
 _COLOURED, _VIVID = 16, 68
 _SHARE_COLOURED = 0.2
-_CHUNK = 1 << 16
+_CHUNK = 1 << 12
 
 
 @cache
@@ -101,11 +101,30 @@ def find_palette(pixels: npt.NDArray[Any]) -> str | None:
     fits: dict[str, float] = {}
     for name in PALETTES:
         place, distance = _nearest(colours, palette_colours(name))
-        spread = np.ptp(np.percentile(place, (2, 98)))
-        if np.median(distance) <= _MEDIAN and (distance <= _NEAR).mean() >= _SHARE_NEAR and spread >= _SPAN:
+        if _is_near(distance) and np.ptp(np.percentile(place, (2, 98))) >= _SPAN:
             fits[name] = float(distance.mean())
     best = min(fits, key=lambda name: fits[name], default=None)
     return best if best in _RECOGNISED else None
+
+
+def has_palette(pixels: npt.NDArray[Any], name: str) -> bool:
+    """Say whether nearly all colours of a picture lie on a palette.
+
+    Args:
+        pixels: (H, W, 3), uint8, uint16 or floating in [0, 1].
+        name: one of ``PALETTES``.
+
+    Returns:
+        Whether they do.
+
+    Raises:
+        ImageError: there is no such palette.
+
+    Example:
+        >>> has_palette(np.uint8([[[0, 0, 128], [128, 0, 0]]]), "jet"), has_palette(np.uint8([[[0, 99, 0]]]), "jet")
+        (True, False)
+    """
+    return _is_near(_nearest(_sample(pixels), palette_colours(name))[1])
 
 
 def heat_of(pixels: npt.NDArray[Any], name: str) -> Levels:
@@ -177,6 +196,10 @@ def _nearest(colours: Float, palette: Float) -> tuple[npt.NDArray[np.intp], Floa
     place = apart.argmin(1)
     least = np.take_along_axis(apart, place[:, None], 1)[:, 0] + (colours**2).sum(1)
     return place, np.sqrt(np.maximum(least, 0))
+
+
+def _is_near(distance: Float) -> bool:
+    return bool(np.median(distance) <= _MEDIAN and (distance <= _NEAR).mean() >= _SHARE_NEAR)
 
 
 def _sample(pixels: npt.NDArray[Any]) -> Float:
