@@ -41,25 +41,33 @@ def _check_zip(stream: BinaryIO, size: int) -> None:
     _check_end(stream, size)
     try:
         with zipfile.ZipFile(stream) as archive:
-            records = _records(archive, size)
+            # As PyTorch does: the folder of the first record is that of all.
             prefix = archive.infolist()[0].orig_filename.partition("/")[0]
+            records = _records(archive, prefix, size)
             if f"{prefix}/data.pkl" not in records or f"{prefix}/constants.pkl" in records:
                 raise Refused("it holds no pickle of plain tensors")
             if records[f"{prefix}/data.pkl"] > MAX_PICKLE:
                 raise Refused(f"its pickle has more than {MAX_PICKLE >> 20} MiB")
             scan = Scan()
             scan.object(io.BytesIO(archive.read(f"{prefix}/data.pkl")))
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, RuntimeError, struct.error) as error:
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        OSError,
+        ValueError,
+        RuntimeError,
+        struct.error,
+        IndexError,
+    ) as error:
         raise Refused("its zip directory is damaged") from error
     for key, needed in scan.storages.items():
         if records.get(f"{prefix}/data/{key}", -1) < needed:
             raise Refused(f"its storage {shortened(key)} is shorter than said")
 
 
-def _records(archive: zipfile.ZipFile, size: int) -> dict[str, int]:
+def _records(archive: zipfile.ZipFile, prefix: str, size: int) -> dict[str, int]:
     """Sizes of the records by name."""
     records: dict[str, int] = {}
-    prefix = archive.infolist()[0].orig_filename.partition("/")[0]
     for entry in archive.infolist():
         name = entry.orig_filename
         if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
