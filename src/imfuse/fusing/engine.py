@@ -157,9 +157,10 @@ class Engine:
         gray, colours = (vi, None) if vi.ndim == 2 else (luminance(vi), vi)
         heat = place(ir if ir.ndim == 2 else luminance(ir), gray, how)
         limits = (ir_limits[0], ir_limits[1]), (vi_limits[0], vi_limits[1])
-        if missing[0] is not None:
-            nowhere = np.zeros_like(gray)
-            missing = place(missing[0].astype(np.float32), nowhere, how) > 0, missing[1]
+        if missing[0] is not None or how == "pad":
+            # The margin that "pad" leaves has no infrared data either.
+            holes = np.zeros(first.shape[:2]) if missing[0] is None else missing[0]
+            missing = place(holes.astype(np.float32), np.ones_like(gray), how) > 0, missing[1]
         missing = missing[0], _resized(missing[1], *gray.shape)
         return Prepared(heat, gray, colours, limits, size, missing)
 

@@ -170,10 +170,10 @@ def _pil_pixels(image: Image.Image, side: str) -> Array:
         pixels = np.asarray(image)
         return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if image.mode == "I":
+        # Some versions of PIL open PNG files of 16 bits in it; a TIFF file of 32 bits is read as it is stored.
         wide = np.asarray(image)
-        if wide.min() < 0 or wide.max() > 65535:
-            raise ImageError(f"{side}: values {wide.min()}..{wide.max()} found, 0..65535 is expected of mode I")
-        return wide.astype(np.uint16)
+        narrow = image.format != "TIFF" and wide.min() >= 0 and wide.max() <= 65535
+        return wide.astype(np.uint16) if narrow else wide
     if image.mode in ("1", "LA", "La"):
         return np.asarray(image.convert("L"))
     if image.mode == "RGBA" and is_picture(np.asarray(image.getchannel("A"))):
