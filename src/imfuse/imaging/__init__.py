@@ -1,16 +1,16 @@
 """Files to arrays and back: reading, writing, colour, range, pairing of names."""
 
 from imfuse.core.output import remove_leftovers
+from imfuse.imaging._listing import EXTENSIONS
 from imfuse.imaging._resize import resize
 from imfuse.imaging.colour import is_gray, luminance, recombine, rgb_to_ycbcr, ycbcr_to_rgb
+from imfuse.imaging.fused import match_fused
 from imfuse.imaging.pairs import (
-    EXTENSIONS,
     Pair,
     Pairing,
     check_same_size,
     find_pairing,
     match_folders,
-    match_fused,
     read_pairs,
     side_of_name,
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from imfuse.core.files import file_identity, os_reason
 from imfuse.core.notes import note
 from imfuse.core.text import printable
 from imfuse.imaging._names import split_name
+
+_LISTED = 4
+_DIGITS = re.compile(r"([0-9]+)")
 
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
 
@@ -89,3 +93,21 @@ def _entries(place: str, side: str) -> list[os.DirEntry[str]]:
         raise PairError(f"{printable(place)}: no such {side} folder") from error
     except (OSError, ValueError) as error:
         raise PairError(f"{printable(place)}: the {side} folder cannot be listed: {os_reason(error)}") from error
+
+
+def natural(name: str) -> tuple[list[str | int], str]:
+    """Key of the natural order of names: 2 before 10."""
+    # Every second part is a number, so that only equal kinds are compared.
+    parts = _DIGITS.split(name.casefold())
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+
+
+def labels(pictures: Sequence[PictureFile]) -> tuple[str, ...]:
+    """Names of files, in their natural order."""
+    return tuple(picture.file for picture in sorted(pictures, key=lambda picture: natural(picture.file)))
+
+
+def few(pictures: Sequence[PictureFile]) -> str:
+    """The first of these names, and how many there are."""
+    shown = ", ".join(map(printable, labels(pictures)[:_LISTED]))
+    return shown if len(pictures) <= _LISTED else f"{shown}, ... {len(pictures)} files"

@@ -13,7 +13,6 @@ from imfuse.core.text import printable
 Bands: TypeAlias = "int | str | Sequence[int] | None"
 """Numbers of bands, the first being 1: one for a gray picture, three for red, green and blue; ``None`` for all."""
 _EXPECTED = "one band or three are expected, counted from 1, such as 4 or 1,2,3"
-_LEAST_SHARE = 0.5
 
 
 def parse_bands(bands: Bands, parameter: str = "bands") -> tuple[int, ...] | None:
@@ -78,22 +77,3 @@ def take_bands(pixels: npt.NDArray[Any], bands: tuple[int, ...] | None, name: st
         return pixels
     chosen = pixels[..., [band - 1 for band in bands]]
     return chosen[..., 0] if len(bands) == 1 else chosen
-
-
-def is_picture(plane: npt.NDArray[Any]) -> bool:
-    """Say whether a fourth channel is a picture of its own, as of a thermal camera, and no transparency.
-
-    Transparency is either full or none but for edges and shades: other values are rare in it.
-
-    Args:
-        plane: (H, W), the channel.
-
-    Returns:
-        Whether most of its pixels are neither 0 nor of its largest value.
-
-    Example:
-        >>> is_picture(np.uint8([[0, 0, 255, 255]])), is_picture(np.uint8([[40, 90, 120, 255]]))
-        (False, True)
-    """
-    between = (plane != 0) & (plane != plane.max(initial=0))
-    return bool(between.mean() > _LEAST_SHARE) if plane.size else False

@@ -18,8 +18,9 @@ from torch import Tensor
 from imfuse.core.errors import ImageError, PairError, first_line
 from imfuse.core.notes import note
 from imfuse.imaging import is_gray, quantise, read_image
-from imfuse.imaging._support import quiet
-from imfuse.imaging.bands import is_picture, take_bands
+from imfuse.imaging._channels import as_array, without_alpha
+from imfuse.imaging._support import LayoutError, quiet
+from imfuse.imaging.bands import take_bands
 from imfuse.imaging.read import image_hash, upright
 
 Array = npt.NDArray[Any]
@@ -166,7 +167,7 @@ def _from_pil(image: Image.Image, side: str, bands: tuple[int, ...] | None) -> L
 
 
 def _pil_pixels(image: Image.Image, side: str) -> Array:
-    if image.mode in ("L", "RGB", "F") or image.mode.startswith("I;16"):
+    if image.mode == "F" or image.mode.startswith("I;16"):
         pixels = np.asarray(image)
         return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if image.mode == "I":
@@ -174,13 +175,10 @@ def _pil_pixels(image: Image.Image, side: str) -> Array:
         wide = np.asarray(image)
         narrow = image.format != "TIFF" and wide.min() >= 0 and wide.max() <= 65535
         return wide.astype(np.uint16) if narrow else wide
-    if image.mode in ("1", "LA", "La"):
-        return np.asarray(image.convert("L"))
-    if image.mode == "RGBA" and is_picture(np.asarray(image.getchannel("A"))):
-        return np.asarray(image)
-    if image.mode in ("P", "PA", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"):
-        return np.asarray(image.convert("RGB"))
-    raise ImageError(f"{side}: PIL mode {image.mode} cannot be used; convert it to L or RGB")
+    try:
+        return without_alpha(as_array(image))
+    except LayoutError as error:
+        raise ImageError(f"{side}: PIL mode {image.mode} cannot be used; convert it to L or RGB") from error
 
 
 def _is_cut_to_8_bits(image: Image.Image) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import filecmp
 import os
-import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,30 +13,16 @@ from typing import TypeAlias
 from imfuse.core.errors import PairError
 from imfuse.core.files import os_reason
 from imfuse.core.text import printable
-from imfuse.imaging._listing import EXTENSIONS, PictureFile, list_pictures
+from imfuse.imaging._listing import PictureFile, few, labels, list_pictures, natural
 from imfuse.imaging._matching import Left, Match, match_neighbours, match_numbers, match_strictly, refuse_equal_stems
 from imfuse.imaging._names import Side, look_swapped, side_of, split_name
 from imfuse.imaging._pair_list import read_list
-
-__all__ = [
-    "EXTENSIONS",
-    "Pair",
-    "Pairing",
-    "check_same_size",
-    "find_pairing",
-    "match_folders",
-    "match_fused",
-    "read_pairs",
-    "side_of_name",
-]
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
 _SIDES: tuple[Side, Side] = ("infrared", "visible")
 _COMPARED = 3
-_LISTED = 4
 _LIST_THEM = "or list the pairs in a file (pairs=...)"
-_DIGITS = re.compile(r"([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -178,16 +163,16 @@ def match_folders(
     matches, unmatched = _match(*files, _together(folders))
     if not matches:
         raise PairError(
-            f"no file names match between {printable(folders[0])} ({_few(files[0])}) and {printable(folders[1])} "
-            f"({_few(files[1])}); give both files of a pair the same name",
+            f"no file names match between {printable(folders[0])} ({few(files[0])}) and {printable(folders[1])} "
+            f"({few(files[1])}); give both files of a pair the same name",
             _LIST_THEM,
         )
-    matches.sort(key=lambda match: _natural(match[1].name))
+    matches.sort(key=lambda match: natural(match[1].name))
     pairs = tuple(Pair(second.name, Path(first.path), Path(second.path), rule) for first, second, rule in matches)
     _refuse_same_pictures(pairs, folders)
     if order == "check":
         _refuse_swapped(matches, folders)
-    return Pairing(pairs, _labels(unmatched[0]), _labels(unmatched[1]))
+    return Pairing(pairs, labels(unmatched[0]), labels(unmatched[1]))
 
 
 def read_pairs(
@@ -226,12 +211,12 @@ def read_pairs(
         ```
     """
     folders = tuple(None if folder is None else Path(folder) for folder in (infrared, visible))
-    listed = sorted(read_list(Path(path), (folders[0], folders[1])), key=lambda pair: _natural(pair.name))
+    listed = sorted(read_list(Path(path), (folders[0], folders[1])), key=lambda pair: natural(pair.name))
     unlisted: list[tuple[str, ...]] = []
     for folder, side in zip(folders, _SIDES, strict=True):
         named = {str(getattr(pair, side)) for pair in listed}
         pictures = [] if folder is None else list_pictures(folder, side, recursive, without)
-        unlisted.append(_labels([picture for picture in pictures if os.path.normpath(picture.path) not in named]))
+        unlisted.append(labels([picture for picture in pictures if os.path.normpath(picture.path) not in named]))
     pairs = tuple(Pair(pair.name, pair.infrared, pair.visible, "list") for pair in listed)
     return Pairing(pairs, unlisted[0], unlisted[1])
 
@@ -258,50 +243,6 @@ def pair_with_itself(folder: PathLike, *, recursive: bool = False, without: Coll
     files = list_pictures(Path(folder), "infrared", recursive, without)
     refuse_equal_stems(files)
     return Pairing(tuple(Pair(file.name, Path(file.path), Path(file.path)) for file in files), (), ())
-
-
-def match_fused(folder: PathLike, pairs: Sequence[Pair]) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """Find which picture of a folder was fused from which pair.
-
-    A fused picture is named like the pair, like the visible picture or else like the infrared one, by the rules of
-    `match_folders` except that of neighbouring numbers; the word "fused" at either end is ignored (`07_fused.png`).
-    Where pairs come from sub-folders, so do fused pictures.
-
-    Args:
-        folder: the fused pictures.
-        pairs: those of `match_folders`.
-
-    Returns:
-        The file of each pair's name, for the pairs that have one, and the file names that belong to no pair.
-
-    Raises:
-        PairError: the folder is missing, unreadable or without pictures; two files fit one pair; none fits any.
-
-    Warns:
-        ImfuseWarning: numbers differ by leading zeros, or pictures were found in sub-folders.
-
-    Example:
-        ```python
-        pairing = match_folders("infrared/", "visible/")
-        fused, unmatched = match_fused("fused/", pairing.pairs)
-        ```
-    """
-    files = unmatched = list_pictures(Path(folder), "fused", recursive=any("/" in pair.name for pair in pairs))
-    fused: dict[str, Path] = {}
-    for weak in (False, True):
-        for called in (_by_name, _by_visible, _by_infrared):
-            sources = {called(pair): pair.name for pair in pairs if pair.name not in fused}
-            if weak:
-                matched, (unmatched, _) = match_numbers(unmatched, list(sources), printable(folder))
-            else:
-                matched, (unmatched, _) = match_strictly(unmatched, list(sources), fused=True)
-            fused |= {sources[source]: Path(picture.path) for picture, source, _ in matched}
-    if not fused:
-        raise PairError(
-            f"no file names match between {printable(folder)} ({_few(files)}) and the pairs "
-            f"({_few([_by_visible(pair) for pair in pairs])}); give a fused picture the name of its visible picture"
-        )
-    return fused, _labels(unmatched)
 
 
 def side_of_name(name: str) -> Side | None:
@@ -368,7 +309,7 @@ def _sides(
     if unsaid := [picture for picture, side in zip(infrared, sides, strict=True) if side is None]:
         raise PairError(
             f"{printable(folders[0])}: the same folder is given as infrared and as visible, and not every name says "
-            f"its side as 07_ir.png and 07_vis.png do: {_few(unsaid)}; give two folders",
+            f"its side as 07_ir.png and 07_vis.png do: {few(unsaid)}; give two folders",
             _LIST_THEM,
         )
     first, second = (
@@ -389,24 +330,6 @@ def _match(infrared: Sequence[PictureFile], visible: Sequence[PictureFile], wher
     numbered, left = match_numbers(*left, where)
     neighbours, left = match_neighbours(*left, [*matches, *numbered], where)
     return [*matches, *numbered, *neighbours], left
-
-
-def _by_name(pair: Pair) -> PictureFile:
-    return PictureFile(str(pair.visible), pair.name, pair.name)
-
-
-def _by_visible(pair: Pair) -> PictureFile:
-    return _called(pair, pair.visible)
-
-
-def _by_infrared(pair: Pair) -> PictureFile:
-    return _called(pair, pair.infrared)
-
-
-def _called(pair: Pair, source: Path) -> PictureFile:
-    """A pair under the name of one of its files, in the sub-folder that the name of the pair has."""
-    folder, slash, _ = pair.name.rpartition("/")
-    return PictureFile(str(source), folder + slash + source.stem, folder + slash + source.name)
 
 
 def _refuse_same_pictures(pairs: Sequence[Pair], folders: tuple[Path, Path]) -> None:
@@ -433,18 +356,3 @@ def _refuse_swapped(matches: Sequence[Match], folders: tuple[Path, Path]) -> Non
 
 def _together(folders: tuple[Path, Path]) -> str:
     return " and ".join(dict.fromkeys(printable(folder) for folder in folders))
-
-
-def _natural(name: str) -> tuple[list[str | int], str]:
-    # Every second part is a number, so that only equal kinds are compared.
-    parts = _DIGITS.split(name.casefold())
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
-
-
-def _labels(pictures: Sequence[PictureFile]) -> tuple[str, ...]:
-    return tuple(picture.file for picture in sorted(pictures, key=lambda picture: _natural(picture.file)))
-
-
-def _few(pictures: Sequence[PictureFile]) -> str:
-    shown = ", ".join(map(printable, _labels(pictures)[:_LISTED]))
-    return shown if len(pictures) <= _LISTED else f"{shown}, ... {len(pictures)} files"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import zlib
@@ -16,7 +15,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from imfuse.core.errors import ImageError
-from imfuse.core.files import open_input, os_reason, read_input
+from imfuse.core.files import input_hash, open_input, os_reason, read_input
 from imfuse.core.notes import note
 from imfuse.core.text import printable
 from imfuse.imaging import _bmp, _flir, _ifd, _jpeg, _png, _tiff, _webp
@@ -25,7 +24,6 @@ from imfuse.imaging._support import DamagedError, Decoded, Header, LayoutError, 
 
 _EXPECTED = "an image file"
 _MAX_BYTES = 512 * 2**20
-_BLOCK = 1 << 20
 
 
 def read_image(
@@ -95,11 +93,7 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
 
 def image_hash(path: str | os.PathLike[str], *, max_bytes: int = _MAX_BYTES) -> str:
     """SHA-256 of an image file, as 64 hexadecimal digits. Raises `ImageError` in the words of `read_image`."""
-    file, digest = as_path(path), hashlib.sha256()
-    with _errors(file), open_input(file, ImageError, _EXPECTED, max_bytes) as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+    return input_hash(as_path(path), ImageError, _EXPECTED, max_bytes)
 
 
 @contextmanager
