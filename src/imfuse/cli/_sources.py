@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from imfuse.cli._terminal import are_folders
 from imfuse.core.errors import PairError
+
+RecursiveOption = Annotated[
+    bool, typer.Option("--recursive", help="Look into sub-folders too; results are in the same sub-folders.")
+]
+PairsOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="List of pairs, CSV or JSON Lines, instead of folders or for files in them."),
+]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from imfuse.cli._printing import say
-from imfuse.cli._sources import Sources, given_sources
+from imfuse.cli._sources import PairsOption, RecursiveOption, Sources, given_sources
 from imfuse.cli._terminal import closing_line, progress_bar, warn_of_problems
 from imfuse.core.errors import ImfuseError, ModelError
 from imfuse.core.registry import DEFAULT_MODEL, get_spec
@@ -44,13 +44,8 @@ def fuse(
         Path | None,
         typer.Option("-o", "--output", help="Result. Default: NAME_fused.png here; for folders the folder fused."),
     ] = None,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", help="Look into sub-folders too; results keep the sub-folder.")
-    ] = False,
-    pairs: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="List of pairs, CSV or JSON Lines, instead of folders or for files in them."),
-    ] = None,
+    recursive: RecursiveOption = False,
+    pairs: PairsOption = None,
     model: Annotated[
         str | None,
         typer.Option(

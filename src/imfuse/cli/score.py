@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imfuse.cli._printing import say, warn
+from imfuse.cli._sources import PairsOption, RecursiveOption
 from imfuse.cli._terminal import are_folders, count, few, progress_bar, warn_of_failure
 from imfuse.cli._words import named_paths
 from imfuse.core.errors import ImageError, MetricError, PairError
@@ -31,13 +32,8 @@ def score(
         list[str] | None,
         typer.Option("--fused", metavar="NAME=PATH ...", help="Results of several methods, to compare them."),
     ] = None,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", help="Look into sub-folders too; fused pictures are in the same ones.")
-    ] = False,
-    pairs: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="List of pairs, CSV or JSON Lines, instead of folders or for files in them."),
-    ] = None,
+    recursive: RecursiveOption = False,
+    pairs: PairsOption = None,
     metrics: Annotated[
         str | None,
         typer.Option(help="Symbols with commas, such as EN,MI,VIF, or all. Default: what most papers print."),

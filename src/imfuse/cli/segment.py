@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imfuse.cli._printing import console, say, warn
-from imfuse.cli._sources import given_sources
+from imfuse.cli._sources import PairsOption, RecursiveOption, given_sources
 from imfuse.cli._terminal import closing_line, count, few, progress_bar, warn_of_problems
 from imfuse.cli.fuse import OrderOption, ResizeOption
 from imfuse.core.errors import PairError
@@ -29,13 +29,8 @@ def segment(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder: labels/NAME.png, overlay/NAME.png.")] = Path(
         "segmented"
     ),
-    recursive: Annotated[
-        bool, typer.Option("--recursive", help="Look into sub-folders too; results keep the sub-folder.")
-    ] = False,
-    pairs: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="List of pairs, CSV or JSON Lines, instead of folders or for files in them."),
-    ] = None,
+    recursive: RecursiveOption = False,
+    pairs: PairsOption = None,
     labels: Annotated[
         Path | None, typer.Option(help="Folder of true classes (PNG, 255 unknown): print how well they are recognised.")
     ] = None,

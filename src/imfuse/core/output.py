@@ -101,10 +101,10 @@ def _replace(target: Path, data: bytes, mode: int | None) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise
-    _sync_folder(target.parent)
+    sync_folder(target.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename last. Windows opens no folders, and some network disks cannot sync them."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

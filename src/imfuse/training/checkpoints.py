@@ -7,7 +7,6 @@ import os
 import time
 import zipfile
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from imfuse.core.checkpoint import load_torch_file
 from imfuse.core.errors import RecipeError, WeightsError, first_line
 from imfuse.core.files import open_input
 from imfuse.core.notes import note
+from imfuse.core.output import sync_folder
 from imfuse.core.text import one_line
 from imfuse.imaging import write_file
 from imfuse.training.interrupt import Interrupted, StopSignals
@@ -111,7 +111,7 @@ class CheckpointFiles(TorchCheckpointIO):
             target.replace(target.with_name(PREVIOUS))
         following.replace(target)
         self.last_is_good = True
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
     def load_checkpoint(
         self, path: str | os.PathLike[str], map_location: Any = None, weights_only: bool | None = None
@@ -129,16 +129,6 @@ def _refuse_what_is_not_finite(checkpoint: Mapping[str, Any]) -> None:
                     f"{name.removeprefix('network.')} became NaN or infinite by step {checkpoint['global_step']}; "
                     "lower optimizer.lr or set clip"
                 )
-
-
-def _sync_folder(folder: Path) -> None:
-    # Not every system can open folders, nor sync them.
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def find_position(folder: Path) -> Position | None:
