@@ -238,7 +238,9 @@ def test_pil(fuser: Fuser, weights: Path) -> None:
 def test_pil_modes(fuser: Fuser, mode: str) -> None:
     fused = fuser(picture(40, 50), Image.fromarray(picture(40, 50)).convert(mode))
     assert fused.size == (50, 40)
-    assert fused.mode == {"1": "L", "LA": "L", "I": "I;16", "I;16": "I;16"}.get(mode, "RGB")
+    # A palette of grays is gray, as in a file.
+    gray = dict.fromkeys(("1", "LA", "P", "PA"), "L")
+    assert fused.mode == {**gray, "I": "I;16", "I;16": "I;16"}.get(mode, "RGB")
 
 
 def test_pil_pictures_that_cannot_be_used(fuser: Fuser) -> None:

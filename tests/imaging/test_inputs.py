@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -105,7 +106,9 @@ def test_a_file_that_pil_cannot_decode_is_an_error_of_ours(tmp_path: Path) -> No
         opened(tmp_path / "a.png")
 
 
-RGBT = np.dstack([RGB, GRAY])
+# Noise would be no picture.
+HEAT = cv2.GaussianBlur(GRAY, (0, 0), 2)
+RGBT = np.dstack([RGB, HEAT])
 
 
 @pytest.mark.parametrize("picture", [RGBT, Image.fromarray(RGBT), torch.from_numpy(RGBT).permute(2, 0, 1)], ids=type)
@@ -116,11 +119,11 @@ def test_four_bands_are_not_guessed_at(picture: Any) -> None:
 
 def test_bands_are_chosen_of_every_kind_of_picture(tmp_path: Path) -> None:
     for picture in (RGBT, Image.fromarray(RGBT), torch.from_numpy(RGBT).permute(2, 0, 1)):
-        for bands, wanted in (((4,), GRAY), ((1, 2, 3), RGB), ((3, 2, 1), RGB[..., ::-1])):
+        for bands, wanted in (((4,), HEAT), ((1, 2, 3), RGB), ((3, 2, 1), RGB[..., ::-1])):
             loaded = inputs.load(picture, "infrared", 10**6, bands)
             np.testing.assert_array_equal(loaded.pictures[0].pixels, wanted)
     for two in (RGBT[..., 2:], torch.from_numpy(RGBT[..., 2:]).permute(2, 0, 1)):
-        np.testing.assert_array_equal(inputs.load(two, "infrared", 10**6, (2,)).pictures[0].pixels, GRAY)
+        np.testing.assert_array_equal(inputs.load(two, "infrared", 10**6, (2,)).pictures[0].pixels, HEAT)
     write_image(tmp_path / "rgb.png", RGB)
     np.testing.assert_array_equal(inputs.read(tmp_path / "rgb.png", 10**6, "visible", (2,)).pixels, RGB[..., 1])
     with pytest.raises(ImageError, match=r"rgb.png: visible band 4 is asked for, the picture has 3"):

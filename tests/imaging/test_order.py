@@ -48,6 +48,8 @@ def test_names_that_say_the_opposite_are_refused(infrared: str, visible: str, to
         ("frame_v.png", "frame_t.png"),  # a letter alone is no word
         ("rgbt.png", "rgbt.png"),
         ("vis.png", "vis.png"),  # one file with the bands of both
+        ("visible/raw.png", "visible/deep.png"),  # a folder of both says nothing
+        ("tests of the visible camera/1.png", "other/1.png"),  # a folder that tells of something else
     ],
 )
 def test_names_that_do_not(infrared: str, visible: str) -> None:

@@ -95,7 +95,8 @@ def test_a_short_part_of_a_palette_tells_nothing() -> None:
 @pytest.mark.parametrize("name", ["flir_e40bx.jpg", "flir_i7_be.jpg", "flir_one.jpg"])
 def test_pictures_of_cameras_with_an_iron_palette(shared: Path, name: str) -> None:
     """Each with text and a scale drawn into it."""
-    assert find_palette(read_image(shared / "data" / "sensors" / name)) == "ironbow"
+    with Image.open(shared / "data" / "sensors" / name) as painted:
+        assert find_palette(np.asarray(painted)) == "ironbow"
 
 
 @pytest.mark.parametrize("folder", ["llvip_sample", "m3fd_sample", "msrs_sample", "roadscene/test"])

@@ -36,6 +36,7 @@ def check_replaceable(path: str | os.PathLike[str], raises: type[ImfuseError]) -
         ImfuseError: as ``raises``: something other than a regular file is there, or it may not be looked at.
 
     Example:
+        >>> from imfuse.core.errors import ImageError
         >>> check_replaceable("missing.png", ImageError) is None
         True
     """

@@ -60,6 +60,7 @@ def take_bands(pixels: npt.NDArray[Any], bands: tuple[int, ...] | None, name: st
         ImageError: there are no such bands, or the picture is neither gray nor RGB and none were named.
 
     Example:
+        >>> import numpy as np
         >>> take_bands(np.zeros((4, 5, 4)), (4,), "x.png", "infrared").shape
         (4, 5)
     """
