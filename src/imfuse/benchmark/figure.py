@@ -125,7 +125,7 @@ def write_figure(
         content = io.BytesIO()
         figure.savefig(content, format=target.suffix[1:], **settings)
         # A link that lies there is replaced, not what it leads to.
-        write_file(target, content.getvalue())
+        write_file(target, content.getvalue(), through_links=False)
     return targets
 
 

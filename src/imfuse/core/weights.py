@@ -165,8 +165,13 @@ def check_layout(origin: Path, found: Mapping[str, Shaped], wanted: Mapping[str,
         raise WeightsError(f"{printable(origin)}: not the layout of this network: {'; '.join(problems)}")
 
 
-def save_weights(path: Path, state: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
-    """Write a weights file atomically. BatchNorm's step counters are left out: inference has no use for them."""
+def save_weights(
+    path: Path, state: Mapping[str, Tensor], header: Mapping[str, str], *, through_links: bool = True
+) -> None:
+    """Write a weights file atomically. BatchNorm's step counters are left out: inference has no use for them.
+
+    ``through_links=False`` replaces a link itself, in a folder that may have come from others.
+    """
     from safetensors.torch import save
 
     tensors = {
@@ -174,7 +179,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], header: Mapping[str, s
         for name, value in state.items()
         if not name.endswith("num_batches_tracked")
     }
-    write_output(path, _in_order(save(tensors, metadata=dict(header))), WeightsError)
+    write_output(path, _in_order(save(tensors, metadata=dict(header))), WeightsError, through_links=through_links)
 
 
 def _in_order(data: bytes) -> bytes:
