@@ -330,6 +330,13 @@ def test_messages_name_few_and_as_text(folder: Path, content: dict[str, Any]) ->
         assert len(str(caught.value)) < 3000
 
 
+def test_more_methods_than_fit_side_by_side(folder: Path, content: dict[str, Any]) -> None:
+    content["methods"] |= {f"m{i}": content["methods"]["theirs"] for i in range(900)}
+    results = written(content, folder)
+    with pytest.raises(BenchmarkError, match=r"902 methods, at most 100.*choose some by methods="):
+        write_figure(results, folder, [Row("own", "1")], [], folder / "figure")
+
+
 def test_a_method_whose_name_is_mathematics(folder: Path, content: dict[str, Any]) -> None:
     results = written(named(content, r"$\frac{$"), folder)
     (data,) = results.data

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -185,3 +187,15 @@ def test_every_command_is_remembered() -> None:
         parts = getattr(command, "commands", {}).values()
         assert isinstance(command, _flags.Group if parts else _flags.Command)
         assert all(isinstance(part, _flags.Command) for part in parts)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGTERM")
+@pytest.mark.parametrize(
+    "words", [["benchmark", "--data", "d=d"], ["benchmark", "reproduce", "auif-tno", "--data", "d"]]
+)
+def test_a_command_with_commands_of_its_own_ends_with_143_on_sigterm(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("imfuse.benchmark.runner.run_benchmark", lambda *_, **__: signal.raise_signal(signal.SIGTERM))
+    assert main(words) == 143
+    assert "imfuse: terminated" in capsys.readouterr().err

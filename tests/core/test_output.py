@@ -56,6 +56,21 @@ def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
 
 
 @posix
+def test_a_link_that_others_may_have_laid_is_replaced_itself(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_bytes(b"old")
+    (tmp_path / "precious").chmod(0o600)
+    (tmp_path / "link").symlink_to("precious")
+    (tmp_path / "dangling").symlink_to("none")
+    for name in ("link", "dangling"):
+        write_output(tmp_path / name, b"new", ImageError, through_links=False)
+        assert not (tmp_path / name).is_symlink()
+        assert (tmp_path / name).read_bytes() == b"new"
+        assert (tmp_path / name).stat().st_mode & 0o777 != 0o600
+    assert (tmp_path / "precious").read_bytes() == b"old"
+    assert only(tmp_path) == ["dangling", "link", "precious"]
+
+
+@posix
 def test_a_dangling_link_gets_its_file_and_loops_and_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "away").mkdir()
     (tmp_path / "dangling").symlink_to("away/none")

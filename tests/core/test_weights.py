@@ -254,6 +254,16 @@ def test_values_that_are_no_numbers_are_refused_by_name(
     one_line(error, path)
 
 
+def test_integers_are_no_weights(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    """What a file of quantised weights holds would be taken for the weights themselves."""
+    path = tmp_path / "quantised.safetensors"
+    kinds = {name: entry.to(torch.int8) if name == "decoder.weight" else entry for name, entry in state.items()}
+    save_weights(path, kinds, {"model": "auif"})
+    with pytest.raises(WeightsError, match=r"torch\.int8 in decoder\.weight; floating numbers are expected") as error:
+        create_model("auif", path)
+    one_line(error, path)
+
+
 def test_values_beyond_the_type_of_the_network(tmp_path: Path, state: dict[str, Tensor]) -> None:
     """What float64 holds is infinite in the float32 of the network."""
     path = tmp_path / "large.safetensors"

@@ -92,6 +92,14 @@ def test_files_of_others_are_refused_damaged_or_not(tmp_path: Path, name: str) -
             is_finished(path, "f" * 64)
 
 
+def test_a_sparse_file_in_the_place_of_a_result_is_not_read_through(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(ImageError, match="nothing in it says that imfuse made it"):
+        is_finished(path, "f" * 64)
+
+
 @pytest.mark.parametrize("name", ["a.jpg", "a.bmp", "a.webp"])
 def test_formats_without_metadata_need_overwrite_the_second_time(fuser: Fuser, tmp_path: Path, name: str) -> None:
     ir, vi, _ = sources(tmp_path, "1")

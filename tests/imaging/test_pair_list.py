@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,11 @@ def test_files_in_given_folders(root: Path) -> None:
 )
 def test_what_is_wrong_is_told_with_its_line(root: Path, content: str | bytes, expected: str) -> None:
     assert expected in refused(root, content)
+
+
+def test_a_device_in_a_list_is_named_as_what_it_is(root: Path) -> None:
+    text = refused(root, f"infrared,visible\ni/1.tif,{os.devnull}\n")
+    assert f"line 2: visible: not a regular file: {os.devnull}" in text
 
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a//b", "a/../b", "a\\b", "x\x1b[2J", "C:x", "a/."])

@@ -13,6 +13,7 @@ from imfuse.data.pairs import find_pairs
 from imfuse.models import model_class
 from imfuse.training.engine import train
 from imfuse.training.initial import initialise
+from imfuse.training.log import read_log
 from imfuse.training.recipe import load_recipe
 
 RECIPE = ("data.crop.size=16", "epochs=1")
@@ -68,3 +69,38 @@ def test_a_pipe_as_the_weights_of_a_backbone(tmp_path: Path) -> None:
         network = model_class("psfusion")()
     with pytest.raises(WeightsError, match=r"resnet\.pth: not a regular file, a checkpoint is expected"):
         initialise(network, str(tmp_path / "resnet.pth"))
+
+
+@no_pipes
+@pytest.mark.parametrize("curve", ["link", "pipe"])
+def test_links_in_the_folder_of_a_run_are_not_written_through(
+    pairs_folder: Path, tmp_path: Path, curve: str, curves: None
+) -> None:
+    precious, run = tmp_path / "precious", tmp_path / "run"
+    precious.write_bytes(b"mine")
+    run.mkdir()
+    for name in ("environment.txt", "next.ckpt", "weights.safetensors"):
+        (run / name).symlink_to(precious)
+    if curve == "link":
+        (run / "curve.png").symlink_to(precious)
+        (run / "log.jsonl").symlink_to(tmp_path / "made")
+    else:
+        os.mkfifo(run / "curve.png")
+    recipe, files = load_recipe("auif", RECIPE), find_pairs(pairs_folder)
+    with pytest.raises(ImfuseError, match=r"holds a run already" if curve == "link" else r"curve\.png: not a regular"):
+        train(recipe, files, run, device="cpu", progress=False)
+    if curve == "link":
+        train(recipe, files, run, resume=True, device="cpu", progress=False)
+        assert (run / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert precious.read_bytes() == b"mine"
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_log_of_any_size(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.touch()
+    assert read_log(log) == []
+    with log.open("wb") as file:
+        file.truncate(40 << 30)
+    with pytest.raises(RecipeError, match="has 42949672960 bytes"):
+        read_log(log)

@@ -49,6 +49,8 @@ def test_options_may_be_words_that_yaml_reads_otherwise() -> None:
         ("epoch=3", "unknown key 'epoch'"),
         ("data.crop.sice=3", "unknown key 'data.crop.sice'"),
         ("optimizer.lr=fast", r"optimizer.lr: Input should be a valid number.*found 'fast'"),
+        ("optimizer.lr=.inf", r"optimizer.lr: Input should be a finite number \(found inf\)"),
+        ("loss.ssim=.nan", r"loss.ssim: Input should be a finite number \(found nan\)"),
         ("optimizer.name=lion", "optimizer.name: Input should be 'adam', 'adamw', 'sgd' or 'rmsprop'"),
         ("model=auiff", "did you mean 'auif'"),
         ("options.rule=max", "rule='max' is not one of sum, average, l1"),

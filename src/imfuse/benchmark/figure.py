@@ -42,6 +42,7 @@ _NOTE_FONT, _NOTE_LINE, _NOTE_LETTERS = 5.5, 0.11, 165
 _COLOURS = ("#ff3b30", "#34c759", "#ffcc00")
 _INSET = 0.44
 _GAP = 0.012
+_MOST_COLUMNS = 100
 _DEFAULT_SIZE = 0.16
 _PAIR = re.compile(r"(?:(?P<data>[^/@]+)/)?(?P<name>[^@]+)(?P<details>(?:@[^@]+)*)")
 
@@ -102,7 +103,7 @@ def write_figure(
         The two files.
 
     Raises:
-        BenchmarkError: the results do not have one of the methods.
+        BenchmarkError: the results do not have one of the methods, or there are too many for a page.
         ImageError: a picture cannot be read, or a file cannot be written.
         ImfuseError: matplotlib is not installed.
 
@@ -116,8 +117,12 @@ def write_figure(
     unknown = [method for method in methods if method not in results.methods]
     if unknown:
         raise BenchmarkError(f"no method {unknown[0]!r} in the results; there are {_some(results.methods)}")
+    columns = methods or list(results.methods)
+    if len(columns) > _MOST_COLUMNS:
+        shown = f"{len(columns)} methods, at most {_MOST_COLUMNS} are legible side by side"
+        raise BenchmarkError(shown, "choose some by methods=...")
     try:
-        figure = _draw(results, folder, rows, methods or list(results.methods))
+        figure = _draw(results, folder, rows, columns)
     except ModuleNotFoundError:
         raise ImfuseError("a figure needs another package: pip install 'imfuse[report]'") from None
     targets = [output.with_name(output.name + extension) for extension in (".png", ".pdf")]
@@ -125,7 +130,7 @@ def write_figure(
         content = io.BytesIO()
         figure.savefig(content, format=target.suffix[1:], **settings)
         # A link that lies there is replaced, not what it leads to.
-        write_file(target, content.getvalue())
+        write_file(target, content.getvalue(), through_links=False)
     return targets
 
 

@@ -190,7 +190,7 @@ class _Record:
 
     def remember(self, digest: str, known: _Known) -> None:
         self.content[digest] = known
-        write_file(self.file, _REMEMBERED.dump_json(self.content))
+        write_file(self.file, _REMEMBERED.dump_json(self.content), through_links=False)
 
     def _read(self) -> _Remembered:
         """Nothing where there is no file, or one that is not what was written: it is computed again."""

@@ -338,7 +338,8 @@ class Results(_Record):
             ImageError: the disk refuses.
         """
         # Not by pydantic: names of files may be no text, and floats are written as Python writes them.
-        write_file(path, (json.dumps(self.model_dump(), allow_nan=False, indent=1) + "\n").encode("ascii"))
+        text = json.dumps(self.model_dump(), allow_nan=False, indent=1) + "\n"
+        write_file(path, text.encode("ascii"), through_links=False)
 
 
 def read_results(path: Path, max_values: int = MAX_VALUES) -> Results:

@@ -44,7 +44,7 @@ def write_tables(results: Results, output: Path) -> list[Path]:
         "values.csv": values_csv(tables),
     }
     for name, content in contents.items():
-        write_file(output / name, content)
+        write_file(output / name, content, through_links=False)
     return [output / name for name in contents]
 
 

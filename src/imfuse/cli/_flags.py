@@ -10,6 +10,7 @@ import ast
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,11 +99,8 @@ class Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run it."""
         _running.set(_Running.of(ctx))
-        try:
+        with _own_exit_code():
             return super().invoke(ctx)
-        except Terminated:
-            # Typer takes every KeyboardInterrupt for Ctrl-C.
-            raise Exit(TERMINATED) from None
 
 
 class Group(TyperGroup):
@@ -111,7 +109,17 @@ class Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run it."""
         _running.set(_Running.of(ctx))
-        return super().invoke(ctx)
+        with _own_exit_code():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _own_exit_code() -> Iterator[None]:
+    """SIGTERM has one: Typer takes every KeyboardInterrupt for Ctrl-C."""
+    try:
+        yield
+    except Terminated:
+        raise Exit(TERMINATED) from None
 
 
 def forget() -> None:

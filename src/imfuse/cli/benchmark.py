@@ -278,7 +278,7 @@ def reproduce(
     results.write(output / "results.json")
     _print_what_is_wrong(results)
     print_reproduction(table, results)
-    write_file(output / "reproduce.md", markdown(table, results).encode())
+    write_file(output / "reproduce.md", markdown(table, results).encode(), through_links=False)
     say(output / "reproduce.md")
     if not results.complete:
         raise typer.Exit(1)
@@ -325,5 +325,5 @@ def efficiency(
     print_efficiency(measured)
     if output is not None:
         for name, text in (("efficiency.md", markdown(measured)), ("efficiency.json", as_json(measured))):
-            write_file(output / name, text.encode())
+            write_file(output / name, text.encode(), through_links=False)
             say(output / name)

@@ -55,7 +55,9 @@ def check_replaceable(path: str | os.PathLike[str], raises: type[ImfuseError]) -
     return status
 
 
-def write_output(path: str | os.PathLike[str], data: bytes, raises: type[ImfuseError]) -> None:
+def write_output(
+    path: str | os.PathLike[str], data: bytes, raises: type[ImfuseError], *, through_links: bool = True
+) -> None:
     """Write a file so that readers see the old one or the new one, never half of it, and so it is after a crash.
 
     It is written and synced under a name that nobody can foresee beside its place, and then renamed. Where the path is
@@ -66,6 +68,8 @@ def write_output(path: str | os.PathLike[str], data: bytes, raises: type[ImfuseE
         path: the file; missing folders are made.
         data: its content.
         raises: the error of the kind of file.
+        through_links: ``False`` replaces a link itself: for names that the user did not give, in a folder that may have
+            come from others.
 
     Raises:
         ImfuseError: as ``raises``: a folder, or another thing that is no regular file, is there, or the disk refuses.
@@ -80,7 +84,10 @@ def write_output(path: str | os.PathLike[str], data: bytes, raises: type[ImfuseE
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_symlink():
-            target = Path(os.path.realpath(target))
+            if through_links:
+                target = Path(os.path.realpath(target))
+            else:
+                old = None
         _replace(target, data, None if old is None else stat.S_IMODE(old.st_mode) & 0o777)
     except (OSError, ValueError) as error:
         raise raises(f"{printable(os.fspath(path))}: cannot write: {os_reason(error)}") from error

@@ -128,7 +128,9 @@ def load_state(path: Path, spec: ModelSpec, wanted: Mapping[str, Tensor]) -> dic
         optional = {name for name in wanted if name.endswith("num_batches_tracked")}
         needed = {name: value for name, value in wanted.items() if name in entries or name not in optional}
         check_layout(path, entries, needed)
-        stored = {name: file.get_tensor(name).to(value.dtype) for name, value in needed.items()}
+        stored = {name: file.get_tensor(name) for name in needed}
+    check_floating(path, stored, needed)
+    stored = {name: value.to(needed[name].dtype) for name, value in stored.items()}
     check_finite(path, stored)
     return {**wanted, **stored}
 
@@ -137,6 +139,12 @@ def check_finite(origin: Path, entries: Mapping[str, Tensor]) -> None:
     """Raise ``WeightsError`` that names the entries with NaN or infinite values: every result would be of these."""
     if odd := [name for name, value in entries.items() if not bool(value.isfinite().all())]:
         raise WeightsError(f"{printable(origin)}: NaN or infinite values in {_some(odd)}; numbers are expected")
+
+
+def check_floating(origin: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    """Raise ``WeightsError`` that names integers where the network has fractions, as in files of quantised weights."""
+    if odd := [name for name, value in wanted.items() if value.is_floating_point() > found[name].is_floating_point()]:
+        raise WeightsError(f"{printable(origin)}: {found[odd[0]].dtype} in {_some(odd)}; floating numbers are expected")
 
 
 class Shaped(Protocol):
@@ -165,8 +173,13 @@ def check_layout(origin: Path, found: Mapping[str, Shaped], wanted: Mapping[str,
         raise WeightsError(f"{printable(origin)}: not the layout of this network: {'; '.join(problems)}")
 
 
-def save_weights(path: Path, state: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
-    """Write a weights file atomically. BatchNorm's step counters are left out: inference has no use for them."""
+def save_weights(
+    path: Path, state: Mapping[str, Tensor], header: Mapping[str, str], *, through_links: bool = True
+) -> None:
+    """Write a weights file atomically. BatchNorm's step counters are left out: inference has no use for them.
+
+    ``through_links=False`` replaces a link itself, in a folder that may have come from others.
+    """
     from safetensors.torch import save
 
     tensors = {
@@ -174,7 +187,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], header: Mapping[str, s
         for name, value in state.items()
         if not name.endswith("num_batches_tracked")
     }
-    write_output(path, _in_order(save(tensors, metadata=dict(header))), WeightsError)
+    write_output(path, _in_order(save(tensors, metadata=dict(header))), WeightsError, through_links=through_links)
 
 
 def _in_order(data: bytes) -> bytes:

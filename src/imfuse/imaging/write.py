@@ -192,7 +192,7 @@ _ENCODERS: dict[str, Callable[[npt.NDArray[Any], Mapping[str, str]], bytes]] = {
 }
 
 
-def write_file(path: str | os.PathLike[str], data: bytes) -> None:
+def write_file(path: str | os.PathLike[str], data: bytes, *, through_links: bool = True) -> None:
     """Write beside the target and rename, so that a reader sees the old file or the new one, never half of it.
 
     A link stays, and what it leads to is replaced; the new file has the mode of the old one.
@@ -200,6 +200,7 @@ def write_file(path: str | os.PathLike[str], data: bytes) -> None:
     Args:
         path: the file; missing folders are created.
         data: its content.
+        through_links: ``False`` replaces a link itself, as is right in a folder that may have come from others.
 
     Raises:
         ImageError: the path is a folder, a pipe, a device or a socket, or the disk refuses.
@@ -209,4 +210,4 @@ def write_file(path: str | os.PathLike[str], data: bytes) -> None:
         write_file("results/table.md", text.encode())
         ```
     """
-    write_output(as_path(path), data, ImageError)
+    write_output(as_path(path), data, ImageError, through_links=through_links)

@@ -18,7 +18,7 @@ from imfuse.core.registry import list_models
 from imfuse.core.safetensors_file import MAX_BYTES, SAFETENSORS
 from imfuse.core.tensorflow_bundle import DATA, INDEX, data_file
 from imfuse.core.text import printable, shortened
-from imfuse.core.weights import CONVERTED, check_finite, check_layout, save_weights
+from imfuse.core.weights import CONVERTED, check_finite, check_floating, check_layout, save_weights
 from imfuse.models._base import FusionModel
 from imfuse.models._build import model_class
 
@@ -143,7 +143,9 @@ def to_our_layout(entries: Mapping[str, Tensor], model: str, origin: Path) -> di
     extras = network.published_extras()
     entries = network.from_release(entries)
     entries = {n: v for n, v in entries.items() if n in layout or not any(fnmatch.fnmatchcase(n, e) for e in extras)}
-    check_layout(origin, entries, {theirs: ours[name] for theirs, name in layout.items()})
+    wanted = {theirs: ours[name] for theirs, name in layout.items()}
+    check_layout(origin, entries, wanted)
+    check_floating(origin, entries, wanted)
     state = {theirs: entries[theirs].to(ours[name].dtype) for theirs, name in layout.items()}
     check_finite(origin, state)
     return {name: state[theirs] for theirs, name in layout.items()}

@@ -102,11 +102,11 @@ class CheckpointFiles(TorchCheckpointIO):
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         if target.name != LAST:
-            write_file(target, buffer.getvalue())
+            write_file(target, buffer.getvalue(), through_links=False)
             return
         # At no time is there less than one whole checkpoint.
         following = target.with_name(_NEXT)
-        write_file(following, buffer.getvalue())
+        write_file(following, buffer.getvalue(), through_links=False)
         if self.last_is_good and target.exists():
             target.replace(target.with_name(PREVIOUS))
         following.replace(target)

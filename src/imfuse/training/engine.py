@@ -142,7 +142,7 @@ def train(
             header = header_of(recipe, network.spec.name, loaders.files, trainer.global_step, data_name) | module.origin
             if keep_best:
                 header |= restore_best(recipe, keep_best, module)
-            save_weights(output / WEIGHTS, network.state_dict(), header)
+            save_weights(output / WEIGHTS, network.state_dict(), header, through_links=False)
     return output / WEIGHTS
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
+from imfuse.core.errors import RecipeError
+from imfuse.core.files import read_input
 from imfuse.core.notes import note
 from imfuse.imaging import write_file
 
 LOG = "log.jsonl"
+_MAX_BYTES = 1 << 30
 
 
 class JsonLines(Callback):
@@ -24,7 +28,7 @@ class JsonLines(Callback):
     def forget_after(self, step: int) -> None:
         """Drop the lines of steps that are about to be done again."""
         rows = [row for row in read_log(self.path) if row["step"] <= step]
-        write_file(self.path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        write_file(self.path, "".join(json.dumps(row) + "\n" for row in rows).encode(), through_links=False)
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         """Keep the rate of this batch: its end may set the next one."""
@@ -57,10 +61,10 @@ class JsonLines(Callback):
 
 def read_log(path: Path) -> list[dict[str, Any]]:
     """Rows of a log; a last line that a kill cut short is left out, and, with a note, others that are none of ours."""
-    if not path.is_file():
+    if not path.is_file() or path.stat().st_size == 0:
         return []
     rows: dict[tuple[int, str], dict[str, Any]] = {}
-    lines = path.read_bytes().splitlines()
+    lines = read_input(path, RecipeError, "the log of a training", _MAX_BYTES, fixed=True).splitlines()
     foreign = 0
     for number, line in enumerate(lines, 1):
         row = _row(line)
@@ -116,4 +120,6 @@ def draw_curves(log: Path, picture: Path) -> None:
         right.plot(*zip(*rates, strict=True))
         right.set(title="learning rate", yscale="log")
         right.grid(alpha=0.3)
-    figure.savefig(picture, dpi=120)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=120, format=picture.suffix[1:])
+    write_file(picture, content.getvalue(), through_links=False)

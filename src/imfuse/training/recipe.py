@@ -30,7 +30,7 @@ __all__ = ["Recipe", "list_recipes", "load_recipe", "load_stages"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Crop(_Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,10 +85,10 @@ def prepare(recipe: Recipe, output: Path, resume: bool) -> Position | None:
             return position
         # A run that was stopped before its first checkpoint starts again.
         (output / LOG).unlink(missing_ok=True)
-    elif any((output / name).exists() for name in (LOG, LAST, PREVIOUS)):
+    elif any(os.path.lexists(output / name) for name in (LOG, LAST, PREVIOUS)):
         raise RecipeError(
             f"{output}: holds a run already", "use resume=True to continue it", "use output=... for another folder"
         )
-    write_file(output / RECIPE, recipe.to_yaml().encode())
-    write_file(output / "environment.txt", environment().encode())
+    write_file(output / RECIPE, recipe.to_yaml().encode(), through_links=False)
+    write_file(output / "environment.txt", environment().encode(), through_links=False)
     return None

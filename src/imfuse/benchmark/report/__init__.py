@@ -82,7 +82,7 @@ def write_report(results: Results, folder: Path, output: Path | None = None) -> 
     )
     # Names of files may be no text.
     file = (output or folder) / "report.html"
-    write_file(file, page.encode("utf-8", "backslashreplace"))
+    write_file(file, page.encode("utf-8", "backslashreplace"), through_links=False)
     return file
 
 
