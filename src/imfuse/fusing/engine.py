@@ -41,7 +41,8 @@ class Prepared:
     """A pair as the network takes it: (H, W) luminances in [0, 1], and the visible colours (H, W, 3) if it has any.
 
     ``limits`` are the stored values that became 0 and 1, of the infrared and of the visible picture; ``size`` is the
-    height and width of the result; ``missing`` says where each of the two holds no data, ``None`` for nowhere.
+    height and width of the result; ``missing`` says where each of the two holds no data, ``None`` for nowhere;
+    ``palette`` is that by which the infrared picture was mapped back to heat, as ``settled`` returns it.
     """
 
     infrared: Float
@@ -50,6 +51,7 @@ class Prepared:
     limits: tuple[tuple[float, float], tuple[float, float]]
     size: tuple[int, int]
     missing: tuple[Mask | None, Mask | None] = (None, None)
+    palette: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class Engine:
 
     def prepare(self, infrared: Stored, visible: Stored) -> Prepared:
         """Bring a pair to one size and to [0, 1]. First step."""
-        infrared = settled(infrared, visible, self.order, self.infrared_palette)
+        infrared, palette = settled(infrared, visible, self.order, self.infrared_palette)
         shapes, names = (infrared.pixels.shape, visible.pixels.shape), (infrared.name, visible.name)
         if not self.resize:
             check_same_size(*shapes, *names)
@@ -162,7 +164,7 @@ class Engine:
             holes = np.zeros(first.shape[:2]) if missing[0] is None else missing[0]
             missing = place(holes.astype(np.float32), np.ones_like(gray), how) > 0, missing[1]
         missing = missing[0], _resized(missing[1], *gray.shape)
-        return Prepared(heat, gray, colours, limits, size, missing)
+        return Prepared(heat, gray, colours, limits, size, missing, palette)
 
     def fuse_luminance(self, pair: Prepared) -> Float:
         """Run the network on a prepared pair: (H, W) in [0, 1]. Second step, the only one that needs the device.

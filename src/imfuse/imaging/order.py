@@ -29,7 +29,7 @@ _COLOURED, _GRAY = 0.1, 0.002
 def check_names(infrared: Path, visible: Path) -> None:
     """Refuse two files of which one says that it is the other side, in its name or else in that of its folder.
 
-    One file that holds both sides is none of them.
+    A folder that holds both files says nothing, and one file that holds both sides is none of them.
 
     Raises:
         PairError: it does.
@@ -37,7 +37,7 @@ def check_names(infrared: Path, visible: Path) -> None:
     if infrared == visible:
         return
     for path, side in ((infrared, "infrared"), (visible, "visible")):
-        said = _side_said(path)
+        said = _side_said(path, alone=infrared.parent == visible.parent)
         if said not in (None, side):
             raise PairError(
                 f"{printable(infrared)} and {printable(visible)} look swapped: the name {printable(_telling(path))} "
@@ -77,8 +77,8 @@ def _telling(path: Path) -> str:
     return path.name if _sides(path.stem) else path.parent.name
 
 
-def _side_said(path: Path) -> Side | None:
-    sides = _sides(path.stem) or _sides(path.parent.name)
+def _side_said(path: Path, alone: bool) -> Side | None:
+    sides = _sides(path.stem) or (set() if alone else _sides(path.parent.name))
     return sides.pop() if len(sides) == 1 else None
 
 
