@@ -183,8 +183,7 @@ def _finish(decoded: Decoded) -> npt.NDArray[Any]:
     if pixels.size == 0:
         raise DamagedError("it holds no pixels")
     if pixels.dtype.kind == "f" and not (measured := is_measured(pixels)).all():
-        odd = ~measured
-        odd = odd if odd.ndim == 2 else odd.any(axis=2)
+        odd = np.asarray(~measured if measured.ndim == 2 else (~measured).any(axis=2))
         invalid = odd if invalid is None else invalid | odd
     # A copy where Pillow hands out read-only memory: callers pass the array on to code that needs to write.
     pixels = np.require(_turn(pixels, decoded.orientation), pixels.dtype.newbyteorder("="), ["C", "W"])
