@@ -44,12 +44,12 @@ def test_names_that_say_the_opposite_are_refused(infrared: str, visible: str, to
         ("visitor.png", "first.png"),  # words are whole
         ("vi/1_ir.png", "ir/1_vis.png"),  # files are asked before folders
         ("vis_ir/1.png", "vis_ir/2.png"),  # both sides say nothing
-        ("visible_light/1.png", "visible_light/2.png"),  # nor does a folder that holds both files
-        ("thermal/1.png", "thermal/2.png"),
         ("x_lwir.png", "x_nir.png"),
         ("frame_v.png", "frame_t.png"),  # a letter alone is no word
         ("rgbt.png", "rgbt.png"),
         ("vis.png", "vis.png"),  # one file with the bands of both
+        ("visible/raw.png", "visible/deep.png"),  # a folder of both says nothing
+        ("tests of the visible camera/1.png", "other/1.png"),  # a folder that tells of something else
     ],
 )
 def test_names_that_do_not(infrared: str, visible: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -24,20 +25,23 @@ _PLAIN: dict[Side, frozenset[str]] = {
 _MEDICAL = frozenset({"mri", "ct", "pet", "spect"})
 _ADVICE = ("give the infrared picture first", "use order='given' if they are right as they are")
 _COLOURED, _GRAY = 0.1, 0.002
+_TOKEN, _LONGEST = re.compile(r"[^\W_]+"), 2
 
 
 def check_names(infrared: Path, visible: Path) -> None:
     """Refuse two files of which one says that it is the other side, in its name or else in that of its folder.
 
-    A folder that holds both files says nothing, and one file that holds both sides is none of them.
+    One file that holds both sides is none of them.
 
     Raises:
         PairError: it does.
     """
     if infrared == visible:
         return
+    # A folder that both lie in says nothing of either.
+    apart = infrared.parent != visible.parent
     for path, side in ((infrared, "infrared"), (visible, "visible")):
-        said = _side_said(path, alone=infrared.parent == visible.parent)
+        said = _side_said(path, apart)
         if said not in (None, side):
             raise PairError(
                 f"{printable(infrared)} and {printable(visible)} look swapped: the name {printable(_telling(path))} "
@@ -68,6 +72,12 @@ def check_colours(infrared: Stored, visible: Stored) -> None:
     )
 
 
+def _plain_folder(path: Path) -> str:
+    """The name of a file's folder, where it is hardly more than a word: a longer one tells of a project or a camera."""
+    name = path.parent.name
+    return name if len(_TOKEN.findall(name)) <= _LONGEST else ""
+
+
 def _words(path: Path) -> tuple[str, ...]:
     return (*split_name(path.stem)[1], *split_name(path.parent.name)[1])
 
@@ -77,8 +87,8 @@ def _telling(path: Path) -> str:
     return path.name if _sides(path.stem) else path.parent.name
 
 
-def _side_said(path: Path, alone: bool) -> Side | None:
-    sides = _sides(path.stem) or (set() if alone else _sides(path.parent.name))
+def _side_said(path: Path, apart: bool) -> Side | None:
+    sides = _sides(path.stem) or (_sides(_plain_folder(path)) if apart else set())
     return sides.pop() if len(sides) == 1 else None
 
 
