@@ -39,6 +39,7 @@ from imfuse.imaging import match_folders, write_image
 from imfuse.imaging.inputs import MAX_PIXELS, Stored
 from imfuse.scenes import render_scene
 from imfuse.scoring.files import Scorer
+from imfuse.scoring.ranges import FusedBy
 
 Times = tuple[float, float]
 """Seconds on the clock, and of the processor: the second says more on a machine that is shared."""
@@ -60,7 +61,7 @@ def bare(plan: Plan) -> None:
             sources = scorer.read_sources(pair)
             for fuser in fusers:
                 fused = fuser(*(source.pixels for source in sources.stored))
-                scorer.score("", pair.name, Stored(fused, "fused"), sources, (None, None))
+                scorer.score("", pair.name, Stored(fused, "fused"), sources, FusedBy())
 
 
 def runner(data: Path, models: str, metrics: str | None, turns: int) -> None:

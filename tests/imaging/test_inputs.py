@@ -142,3 +142,9 @@ def test_transparency_is_no_band() -> None:
 def test_bands_are_one_or_three(bands: Any) -> None:
     with pytest.raises(ImageError, match=r"visible_bands=.*: one band or three are expected"):
         parse_bands(bands, "visible_bands")
+
+
+def test_pil_leaves_out_a_band_of_a_file(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((4, 5, 4), np.uint8), "RGBX").save(tmp_path / "x.tif")
+    with pytest.warns(ImfuseWarning, match="visible: PIL has left out the fourth band of this file; give the path"):
+        inputs.load(Image.open(tmp_path / "x.tif"), "visible", 100)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from imfuse.core.errors import ImageError
 from imfuse.core.notes import collected
-from imfuse.imaging import parse_range, to_unit
+from imfuse.imaging import parse_range, read_image, to_unit
 from imfuse.imaging.inputs import as_stored
 from imfuse.imaging.nodata import fill_no_data, no_data
 
@@ -114,3 +116,15 @@ def test_a_gray_picture_stored_in_three_channels_keeps_its_mask() -> None:
     stored = as_stored(masked, "x").pixels
     assert stored.shape == (30, 40)
     np.testing.assert_array_equal(no_data(stored), border())
+
+
+@pytest.mark.parametrize("value", [np.finfo(np.float32).min, np.finfo(np.float32).max, -3.4e38])
+def test_extremes_of_float32_are_no_data(value: float, tmp_path: Path) -> None:
+    pixels = np.full((4, 5), 20.5, np.float32)
+    pixels[0] = value
+    Image.fromarray(pixels).save(tmp_path / "x.tif")
+    for read in (pixels, read_image(tmp_path / "x.tif")):
+        missing = no_data(read)
+        assert missing is not None
+        assert missing[0].all()
+        assert not missing[1:].any()

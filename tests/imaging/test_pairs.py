@@ -86,6 +86,7 @@ def refused(infrared: Path, visible: Path, *words: str) -> str:
         ("07_mwir.png", "07.png"),
         ("11IR.png", "11RGB.png"),
         ("roadIR.png", "roadRGB.png"),
+        ("sceneInfrared12.png", "sceneVisible12.png"),
         ("ThermalImage4.png", "VisibleImage4.png"),
         ("scene_ir_001.png", "scene_vis_001.png"),
         ("set00_V000_lwir_I01.png", "set00_V000_visible_I01.png"),

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from torch import Tensor
@@ -21,6 +22,7 @@ from imfuse.scenes import render_scene
 from imfuse.scoring import UsedRange, score_files, score_folders
 
 METRICS = "EN,SCD"
+Scene = tuple[np.ndarray, np.ndarray]
 RANGE = "imfuse:infrared-range"
 
 
@@ -197,3 +199,18 @@ def test_a_range_that_clips_everything_is_doubted(files: Path, capsys: pytest.Ca
     words = [str(path) for path in (fused, files / "raw.png", files / "vi.png")]
     assert main(["score", *words, "--metrics", "EN", "--range", "0,100"]) == 0
     assert "raw.png: the range 0..100 clips 100 % of the picture" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::imfuse.ImfuseWarning")
+def test_false_colours_are_scored_as_the_heat_that_they_were_fused_as(files: Path, scene: Scene) -> None:
+    infrared = cv2.normalize(scene[0], None, 0, 255, cv2.NORM_MINMAX)
+    write_image(files / "gray.png", infrared)
+    write_image(files / "jet.png", cv2.applyColorMap(infrared, cv2.COLORMAP_JET)[..., ::-1])
+    heat = imfuse.score(fuse(files, "jet.png"), files / "gray.png", files / "vi.png", metrics=METRICS)
+    assert imfuse.score(files / "fused.png", files / "jet.png", files / "vi.png", metrics=METRICS) == heat
+    write_image(files / "other.png", imfuse.imaging.read_image(files / "fused.png"))
+    assert imfuse.score(files / "other.png", files / "jet.png", files / "vi.png", metrics=METRICS) == heat
+    fused = fuse(files, "jet.png", output="bright.png", infrared_palette="none")
+    assert read_metadata(fused)["imfuse:infrared-palette"] == "none"
+    bright = imfuse.score(fused, files / "jet.png", files / "vi.png", metrics="SCD")["SCD"]
+    assert bright != imfuse.score(fused, files / "gray.png", files / "vi.png", metrics="SCD")["SCD"]

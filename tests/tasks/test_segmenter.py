@@ -290,3 +290,15 @@ def test_labels_in_colour_are_refused(tmp_path: Path) -> None:
     write_image(tmp_path / "colour.png", np.arange(48, dtype=np.uint8).reshape(4, 4, 3))
     with pytest.raises(ImageError, match="class numbers as an 8-bit gray image"):
         read_labels(tmp_path / "colour.png")
+
+
+def test_options_that_settle_a_warning_are_those_of_fuse(
+    weights: Path, folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image(folders / "deep.png", read_image(folders / "vi" / "0.png").astype(np.uint16) * 16)
+    pair = [str(folders / "ir" / "0.png"), str(folders / "deep.png")]
+    words = ["segment", *pair, "-o", str(folders / "out"), "--weights", str(weights), "--strict"]
+    assert main(words) == 2
+    assert "use --visible-range 0,4095" in capsys.readouterr().err
+    assert main([*words, "--visible-range", "0,4095", "--range", "full", "--infrared-palette", "none"]) == 0
+    assert "warning" not in capsys.readouterr().err

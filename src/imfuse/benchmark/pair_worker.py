@@ -24,7 +24,7 @@ from imfuse.fusing.fuser import Fuser
 from imfuse.imaging import Pair, inputs, write_file
 from imfuse.imaging.read import image_hash
 from imfuse.scoring.files import Scorer
-from imfuse.scoring.ranges import UsedRange, stored_ranges
+from imfuse.scoring.ranges import UsedRange, stored_settings
 from imfuse.scoring.sources import Sources
 
 
@@ -136,7 +136,7 @@ class _Work:
         missing = tuple(symbol for symbol in scorer.metrics if symbol not in known.scores)
         if missing:
             fused = inputs.read(file, scorer.max_pixels) if pixels is None else inputs.as_stored(pixels, str(file))
-            row = replace(scorer, metrics=missing).score(method, "", fused, self.sources, stored_ranges(file))
+            row = replace(scorer, metrics=missing).score(method, "", fused, self.sources, stored_settings(file))
             known = _Known(
                 scores={**known.scores, **_defined(row.values)},
                 infrared_range=row.infrared_range,

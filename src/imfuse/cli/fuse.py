@@ -31,6 +31,17 @@ ResizeOption = Annotated[
 OrderOption = Annotated[
     str, typer.Option("--order", metavar="check|given", help="given: take pairs that look swapped as they are.")
 ]
+RangeOption = Annotated[str, typer.Option("--range", help=f"What of the infrared becomes black and white: {RANGES}.")]
+VisibleRangeOption = Annotated[str, typer.Option("--visible-range", help="The same for the visible picture.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="A pair with a warning is an error.")]
+PaletteOption = Annotated[
+    str,
+    typer.Option(
+        "--infrared-palette",
+        metavar="auto|none|NAME",
+        help="What the colours of an infrared picture mean, such as ironbow.",
+    ),
+]
 
 
 def fuse(
@@ -58,10 +69,8 @@ def fuse(
         list[str] | None,
         typer.Option("-O", "--option", metavar="KEY=VALUE", help="Option of the method, such as rule=average."),
     ] = None,
-    range_: Annotated[
-        str, typer.Option("--range", help=f"What of the infrared becomes black and white: {RANGES}.")
-    ] = "auto",
-    visible_range: Annotated[str, typer.Option(help="The same for the visible picture.")] = "auto",
+    range_: RangeOption = "auto",
+    visible_range: VisibleRangeOption = "auto",
     bits: Annotated[int, typer.Option(metavar="8|16", help="Bits of the result.")] = 8,
     gray: Annotated[bool, typer.Option("--gray", help="Gray results, without the colours of the visible one.")] = False,
     resize: ResizeOption = None,
@@ -74,12 +83,9 @@ def fuse(
     tile: Annotated[str, typer.Option(metavar="N|auto|off", help="Side of tiles for large pictures.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
-    strict: Annotated[bool, typer.Option("--strict", help="A pair with a warning is an error.")] = False,
+    strict: StrictOption = False,
     order: OrderOption = "check",
-    infrared_palette: Annotated[
-        str,
-        typer.Option(metavar="auto|none|NAME", help="What the colours of an infrared picture mean, such as ironbow."),
-    ] = "auto",
+    infrared_palette: PaletteOption = "auto",
     infrared_bands: Annotated[
         str | None, typer.Option(metavar="N", help="Which band of the first picture is meant, such as 4.")
     ] = None,

@@ -10,7 +10,7 @@ import typer
 from imfuse.cli._printing import console, say, warn
 from imfuse.cli._sources import PairsOption, RecursiveOption, given_sources
 from imfuse.cli._terminal import closing_line, count, few, progress_bar, warn_of_problems
-from imfuse.cli.fuse import OrderOption, ResizeOption
+from imfuse.cli.fuse import OrderOption, PaletteOption, RangeOption, ResizeOption, StrictOption, VisibleRangeOption
 from imfuse.core.errors import PairError
 
 if TYPE_CHECKING:
@@ -38,8 +38,12 @@ def segment(
         str | None, typer.Option(help="Method that segments. Default: psfusion_compact.", show_default=False)
     ] = None,
     weights: Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")] = "default",
+    range_: RangeOption = "auto",
+    visible_range: VisibleRangeOption = "auto",
     resize: ResizeOption = None,
+    strict: StrictOption = False,
     order: OrderOption = "check",
+    infrared_palette: PaletteOption = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
     overwrite: Annotated[
@@ -53,7 +57,18 @@ def segment(
         raise PairError(f"--labels {labels}: of two folders of pictures; two files were given")
     from imfuse.tasks.segment.segmenter import Segmenter
 
-    segmenter = Segmenter(model, weights, device=device, dtype=dtype, resize=resize or False, order=order)
+    segmenter = Segmenter(
+        model,
+        weights,
+        range=range_,
+        visible_range=visible_range,
+        device=device,
+        dtype=dtype,
+        resize=resize or False,
+        strict=strict,
+        order=order,
+        infrared_palette=infrared_palette,
+    )
     if not given.folders:
         _segment_files(segmenter, *given.files, output, overwrite)
         return

@@ -34,6 +34,8 @@ from imfuse.ops.tiles import fuse_tiled, tile_side
 
 GIB = 2**30
 Float = npt.NDArray[np.float32]
+# A picture that spans fewer levels shows no more than noise, which a fused one may show so many times stronger.
+_FLAT, _MOST_GAIN = 8 / 255, 4
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Prepared:
     """A pair as the network takes it: (H, W) luminances in [0, 1], and the visible colours (H, W, 3) if it has any.
 
     ``limits`` are the stored values that became 0 and 1, of the infrared and of the visible picture; ``size`` is the
-    height and width of the result; ``missing`` says where each of the two holds no data, ``None`` for nowhere.
+    height and width of the result; ``missing`` says where each of the two holds no data, ``None`` for nowhere;
+    ``palette`` is that by which the infrared picture was mapped back to heat, as ``settled`` returns it.
     """
 
     infrared: Float
@@ -50,6 +53,7 @@ class Prepared:
     limits: tuple[tuple[float, float], tuple[float, float]]
     size: tuple[int, int]
     missing: tuple[Mask | None, Mask | None] = (None, None)
+    palette: str = ""
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ class Engine:
 
     def prepare(self, infrared: Stored, visible: Stored) -> Prepared:
         """Bring a pair to one size and to [0, 1]. First step."""
-        infrared = settled(infrared, visible, self.order, self.infrared_palette)
+        infrared, palette = settled(infrared, visible, self.order, self.infrared_palette)
         shapes, names = (infrared.pixels.shape, visible.pixels.shape), (infrared.name, visible.name)
         if not self.resize:
             check_same_size(*shapes, *names)
@@ -162,18 +166,21 @@ class Engine:
             holes = np.zeros(first.shape[:2]) if missing[0] is None else missing[0]
             missing = place(holes.astype(np.float32), np.ones_like(gray), how) > 0, missing[1]
         missing = missing[0], _resized(missing[1], *gray.shape)
-        return Prepared(heat, gray, colours, limits, size, missing)
+        return Prepared(heat, gray, colours, limits, size, missing, palette)
 
     def fuse_luminance(self, pair: Prepared) -> Float:
         """Run the network on a prepared pair: (H, W) in [0, 1]. Second step, the only one that needs the device.
 
         Where both pictures are constant there is nothing to fuse, and the result is their mean: what a network makes of
         such a pair is its own bias, which no picture that it was trained on could have told it, and the frame that a
-        border of zeros leaves. It is asked as soon as one of several pixels differs.
+        border of zeros leaves. It is asked as soon as one of several pixels differs; where that is noise, its result is
+        not stretched over all grays.
         """
-        if pair.visible.size > 1 and not (np.ptp(pair.infrared) or np.ptp(pair.visible)):
+        span = float(max(np.ptp(pair.infrared), np.ptp(pair.visible)))
+        if pair.visible.size > 1 and not span:
             return np.float32(0.5) * (pair.infrared + pair.visible)
-        return cast(Float, self.run(pair, self.network)[0, 0].float().numpy(force=True))
+        fused = cast(Float, self.run(pair, self.network)[0, 0].float().numpy(force=True))
+        return fused if span >= _FLAT else _calmed(fused, pair, _MOST_GAIN * span)
 
     def run(self, pair: Prepared, function: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """What a function of the two images, the network or a part of it, gives for a prepared pair: (1, C, H, W)."""
@@ -240,6 +247,15 @@ class Engine:
         return ModelError(
             f"{name}: not enough memory for {width}x{height} pixels", "use smaller tiles, tile=256", "use device='cpu'"
         )
+
+
+def _calmed(fused: Float, pair: Prepared, most: float) -> Float:
+    """A fused picture that spans at most ``most``, round the mean of its sources where it would span more."""
+    span = np.ptp(fused)
+    if span <= most:
+        return fused
+    mean = (pair.infrared.mean() + pair.visible.mean()) / 2
+    return cast(Float, np.float32(mean) + (fused - fused.mean()) * np.float32(most / span))
 
 
 def _resized(missing: Mask | None, height: int, width: int) -> Mask | None:

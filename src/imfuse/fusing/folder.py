@@ -31,6 +31,7 @@ from imfuse.imaging.inputs import Array, Stored, digest
 from imfuse.imaging.limits import limits_text
 
 INFRARED_RANGE, VISIBLE_RANGE = "imfuse:infrared-range", "imfuse:visible-range"
+INFRARED_PALETTE = "imfuse:infrared-palette"
 """Keys of the metadata that say which stored values of the two pictures became black and white: ``LOW,HIGH``."""
 
 Outcome = Literal["written", "skipped", "failed"]
@@ -145,10 +146,8 @@ class _Fusing(Task[Float]):
 
     def metadata(self, prepared: Prepared) -> dict[str, str]:
         infrared, visible = prepared.limits
-        return {
-            INFRARED_RANGE: limits_text(*infrared),
-            VISIBLE_RANGE: limits_text(*visible),
-        }
+        ranges = {INFRARED_RANGE: limits_text(*infrared), VISIBLE_RANGE: limits_text(*visible)}
+        return ranges | ({INFRARED_PALETTE: prepared.palette} if prepared.palette else {})
 
 
 def fuse_files(engine: Engine, infrared: Path, visible: Path, output: Path, *, overwrite: bool = False) -> bool:

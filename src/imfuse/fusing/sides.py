@@ -29,7 +29,7 @@ def checked_palette(palette: str) -> None:
         palette_colours(palette)
 
 
-def settled(infrared: Stored, visible: Stored, order: Order, palette: str) -> Stored:
+def settled(infrared: Stored, visible: Stored, order: Order, palette: str) -> tuple[Stored, str]:
     """The infrared picture of a pair, its false colours mapped back to heat.
 
     Args:
@@ -39,15 +39,18 @@ def settled(infrared: Stored, visible: Stored, order: Order, palette: str) -> St
         palette: that of the infrared picture; ``auto`` looks for one, ``none`` takes its colours as they are.
 
     Returns:
-        The infrared picture; gray levels from cold to hot where a palette was found or named.
+        The infrared picture; gray levels from cold to hot where a palette was found or named. And the palette by which
+        they were mapped back: "none" where its colours are taken as they are, and nothing where it has none.
 
     Raises:
         PairError: the pair looks swapped.
     """
     if order == "check" and infrared.path and visible.path:
         check_names(infrared.path, visible.path)
-    if infrared.pixels.ndim == 2 or palette == "none":
-        return infrared
+    if infrared.pixels.ndim == 2:
+        return infrared, ""
+    if palette == "none":
+        return infrared, "none"
     name = find_palette(infrared.pixels) if palette == "auto" else palette
     if name is None:
         if order == "check":
@@ -59,7 +62,7 @@ def settled(infrared: Stored, visible: Stored, order: Order, palette: str) -> St
                 "name the palette by infrared_palette=...",
                 "or use infrared_palette='none' if its brightness is right",
             )
-        return infrared
+        return infrared, "none"
     if palette == "auto":
         note(
             f"{printable(infrared.name)}: the infrared picture is painted in the colours of {name}, whose brightness "
@@ -73,7 +76,7 @@ def settled(infrared: Stored, visible: Stored, order: Order, palette: str) -> St
             "to heat all the same",
             "name another palette by infrared_palette=...",
         )
-    return replace(infrared, pixels=_mapped_back(infrared.pixels, name))
+    return replace(infrared, pixels=_mapped_back(infrared.pixels, name)), name
 
 
 def _mapped_back(pixels: Array, palette: str) -> Array:

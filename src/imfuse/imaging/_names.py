@@ -32,13 +32,13 @@ _SHAPED = "|".join(form for word in _WORDS for form in (word.upper(), word.capit
 _HAN = "|".join(sorted((*_INFRARED_HAN, *_VISIBLE_HAN), key=len, reverse=True))
 _SHORT = "|".join((*_INFRARED_ALONE, *_VISIBLE_ALONE))
 
-# A word in a piece of a name (what lies between two separators): ir, ir12, 12ir, roadIR, IRRoad, 夜红外12, 热12, 12热.
+# A word in a piece of a name (what lies between two separators): ir, ir12, 12ir, roadIR1, IRRoad, 夜红外12, 热12, 12热.
 _IN_PIECE = tuple(
     re.compile(pattern, flags)
     for pattern, flags in (
         (rf"(?P<word>{_LONG})(?P<rest>[0-9]*)", re.IGNORECASE),
         (rf"(?P<rest>.*[0-9])(?P<word>{_LONG})", re.IGNORECASE),
-        (rf"(?P<rest>.*[a-z])(?P<word>{_SHAPED})", 0),
+        (rf"(?P<rest>.*[a-z])(?P<word>{_SHAPED})(?P<tail>[0-9]*)", 0),
         (rf"(?P<word>{_SHAPED})(?P<rest>[A-Z][a-z].*)", 0),
         (rf"(?P<rest>.*?)(?P<word>{_HAN}){_HAN_PICTURE}(?P<tail>.*)", 0),
         (rf"(?P<word>[热熱]){_HAN_PICTURE}(?P<rest>.*)", 0),

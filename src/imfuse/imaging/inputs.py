@@ -147,7 +147,7 @@ def _from_array(array: Array, side: str, bands: tuple[int, ...] | None) -> Loade
 
 def _from_pil(image: Image.Image, side: str, bands: tuple[int, ...] | None) -> Loaded:
     with quiet():
-        shortened = _is_cut_to_8_bits(image)
+        shortened, narrowed = _is_cut_to_8_bits(image), image.mode == "RGB" and _is_decoded_from(image, "RGBX")
         try:
             image.load()
         except (OSError, SyntaxError, ValueError) as error:
@@ -156,6 +156,8 @@ def _from_pil(image: Image.Image, side: str, bands: tuple[int, ...] | None) -> L
         pixels = take_bands(upright(_pil_pixels(image, side), image.info.get("exif", b"")), bands, side, side)
     if shortened:
         note(f"{side}: PIL has cut the 16 bits of this file to 8", "give the path of the file instead")
+    if narrowed:
+        note(f"{side}: PIL has left out the fourth band of this file", "give the path of the file instead")
 
     def give_back(results: list[Result], bits: Bits | None) -> Image.Image:
         fused = results[0].as_type(bits or bits_of(pixels.dtype))
@@ -183,9 +185,12 @@ def _pil_pixels(image: Image.Image, side: str) -> Array:
 
 def _is_cut_to_8_bits(image: Image.Image) -> bool:
     """Whether PIL decodes, or has begun to decode, a file of more bits than its mode has."""
-    return image.mode in ("L", "LA", "RGB", "RGBA") and any(
-        ";16" in str(tile.args) for tile in getattr(image, "tile", ())
-    )
+    return image.mode in ("L", "LA", "RGB", "RGBA") and _is_decoded_from(image, ";16")
+
+
+def _is_decoded_from(image: Image.Image, layout: str) -> bool:
+    """Whether Pillow's name for how the file of an image stores its pixels has these letters in it."""
+    return any(layout in str(tile.args) for tile in getattr(image, "tile", ()))
 
 
 def _from_tensor(tensor: Tensor, side: str, bands: tuple[int, ...] | None) -> Loaded:

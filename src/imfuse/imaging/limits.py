@@ -22,6 +22,11 @@ _FAR = 5
 _ROOM = 16
 _MOST_CLIPPED = 0.99
 _DEPTHS = (8, 10, 12, 14)
+# What programs write where nothing was measured, besides the extremes of integers.
+_FILLERS = (0, -999, -9999, -99999, -32767, -32768)
+_HUGE = 1e10
+# So many pixels move a percentile; spans of the others.
+_MANY, _APART = 0.005, 3
 
 
 def percentile_limits(pixels: npt.NDArray[Any], missing: Mask | None, thermal: bool) -> tuple[float, float]:
@@ -85,6 +90,30 @@ def doubt_clipping(values: npt.NDArray[Any], low: float, high: float, parameter:
             *advice,
             f"use {parameter}='percentile'",
         )
+
+
+def doubt_fillers(values: npt.NDArray[Any], parameter: str, name: str) -> None:
+    """Note that many pixels have one value far from all others, which stands for no data in other pictures."""
+    for extreme in (values.min(), values.max()):
+        others = values[values != extreme]
+        number = values.size - others.size
+        if not (_is_filler(extreme) and others.size and number > _MANY * values.size):
+            continue
+        low, high = float(others.min()), float(others.max())
+        span = max(float(np.ptp(np.percentile(_exact(others), _PERCENTILES))), smallest_span(others))
+        if low < high and min(abs(low - float(extreme)), abs(high - float(extreme))) > _APART * span:
+            note(
+                f"{printable(name)}: {number} pixels are {extreme:g}, the others {low:g}..{high:g}; if they hold no "
+                "data, they spoil the range",
+                "mask them (numpy.ma), or name the value as nodata in the TIFF file",
+                f"use {parameter}='{limits_text(low, high)}'",
+            )
+
+
+def _is_filler(value: Any) -> bool:
+    if value.dtype.kind == "f":
+        return bool(value in _FILLERS or abs(value) >= _HUGE)
+    return int(value) in (*_FILLERS, np.iinfo(value.dtype).min, np.iinfo(value.dtype).max)
 
 
 def doubt_depth(values: npt.NDArray[Any], parameter: str, name: str) -> None:

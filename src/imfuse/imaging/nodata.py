@@ -1,4 +1,4 @@
-"""Pixels that hold no data: masked ones, and in floating pictures NaN and infinity."""
+"""Pixels that hold no data: masked ones, and in floating pictures NaN, infinity and the extremes of float32."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from imfuse.core.errors import ImageError
 from imfuse.core.text import printable
 
 Mask = npt.NDArray[np.bool_]
+# Programs write the least or the largest float32, about 3.4e38, where nothing was measured.
+_BEYOND = 3.3e38
 
 
 def no_data(pixels: npt.NDArray[Any]) -> Mask | None:
@@ -21,7 +23,7 @@ def no_data(pixels: npt.NDArray[Any]) -> Mask | None:
         pixels: (H, W) or (H, W, C), or a ``numpy.ma`` masked array of such a shape.
 
     Returns:
-        (H, W), true where any channel is masked, or not finite as float32; ``None`` where every pixel holds data.
+        (H, W), true where any channel is masked, or no number up to 3.3e38; ``None`` where every pixel holds data.
 
     Example:
         >>> no_data(np.array([[20.5, np.nan]]))
@@ -31,11 +33,27 @@ def no_data(pixels: npt.NDArray[Any]) -> Mask | None:
     """
     missing: Any = np.ma.getmask(pixels)
     if pixels.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            missing = missing | ~np.isfinite(np.ma.getdata(pixels).astype(np.float32, copy=False))
+        missing = missing | ~is_measured(np.ma.getdata(pixels))
     if not np.any(missing):
         return None
     return cast(Mask, missing.any(axis=2) if pixels.ndim == 3 else np.array(missing))
+
+
+def is_measured(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Say of floating values whether they can be data: neither NaN nor infinite nor an extreme of float32.
+
+    Args:
+        pixels: floating ones of any shape.
+
+    Returns:
+        An array of this shape.
+
+    Example:
+        >>> is_measured(np.array([20.5, np.nan, -3.4e38]))
+        array([ True, False, False])
+    """
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(pixels) < _BEYOND)
 
 
 def fill_no_data(pixels: npt.NDArray[Any], name: str = "image") -> tuple[npt.NDArray[Any], Mask | None]:

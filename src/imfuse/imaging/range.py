@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from imfuse.core.errors import ImageError
 from imfuse.core.text import printable
-from imfuse.imaging.limits import doubt_clipping, doubt_depth, is_normalised, percentile_limits
+from imfuse.imaging.limits import doubt_clipping, doubt_depth, doubt_fillers, is_normalised, percentile_limits
 from imfuse.imaging.nodata import fill_no_data
 
 Kind = Literal["auto", "full", "percentile", "minmax", "limits"]
@@ -139,11 +139,12 @@ def to_unit(
 
     A constant picture under percentile or minmax becomes 0.5 everywhere: it has no contrast to show.
 
-    Pixels without data, masked ones (``numpy.ma``), NaN and infinity, count in none of this, and get the value of the
-    nearest pixel that has data.
+    Pixels without data, masked ones (``numpy.ma``), NaN, infinity and the extremes of float32, count in none of this,
+    and get the value of the nearest pixel that has data.
 
     Where limits that were given clip more than 99 % of a picture, or a visible picture of 16 bits holds values of at
-    most 14 bits and so comes out dark, an :class:`imfuse.ImfuseWarning` names both ranges.
+    most 14 bits and so comes out dark, an :class:`imfuse.ImfuseWarning` names both ranges. Another one is about many
+    pixels of one value far from all others, such as -9999, which were not marked as being without data.
 
     Args:
         pixels: (H, W) or (H, W, 3), or a masked array; uint8, uint16, int16, int32, uint32 or floating.
@@ -174,6 +175,8 @@ def to_unit(
         unit: npt.NDArray[np.float32] = pixels.astype(np.float32) / np.float32(top)
         np.clip(unit, 0, 1, out=unit)
         return unit, 0.0, top
+    if kind in ("percentile", "minmax") and pixels.dtype != np.uint8:
+        doubt_fillers(values, parameter, name)
     if kind == "percentile":
         low, high = percentile_limits(pixels, missing, thermal)
     elif range_.low is not None and range_.high is not None:

@@ -21,6 +21,7 @@ from imfuse.core.text import printable
 from imfuse.imaging import _bmp, _flir, _ifd, _jpeg, _png, _tiff, _webp
 from imfuse.imaging._channels import as_array, without_alpha
 from imfuse.imaging._support import DamagedError, Decoded, Header, LayoutError, as_path, image_error, quiet
+from imfuse.imaging.nodata import is_measured
 
 _EXPECTED = "an image file"
 _MAX_BYTES = 512 * 2**20
@@ -181,9 +182,8 @@ def _finish(decoded: Decoded) -> npt.NDArray[Any]:
     pixels, invalid = without_alpha(decoded.pixels), decoded.invalid
     if pixels.size == 0:
         raise DamagedError("it holds no pixels")
-    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-        odd = ~np.isfinite(pixels)
-        odd = odd if odd.ndim == 2 else odd.any(axis=2)
+    if pixels.dtype.kind == "f" and not (measured := is_measured(pixels)).all():
+        odd = np.asarray(~measured if measured.ndim == 2 else (~measured).any(axis=2))
         invalid = odd if invalid is None else invalid | odd
     # A copy where Pillow hands out read-only memory: callers pass the array on to code that needs to write.
     pixels = np.require(_turn(pixels, decoded.orientation), pixels.dtype.newbyteorder("="), ["C", "W"])

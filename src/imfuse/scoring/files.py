@@ -26,7 +26,7 @@ from imfuse.imaging.inputs import MAX_PIXELS, PathLike, Stored
 from imfuse.imaging.inputs import Picture as AnyPicture
 from imfuse.metrics import METRICS, get_convention, get_definition, score_images
 from imfuse.scoring.levels import ScoredImage
-from imfuse.scoring.ranges import Ranges, stored_ranges
+from imfuse.scoring.ranges import FusedBy, Ranges, stored_settings
 from imfuse.scoring.scores import Failure, ImageScores, Scores
 from imfuse.scoring.sources import Sources, check_size
 
@@ -120,7 +120,7 @@ def score(
         raise PairError(f"three pictures or three folders are expected; folders are: {', '.join(folders)}")
     scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range)
     stored = {side: _load(picture, side, max_pixels) for side, picture in pictures.items()}
-    fused_by = stored_ranges(fused) if isinstance(fused, (str, os.PathLike)) else (None, None)
+    fused_by = stored_settings(fused) if isinstance(fused, (str, os.PathLike)) else FusedBy()
     sources = scorer.sources(stored["infrared"], stored["visible"])
     return dict(scorer.score("", "", stored["fused"], sources, fused_by).values)
 
@@ -306,12 +306,12 @@ class Scorer:
         return Sources(infrared, visible, get_convention(self.convention).gray)
 
     def score_file(self, method: str, image: str, path: Path, sources: Sources) -> ImageScores:
-        """Score a fused file by the ranges in its metadata; raises what ``score`` raises."""
-        return self.score(method, image, inputs.read(path, self.max_pixels), sources, stored_ranges(path))
+        """Score a fused file as its metadata say; raises what ``score`` raises."""
+        return self.score(method, image, inputs.read(path, self.max_pixels), sources, stored_settings(path))
 
-    def score(self, method: str, image: str, fused: Stored, sources: Sources, fused_by: Ranges) -> ImageScores:
-        """Score a fused picture; ``fused_by`` are the ranges that it is known to be fused by."""
-        infrared, visible = (sources.seen(i, self.ranges[i], fused_by[i]) for i in range(2))
+    def score(self, method: str, image: str, fused: Stored, sources: Sources, fused_by: FusedBy) -> ImageScores:
+        """Score a fused picture; ``fused_by`` is how it is known to be fused."""
+        infrared, visible = (sources.seen(i, self.ranges[i], fused_by) for i in range(2))
         values = self.values(fused, infrared.image, visible.image)
         return ImageScores(method, image, values, infrared.range, visible.range)
 

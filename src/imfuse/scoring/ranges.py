@@ -1,21 +1,34 @@
-"""By which range a source is brought to gray levels: the one that it was fused by, or that `fuse` would take."""
+"""How a source is brought to gray levels: as it was fused, or as `fuse` would take it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from imfuse.core.errors import ImageError
 from imfuse.core.notes import note
 from imfuse.core.text import printable
-from imfuse.fusing.folder import INFRARED_RANGE, VISIBLE_RANGE
+from imfuse.fusing.folder import INFRARED_PALETTE, INFRARED_RANGE, VISIBLE_RANGE
 from imfuse.imaging import Range, read_metadata
+from imfuse.imaging.palette import PALETTES
 
 Origin = Literal["given", "as fused", "auto"]
 Ranges: TypeAlias = "tuple[Range | None, Range | None]"
 """Of the infrared and of the visible picture; ``None`` where nothing is said."""
+
+
+class FusedBy(NamedTuple):
+    """How the sources of a fused picture were taken, as far as it is known.
+
+    Attributes:
+        ranges: those of both sources.
+        palette: that of the infrared picture, as :class:`imfuse.Fuser` takes it.
+    """
+
+    ranges: Ranges = (None, None)
+    palette: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -41,10 +54,12 @@ class UsedRange:
         return f"{self.low:g}..{self.high:g} ({self.origin})"
 
 
-def stored_ranges(fused: str | os.PathLike[str]) -> Ranges:
-    """The ranges that the metadata of a fused file tell; what cannot be read there is noted, and ignored."""
+def stored_settings(fused: str | os.PathLike[str]) -> FusedBy:
+    """What the metadata of a fused file tell; a range that cannot be read there is noted, and ignored."""
     metadata = read_metadata(fused)
-    return _parsed(fused, metadata.get(INFRARED_RANGE)), _parsed(fused, metadata.get(VISIBLE_RANGE))
+    ranges = _parsed(fused, metadata.get(INFRARED_RANGE)), _parsed(fused, metadata.get(VISIBLE_RANGE))
+    palette = metadata.get(INFRARED_PALETTE)
+    return FusedBy(ranges, palette if palette in (*PALETTES, "none") else "auto")
 
 
 def _parsed(fused: str | os.PathLike[str], text: str | None) -> Range | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from imfuse.fusing.sides import settled
 from imfuse.imaging import Range, check_same_size
 from imfuse.imaging.inputs import Stored
 from imfuse.metrics.conventions import Gray
 from imfuse.scoring.levels import ScoredImage
-from imfuse.scoring.ranges import Origin, UsedRange
+from imfuse.scoring.ranges import FusedBy, Origin, UsedRange
 
 
 @dataclass(frozen=True)
@@ -31,19 +32,30 @@ class Sources:
         check_size(infrared, visible)
         self.stored = infrared, visible
         self._gray = gray
-        self._images: dict[tuple[int, Range], ScoredImage] = {}
+        self._heat: dict[str, tuple[Stored, str]] = {}
+        self._images: dict[tuple[str, Range], ScoredImage] = {}
 
-    def seen(self, side: int, given: Range | None, fused_by: Range | None) -> Seen:
-        """The infrared (0) or the visible picture (1) by the given range, else the known one, else as fusing would."""
-        range_, origin = _choose(given, fused_by)
-        image = self._images.get((side, range_)) or self._image(side, range_)
-        self._images[side, range_] = image
+    def seen(self, side: int, given: Range | None, fused_by: FusedBy) -> Seen:
+        """The infrared (0) or the visible picture (1) by the given range, else the known one, else as fusing would.
+
+        An infrared picture in false colours is mapped back to heat by the palette that is known, or as fusing would.
+        """
+        range_, origin = _choose(given, fused_by.ranges[side])
+        stored, what = (self.stored[1], "visible") if side else self._infrared(fused_by.palette)
+        image = self._images.get((what, range_)) or self._image(stored, what, range_)
+        self._images[what, range_] = image
         return Seen(image, UsedRange(*image.limits, origin))
 
-    def _image(self, side: int, range_: Range) -> ScoredImage:
-        image = ScoredImage(self.stored[side], self._gray, range_, thermal=side == 0)
+    def _infrared(self, palette: str) -> tuple[Stored, str]:
+        """The infrared picture, and the palette by which it was mapped back."""
+        if palette not in self._heat:
+            self._heat[palette] = settled(*self.stored, "given", palette)
+        return self._heat[palette]
+
+    def _image(self, stored: Stored, what: str, range_: Range) -> ScoredImage:
+        image = ScoredImage(stored, self._gray, range_, thermal=what != "visible")
         # "auto" and limits in metadata often are the same ones; then the metrics' work on them is, too.
-        same = (one for (other, _), one in self._images.items() if other == side and one.limits == image.limits)
+        same = (one for (other, _), one in self._images.items() if other == what and one.limits == image.limits)
         return next(same, image)
 
 
