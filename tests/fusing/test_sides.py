@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,12 @@ def test_one_call_has_the_same_settings() -> None:
     fused = imfuse.fuse(COLOURS, COLOURS, MODEL, infrared_bands=1, visible_bands=[2], resize="same", order="given")
     np.testing.assert_array_equal(fused, fuser()(COLOURS[..., 0].copy(), COLOURS[..., 1].copy()))
     assert imfuse.fuse(JET, COLOURS, MODEL, infrared_palette="none").shape == COLOURS.shape
+
+
+def test_the_colours_of_scans_are_no_palette_of_heat(tmp_path: Path) -> None:
+    write_image(tmp_path / "pet" / "1.png", JET)
+    write_image(tmp_path / "mri" / "1.png", np.roll(GRAY, 9))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fused = fuser()(tmp_path / "pet" / "1.png", tmp_path / "mri" / "1.png")
+    np.testing.assert_array_equal(fused, fuser(infrared_palette="none")(JET, np.roll(GRAY, 9)))

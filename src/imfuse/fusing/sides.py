@@ -10,7 +10,7 @@ from imfuse.core.errors import ModelError
 from imfuse.core.notes import note
 from imfuse.core.text import printable
 from imfuse.imaging.inputs import Array, Stored
-from imfuse.imaging.order import ORDERS, Order, check_colours, check_names
+from imfuse.imaging.order import ORDERS, Order, are_scans, check_colours, check_names
 from imfuse.imaging.palette import coloured_share, find_palette, has_palette, heat_of, palette_colours
 
 _COLOURED = 0.2
@@ -49,7 +49,8 @@ def settled(infrared: Stored, visible: Stored, order: Order, palette: str) -> tu
         check_names(infrared.path, visible.path)
     if infrared.pixels.ndim == 2:
         return infrared, ""
-    if palette == "none":
+    # The colours of a PET or SPECT scan are a palette as well, of which files have less or more.
+    if palette == "none" or (palette == "auto" and are_scans(infrared, visible)):
         return infrared, "none"
     name = find_palette(infrared.pixels) if palette == "auto" else palette
     if name is None:

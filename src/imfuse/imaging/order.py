@@ -56,8 +56,7 @@ def check_colours(infrared: Stored, visible: Stored) -> None:
     Raises:
         PairError: it is one.
     """
-    words = {word for stored in (infrared, visible) if stored.path for word in _words(stored.path)}
-    if words & _MEDICAL or coloured_share(infrared.pixels) < _COLOURED or is_painted(infrared.pixels):
+    if are_scans(infrared, visible) or coloured_share(infrared.pixels) < _COLOURED or is_painted(infrared.pixels):
         return
     if coloured_share(visible.pixels) < _GRAY:
         found = "has none"
@@ -70,6 +69,12 @@ def check_colours(infrared: Stored, visible: Stored) -> None:
         f"colours, the visible one {found}",
         *_ADVICE,
     )
+
+
+def are_scans(infrared: Stored, visible: Stored) -> bool:
+    """Whether the name of either picture, or of its folder, says that it is a medical scan."""
+    words = {word for stored in (infrared, visible) if stored.path for word in _words(stored.path)}
+    return bool(words & _MEDICAL)
 
 
 def _plain_folder(path: Path) -> str:
