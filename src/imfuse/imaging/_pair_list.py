@@ -145,7 +145,7 @@ def _located(text: str, side: str, beside: Path, folder: Path | None) -> Path:
     candidates = {Path(os.path.normpath(base / text)) for base in (beside, folder) if base is not None}
     found = [candidate for candidate in sorted(candidates) if _is_file(candidate)]
     if not found:
-        other = any(os.path.exists(candidate) and not candidate.is_dir() for candidate in candidates)
+        other = any(candidate.exists() and not candidate.is_dir() for candidate in candidates)
         raise ValueError(f"{side}: {'not a regular file' if other else 'no such file'}: {printable(text)}")
     if len(found) > 1 and not found[0].samefile(found[1]):
         raise ValueError(f"{side}: {printable(found[0])} and {printable(found[1])} are two files; say which")
