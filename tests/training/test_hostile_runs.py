@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -104,3 +105,36 @@ def test_a_log_of_any_size(tmp_path: Path) -> None:
         file.truncate(40 << 30)
     with pytest.raises(RecipeError, match="has 42949672960 bytes"):
         read_log(log)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(pairs_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    run = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("imfuse.training.engine.draw_curves", lambda log, picture: None)
+        train(load_recipe("auif", RECIPE), find_pairs(pairs_folder), run, device="cpu", progress=False)
+    state: dict[str, Any] = torch.load(run / "last.ckpt", weights_only=True)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "message"),
+    [
+        ("optimizer_states", None, "no state of an optimiser"),
+        ("optimizer_states", [{"a": 1}], "no state of an optimiser"),
+        ("state_dict", {"\x1b[2J": torch.zeros(1)}, "not the layout of this network: missing"),
+        ("state_dict", {}, "not the layout of this network: missing"),
+        ("state_dict", 5, "it has no weights"),
+    ],
+)
+def test_checkpoints_of_another_network(
+    pairs_folder: Path, tmp_path: Path, checkpoint: dict[str, Any], part: str, value: object, message: str
+) -> None:
+    torch.save({**checkpoint, part: value}, tmp_path / "last.ckpt")
+    assert message in resumed(pairs_folder, tmp_path)
+
+
+def test_a_checkpoint_with_nan(pairs_folder: Path, tmp_path: Path, checkpoint: dict[str, Any]) -> None:
+    weights = {name: entry * float("nan") for name, entry in checkpoint["state_dict"].items()}
+    torch.save({**checkpoint, "state_dict": weights}, tmp_path / "last.ckpt")
+    assert "last.ckpt: NaN or infinite values in" in resumed(pairs_folder, tmp_path)

@@ -23,6 +23,7 @@ from imfuse.core.files import open_input
 from imfuse.core.notes import note
 from imfuse.core.output import sync_folder
 from imfuse.core.text import one_line
+from imfuse.core.weights import check_finite, check_layout
 from imfuse.imaging import write_file
 from imfuse.training.interrupt import Interrupted, StopSignals
 
@@ -186,6 +187,27 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         except (KeyError, TypeError, ValueError) as error:
             raise _unusable(path, first_line(error)) from None
     return state
+
+
+def check_fits(path: Path, wanted: Mapping[str, Tensor]) -> None:
+    """Refuse the checkpoint of another network, before Lightning puts a part of it into this one.
+
+    Args:
+        path: the checkpoint.
+        wanted: state of the module that is trained.
+
+    Raises:
+        WeightsError: names or shapes differ, values are NaN or infinite, or there is no optimiser's state.
+    """
+    state = read_checkpoint(path)
+    weights, optimisers = state.get("state_dict"), state.get("optimizer_states")
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
+        raise _unusable(path, "it has no weights")
+    check_layout(path, weights, wanted)
+    check_finite(path, weights)
+    parts = optimisers if isinstance(optimisers, list) else []
+    if not parts or not all(isinstance(one, dict) and {"state", "param_groups"} <= one.keys() for one in parts):
+        raise _unusable(path, "it has no state of an optimiser")
 
 
 def _unusable(path: Path, reason: str) -> WeightsError:

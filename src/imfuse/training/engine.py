@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from imfuse.core.weights import save_weights
 from imfuse.data.pairs import PairFiles, check_pairs, split_pairs
 from imfuse.training.best import keep_best_of, restore_best
-from imfuse.training.checkpoints import LAST, CheckpointFiles, Position, SaveLast
+from imfuse.training.checkpoints import LAST, CheckpointFiles, Position, SaveLast, check_fits
 from imfuse.training.devices import placement
 from imfuse.training.initial import initialise
 from imfuse.training.interrupt import Interrupted, StopSignals
@@ -115,6 +115,7 @@ def train(
         module, loaders = _built(recipe, files, start, licence, position)
         log, stop = JsonLines(output), StopSignals()
         if position is not None:
+            check_fits(position.checkpoint, module.state_dict())
             log.forget_after(position.step)
         average = EMAWeightAveraging(decay=recipe.average) if recipe.average else None
         keep_best = keep_best_of(recipe, loaders.validation, output)
