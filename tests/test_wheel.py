@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from imfuse.benchmark.published import list_published
-from imfuse.core.registry import get_spec, list_models
+from imfuse.core.registry import get_spec, is_of_this_package, list_models
 from imfuse.imaging import read_image, write_image
 from imfuse.scenes import render_scene
 from imfuse.training.recipe import list_recipes
@@ -34,9 +34,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(out.glob("*.whl"))
 
 
+def _of_this_package() -> list[str]:
+    """All methods but those that other tests of this process have registered."""
+    return [name for name in list_models() if is_of_this_package(name)]
+
+
 def test_wheel_holds_weights_recipes_and_types(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    for model in list_models():
+    for model in _of_this_package():
         assert {f"imfuse/weights/{entry.file}" for entry in get_spec(model).weights} <= names
     assert {f"imfuse/training/recipes/{name}.yaml" for name in list_recipes()} <= names
     assert {f"imfuse/benchmark/published/{name}.csv" for name in (*list_published(), "refinefuse-cost")} <= names
@@ -69,7 +74,7 @@ def test_installed_wheel_fuses_a_pair(wheel: Path, tmp_path: Path) -> None:
     )
     assert str(environment) in where.stdout, "the installed package, not the checkout"
     # The first by the program, the others in one process: most of the time goes into the import of torch.
-    first, *others = (name for name in list_models() if get_spec(name).weights)
+    first, *others = (name for name in _of_this_package() if get_spec(name).weights)
     script = (
         "import sys; from imfuse.cli.main import main; sys.exit(any([main(words.split()) for words in sys.argv[1:]]))"
     )

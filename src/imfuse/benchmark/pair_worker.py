@@ -15,9 +15,9 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from imfuse.benchmark.bounds import Name, Score, at_most
 from imfuse.benchmark.plan import ModelEntry
-from imfuse.core.errors import BenchmarkError, describe_failure
+from imfuse.core.errors import BenchmarkError, ImageError, describe_failure
 from imfuse.core.files import read_input
-from imfuse.core.notes import collected
+from imfuse.core.notes import collected, note
 from imfuse.core.version import VERSION
 from imfuse.fusing.folder import fuse_pair
 from imfuse.fusing.fuser import Fuser
@@ -190,7 +190,11 @@ class _Record:
 
     def remember(self, digest: str, known: _Known) -> None:
         self.content[digest] = known
-        write_file(self.file, _REMEMBERED.dump_json(self.content), through_links=False)
+        try:
+            write_file(self.file, _REMEMBERED.dump_json(self.content), through_links=False)
+        except ImageError as error:
+            # The scores are there, and so is what they are of.
+            note(f"{error.message}: scores are not remembered there", *error.advice)
 
     def _read(self) -> _Remembered:
         """Nothing where there is no file, or one that is not what was written: it is computed again."""
