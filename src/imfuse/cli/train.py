@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name (such as auif) or a YAML file.")],
     data: Annotated[
-        Path | None, typer.Option(help="Folder with ir and vi (or train/ir and train/vi), and labels if there are any.")
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]DIR",
+            help="Folder with ir and vi (or train/ir and train/vi), and labels if there are any; several, each with a "
+            "name, for a recipe that mixes data sets.",
+        ),
     ] = None,
     infrared: Annotated[Path | None, typer.Option(help="Instead of --data: the folder of infrared images ...")] = None,
     visible: Annotated[Path | None, typer.Option(help="... and the folder of visible images.")] = None,
@@ -52,7 +58,7 @@ def train(
     if show:
         typer.echo("---\n".join(settings.to_yaml() for settings in stages.values()), nl=False)
         return
-    folders = _folders(data, infrared, visible)
+    folders = _folders(data or [], infrared, visible)
     try:
         from imfuse.training.stages import train_stages
     except ModuleNotFoundError as error:
@@ -66,11 +72,12 @@ def train(
 
     if threads:
         torch.set_num_threads(threads)
-    files = find_pairs(*folders)
+    files = [replace(one, source=name) for name, pair in folders.items() for one in find_pairs(*pair)]
+    sources = ", ".join(str(first) for first, _ in folders.values())
     console = Console(stderr=True, soft_wrap=True)
 
     def announce(stage: Stage) -> None:
-        what = f"{len(files)} pairs from {folders[0]}, {stage.recipe.epochs} epochs; run in {stage.folder}"
+        what = f"{len(files)} pairs from {sources}, {stage.recipe.epochs} epochs; run in {stage.folder}"
         console.print(f"{stage.name}: {'done' if stage.done else what}")
 
     weights = train_stages(
@@ -81,7 +88,7 @@ def train(
         resume=resume,
         announce=announce,
         licence=licence,
-        data_name=data_name or folders[0].name,
+        data_name=data_name or ", ".join(name or first.name for name, (first, _) in folders.items()),
         device=device,
         processes=processes,
         nodes=nodes,
@@ -92,9 +99,14 @@ def train(
     typer.echo(f"use:     imfuse fuse INFRARED VISIBLE --model {model} --weights {weights}")
 
 
-def _folders(data: Path | None, infrared: Path | None, visible: Path | None) -> tuple[Path, Path | None]:
-    if data is not None and infrared is None and visible is None:
-        return data, None
-    if data is None and infrared is not None and visible is not None:
-        return infrared, visible
+def _folders(data: list[str], infrared: Path | None, visible: Path | None) -> dict[str, tuple[Path, Path | None]]:
+    """Folders of each data set by its name; one alone needs none."""
+    if data and infrared is None and visible is None:
+        named = [word.partition("=") for word in data]
+        folders = {name if equals else "": (Path(folder if equals else name), None) for name, equals, folder in named}
+        if len(folders) < len(data) or (len(data) > 1 and "" in folders):
+            raise RecipeError("--data: several data sets need a name each, --data NAME=DIR")
+        return {**folders}
+    if not data and infrared is not None and visible is not None:
+        return {"": (infrared, visible)}
     raise RecipeError("give the training pairs as --data DIR, or as --infrared DIR with --visible DIR")

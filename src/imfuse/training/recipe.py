@@ -53,6 +53,7 @@ class Augment(_Section):
     invert: Probability = Field(0.0, description="the infrared image")
     glare: Probability = Field(0.0, description="a head-light in the visible image")
     swap: Probability = Field(0.0, description="the two images change places")
+    flat: Probability = Field(0.0, description="both images become even, at levels of their own")
 
 
 class Data(_Section):
@@ -65,6 +66,9 @@ class Data(_Section):
     augment: Augment = Augment()
     rendered: Annotated[int, Field(ge=0, le=1000)] = Field(
         0, description="so many rendered scenes (480x640, with labels) are added to the pairs"
+    )
+    shares: dict[str, Positive] = Field(
+        default_factory=dict, description="of several data sets, by the name of each: share of the crops that are its"
     )
     shuffle: bool = Field(True, description="a new order in each epoch; false: by name, the same in each epoch")
     validation: Fraction = Field(
@@ -169,8 +173,11 @@ class Recipe(_Section):
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
         _check_crop(get_spec(self.model), self.data.crop.size)
-        if self.data.kind == "images" and (self.data.augment != Augment() or self.data.rendered):
-            raise ValueError("data.augment and data.rendered are of pairs, but data.kind is images")
+        single = Augment(tone=self.data.augment.tone, flat=self.data.augment.flat)
+        if self.data.kind == "images" and (self.data.augment != single or self.data.rendered):
+            raise ValueError(
+                "data.kind is images, of which data.augment has tone and flat alone, and nothing is rendered"
+            )
         if self.best and self.best not in (*self.scores, *SEGMENTATION_SCORES):
             raise ValueError(f"best: {self.best!r} is none of {', '.join((*self.scores, *SEGMENTATION_SCORES))}")
         if self.best and (not self.data.validation or self.validate_every > self.epochs):
