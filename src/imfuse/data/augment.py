@@ -22,6 +22,7 @@ class Augmentation:
         invert: the infrared image, as cameras that show cold things bright do.
         glare: a head-light in the visible image.
         swap: the two images change places.
+        same: one of the two images takes the place of both, after all other changes.
         flat: both become even, at levels of their own, as where there is nothing to see: a black night, a white wall.
 
     Example:
@@ -35,6 +36,7 @@ class Augmentation:
     invert: float = 0.0
     glare: float = 0.0
     swap: float = 0.0
+    same: float = 0.0
     flat: float = 0.0
 
     def apply_to_image(self, rng: np.random.Generator, image: Floats, *, thermal: bool) -> Floats:
@@ -77,6 +79,8 @@ class Augmentation:
             visible = _glare(rng, visible)
         if rng.random() < self.swap:
             infrared, visible = visible, infrared
+        if self.same and rng.random() < self.same:
+            infrared = visible = infrared if rng.random() < 0.5 else visible
         return infrared, visible
 
 

@@ -48,6 +48,8 @@ class FusionTraining(L.LightningModule):
             raise RecipeError(f"scores: {error}") from None
         classes = self.network.spec.classes
         self.segmentation = SegmentationScores(classes) if classes else None
+        if recipe.noise:
+            self.network.register_forward_pre_hook(self._add_noise)
         self.frozen = _freeze(self.network, recipe.frozen)
         # Lightning leaves the modes as it finds them.
         self.train()
@@ -102,6 +104,18 @@ class FusionTraining(L.LightningModule):
             # Where no pixel of any pair has a class there is no score.
             self.log_dict({name: value for name, value in overlaps.items() if value.isfinite()}, sync_dist=True)
             self.segmentation.reset()
+
+    def _add_noise(self, _network: nn.Module, images: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+        """What the network sees in training: noise that is the same at a step, however the run came there."""
+        if not self.training:
+            return None
+        generator = torch.Generator().manual_seed(hash((self.recipe.seed, self.global_step, self.global_rank)))
+        noisy = []
+        for image in images:
+            strength = self.recipe.noise / 255 * torch.rand(len(image), 1, 1, 1, generator=generator)
+            noise = strength * torch.randn(image.shape, generator=generator)
+            noisy.append((image + noise.to(image)).clamp(0, 1))
+        return tuple(noisy)
 
     def _scores(self, part: str) -> FusionScores:
         return cast(FusionScores, self.scores[part])

@@ -53,6 +53,7 @@ class Augment(_Section):
     invert: Probability = Field(0.0, description="the infrared image")
     glare: Probability = Field(0.0, description="a head-light in the visible image")
     swap: Probability = Field(0.0, description="the two images change places")
+    same: Probability = Field(0.0, description="one of the two images takes the place of both")
     flat: Probability = Field(0.0, description="both images become even, at levels of their own")
 
 
@@ -125,6 +126,8 @@ class Recipe(_Section):
         average: decay per step of a moving average of the weights, which is validated and exported; 0: none.
         precision: number format of the network; sums that would suffer stay in float32.
         compile: compile the network (``torch.compile``): a slow start, then faster steps.
+        noise: that the network sees and the loss does not, so that it learns not to amplify it: the largest standard
+            deviation, in levels of 255, of what each crop gets.
         seed: of the initial weights, the crops and their order.
         checkpoint_minutes: a checkpoint is written this often, and at the end.
         validate_every: epochs between validations.
@@ -153,6 +156,7 @@ class Recipe(_Section):
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     compile: bool = False
+    noise: Annotated[float, Field(ge=0, le=64)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     checkpoint_minutes: Positive = 5.0
     validate_every: Count = 1
