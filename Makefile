@@ -45,8 +45,19 @@ docs: $(READY)
 clean:
 	rm -rf $(VENV) demo site build dist .coverage
 
-# Made again only when the requirements change.
-$(READY): pyproject.toml constraints.txt
+PIP = $(BIN)/python -m pip --disable-pip-version-check
+# Only files whose SHA-256 the list has, and nothing that would run code of its own to be built.
+VERIFIED = $(PIP) install --quiet --require-hashes --only-binary :all: --no-deps
+
+# Made again only when the requirements change. A wheel of PyTorch at hand (PIP_FIND_LINKS), such as the build for
+# processors alone, comes before that of the index, which needs gigabytes of CUDA; its hash counts as well.
+$(READY): pyproject.toml constraints.txt constraints-cuda.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,docs]"
+	sed -n '/^torch==/,/[^\\]$$/p' constraints.txt > $(VENV)/torch.txt
+	$(VERIFIED) --no-index -r $(VENV)/torch.txt 2> /dev/null || true
+	$(VERIFIED) -r constraints.txt
+	$(BIN)/python -c "import importlib.metadata as m; exit('+cpu' not in m.version('torch'))" \
+		|| $(VERIFIED) -r constraints-cuda.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	$(PIP) check
 	touch $(READY)

@@ -23,7 +23,7 @@ AUTHORS = {
     "auif": Authors("checkpoints", {"rule": "sum"}, 0.0003),
     "didfuse": Authors("checkpoints", {"rule": "sum"}, 0.0001),
     "densefuse": Authors("densefuse_model_bs2_epoch4_all_weight_1e2.ckpt.index", {"rule": "sum", "output": "stretch"}),
-    "lrrnet": Authors("final_lrr_net_lam2_1.5_wir_3.0_lam3_gram_2000_epoch_4_block_4.model", {"output": "stretch"}),
+    "lrrnet": Authors("final_lrr_net_lam2_1.5_wir_3.0_lam3_gram_2000_epoch_4_block_4.model", {"output": "stretch-cut"}),
     "sdnet": Authors("IRVIS.model-10.index", {"output": "stretch", "levels": "published"}),
     "seafusion": Authors("SeAFusion.pth", {"output": "stretch-cut"}),
     "u2fusion": Authors("model.ckpt.index", {"output": "stretch"}),

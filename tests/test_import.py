@@ -16,6 +16,7 @@ PUBLIC = [
     "FusionModel",
     "ImageError",
     "ImfuseError",
+    "ImfuseWarning",
     "MetricError",
     "ModelError",
     "ModelSpec",

@@ -1,12 +1,21 @@
 """A sample of ``scripts/evidence/parity.py``: the authors' weights give the authors' published pictures."""
 
 import importlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+
+from imfuse.imaging import write_image
+from imfuse.models import create_model
+from imfuse.models._convert import convert
+from imfuse.models.lrrnet import LRRNet
+from imfuse.scenes import render_scene
 
 ROOT = Path(__file__).resolve().parents[1]
 PARITY = "scripts.evidence.parity"
@@ -42,9 +51,36 @@ def test_published_pictures_are_reproduced(parity: Run) -> None:
     assert "kept" in printed
 
 
-@pytest.mark.parametrize("method", ["densefuse", "seafusion", "u2fusion"])
-def test_published_pictures_of_comparison_methods_are_reproduced(parity: Run, method: str) -> None:
-    code, printed = parity(method, "--pairs", "08,37")
+@pytest.mark.parametrize(
+    ("method", "pairs"), [("densefuse", "08,37"), ("lrrnet", "05,37"), ("seafusion", "08,37"), ("u2fusion", "08,37")]
+)
+def test_published_pictures_of_comparison_methods_are_reproduced(
+    parity: Run, shared: Path, method: str, pairs: str
+) -> None:
+    if not (shared / "truth" / "fused" / method).is_dir():
+        pytest.skip(f"no published pictures of {method} in {shared / 'truth' / 'fused'}")
+    code, printed = parity(method, "--pairs", pairs)
     assert code == 0, printed
     assert "| tno | 2 |" in printed
     assert "kept" in printed
+
+
+def test_lrrnet_is_compared_as_its_authors_save_pictures(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Levels are truncated, of a range to which 1e-5 is added: 254 is the largest."""
+    shutil.copytree(shared / "official" / "lrrnet", tmp_path / "official" / "lrrnet")
+    convert([tmp_path / "official" / "lrrnet"], tmp_path / "lrrnet.safetensors")
+    model, scene = create_model("lrrnet", tmp_path / "lrrnet.safetensors"), render_scene(48, 64)
+    assert isinstance(model, LRRNet)
+    pair = scene.infrared, scene.visible[..., 1]
+    with torch.inference_mode():
+        raw = model.raw(*(torch.from_numpy(side.astype(np.float32) / 255)[None, None] for side in pair))[0, 0].numpy()
+    saved = ((raw - raw.min()) / (raw.max() - raw.min() + np.float32(1e-5)) * 255).astype(np.uint8)
+    assert saved.max() == 254
+    for folder, pixels in (("data/tno/ir", pair[0]), ("data/tno/vi", pair[1]), ("truth/fused/lrrnet", saved)):
+        write_image(tmp_path / folder / "05.png", np.ascontiguousarray(pixels))
+    monkeypatch.syspath_prepend(ROOT)
+    monkeypatch.setattr(sys, "argv", [PARITY, "lrrnet", "--plain", "--shared", str(tmp_path), "--threads", "1"])
+    assert importlib.import_module(PARITY).main() == 0
+    assert "| tno | 1 | 1 | 0 |" in capsys.readouterr().out

@@ -43,8 +43,14 @@ def package_name(requirement: str) -> str:
 
 def pinned() -> dict[str, str]:
     """Package -> version of ``constraints.txt``."""
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    return {name.lower(): version for name, _, version in (line.partition("==") for line in lines) if version}
+    return {name.lower(): version for name, version, _ in locked("constraints.txt")}
+
+
+def locked(file: str) -> list[tuple[str, str, str]]:
+    """Package, version and the rest (marker, hashes) of each entry of a list of pinned packages."""
+    text = (ROOT / file).read_text(encoding="utf-8").replace("\\\n", " ")
+    entries = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return [(name, *re.split(r"\s+", rest, maxsplit=1)) for name, _, rest in (line.partition("==") for line in entries)]  # type: ignore[misc]
 
 
 def jobs() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -63,6 +69,29 @@ def test_pinned_versions_satisfy_every_development_requirement() -> None:
     wanted += [*extras["report"], *extras["testing"]]
     names = {package_name(requirement) for requirement in wanted} - {"imfuse", "tomli"}
     assert names <= set(pinned()), "each requirement is pinned in constraints.txt"
+
+
+@pytest.mark.parametrize("file", ["constraints.txt", "constraints-cuda.txt"])
+def test_pinned_packages_have_hashes(file: str) -> None:
+    for name, version, rest in locked(file):
+        marker, *hashes = re.split(r"\s*--hash=sha256:", rest)
+        assert hashes, name
+        assert all(re.fullmatch(r"[0-9a-f]{64}", digest.strip()) for digest in hashes), name
+        assert re.fullmatch(r"[\w.!+]+", version), name
+        assert re.fullmatch(r"(?:; [\w\s.'<>=!()]+)?", marker), f"{name}: neither an address nor an option"
+        if file == "constraints-cuda.txt":
+            assert "sys_platform == 'linux'" in marker
+
+
+def test_what_is_installed_is_verified() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line for line in text.splitlines() if "pip" in line.lower() and "install" in line]
+    verified, *others = lines
+    assert {"--require-hashes", "--no-deps", "--only-binary"} <= set(verified.split())
+    assert [line.split("install")[1].split() for line in others] == [
+        ["--quiet", "--no-deps", "--no-build-isolation", "-e", "."]
+    ], "what is not verified is the package itself, and brings nothing"
+    assert text.count("$(VERIFIED)") == 3
 
 
 @pytest.mark.parametrize("tool", ["ruff", "codespell", "check-jsonschema"])

@@ -8,6 +8,8 @@ import importlib
 import json
 import re
 import sys
+import time
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -111,6 +113,35 @@ def test_many_validations_leave_half_to_the_steps(tmp_path: Path, monkeypatch: p
     validations = [int(row["step"]) for row in rows if row["split"] == "validation"]
     assert (len(rows), len(validations)) == (50, 25)
     assert (validations[0], validations[-1]) == (1, 300)
+
+
+@pytest.mark.usefixtures("importable")
+@pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "bmp", "webp"])
+def test_damaged_pictures(kind: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The small form of the run that SECURITY.md speaks of."""
+    fuzz = importlib.import_module("scripts.evidence.fuzz_images")
+    files, path = fuzz.whole_files(kind), tmp_path / f"a.{kind}"
+    found = Counter()
+    for number in range(-len(files), 60):
+        path.write_bytes(files[number] if number < 0 else fuzz.damaged(kind, files, 1, number))
+        start = time.process_time()
+        found["whole" if number < 0 else fuzz.look(path)] += 1
+        assert number >= 0 or fuzz.look(path) == "read"
+        assert time.process_time() - start < fuzz.SECONDS
+    assert found.keys() <= {"whole", "read", "refused"}
+    assert found["refused"] > 10
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("importable")
+def test_a_run_over_damaged_pictures(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    fuzz = importlib.import_module("scripts.evidence.fuzz_images")
+    monkeypatch.setattr(sys, "argv", ["fuzz", "--files", "20", "--formats", "webp"])
+    assert fuzz.main() == 0
+    row = capsys.readouterr().out.splitlines()[-1].strip("| ").split(" | ")
+    assert row[:2] == ["webp", "20"]
+    assert int(row[2]) + int(row[3]) == 20
+    assert row[4] == "0"
 
 
 def test_every_training_log_is_short_whole_and_listed() -> None:

@@ -20,7 +20,7 @@ from imfuse.benchmark.plan import make_plan
 from imfuse.benchmark.published import get_published, read_rows
 from imfuse.benchmark.reproduce import markdown
 from imfuse.benchmark.runner import run_benchmark
-from imfuse.benchmark.tables import Table
+from imfuse.benchmark.table import Table
 from imfuse.benchmark.tables import markdown as markdown_of
 from imfuse.core.registry import get_spec, list_models
 from imfuse.fusing.folder import Progress
@@ -42,8 +42,8 @@ DIFFERENCES = (
     "- MST on MSRS and M3FD is further from the printed rows than that explains (VIF by a quarter), as if its"
     " parameters were others than on TNO; neither these nor the method's own (`te_mst` in [Results](results.md)) give"
     " them.",
-    "- LRRNet: its authors' own pictures of TNO are those of this checkpoint for some pairs and of none that we could"
-    " make for others, so the article's may come from another file.",
+    "- LRRNet: with truncated levels (`output=stretch-cut`) 16 of 17 pictures of TNO that its authors published are"
+    " those of this checkpoint, so the article's numbers must come from other settings or another file.",
     "- Scans: the pairs of the article are not named; ours are others. Which image is the first, and whether the"
     " network is the one trained on scans, it does not say either.",
 )

@@ -20,7 +20,8 @@ from imfuse.benchmark.plan import Plan, make_plan
 from imfuse.benchmark.report import write_report
 from imfuse.benchmark.results import Results
 from imfuse.benchmark.runner import run_benchmark
-from imfuse.benchmark.tables import markdown, tables_of, write_tables
+from imfuse.benchmark.table import tables_of
+from imfuse.benchmark.tables import markdown, write_tables
 from imfuse.core.registry import get_spec, list_models
 from imfuse.fusing.folder import Progress
 from imfuse.imaging import write_file
@@ -90,8 +91,9 @@ def page_of(results: Results, choices: str) -> str:
         " [`imfuse benchmark`](guide/benchmark.md).",
         f"Means over the pairs of each set under the convention `{convention}`; see [Metrics](metrics.md). **Bold** is"
         " best, underlined second; `rank` is the mean rank over pairs and metrics.",
-        "A model alone has the weights that ship; *(authors)* has its authors' published checkpoint, run through this"
-        " library; *(published)* are pictures that others published.",
+        "A model alone has the weights that ship (†), if it has any; *(authors)* has its authors' published checkpoint,"
+        " run through this library; *(published)* are pictures that others published. Rows with † are no results of the"
+        " published methods.",
         "MSRS is a sample of 17 of its 361 test pairs, M3FD one of 10. [RefineFuse beside its article]"
         "(results_refinefuse.md) has its tables.",
         "Scans are MRI with CT, PET and SPECT: infrared is CT with CT, else MRI. No method here was trained on scans.",

@@ -27,8 +27,8 @@ from imfuse.models import create_model
 
 Gray = NDArray[np.uint8]
 SETS = {"tno": "tno", "nir": "nir_country", "flir": "flir_gray_test"}
-PUBLISHED = ("auif", "densefuse", "didfuse", "seafusion", "u2fusion")
-"""Methods whose published pictures are at hand."""
+PUBLISHED = ("auif", "densefuse", "didfuse", "lrrnet", "seafusion", "u2fusion")
+"""Methods whose published pictures can be compared, where they are at hand."""
 # The authors' visible image differs from the public one, so no picture can be compared (fact sheet, section 7).
 LEFT_OUT = "IR40.bmp"
 

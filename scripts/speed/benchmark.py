@@ -59,8 +59,8 @@ def bare(plan: Plan) -> None:
         for pair in match_folders(place.infrared, place.visible).pairs:
             sources = scorer.read_sources(pair)
             for fuser in fusers:
-                fused = fuser(sources[0].stored.pixels, sources[1].stored.pixels)
-                scorer.values(Stored(fused, "fused"), *sources)
+                fused = fuser(*(source.pixels for source in sources.stored))
+                scorer.score("", pair.name, Stored(fused, "fused"), sources, (None, None))
 
 
 def runner(data: Path, models: str, metrics: str | None, turns: int) -> None:

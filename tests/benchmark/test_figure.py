@@ -42,11 +42,13 @@ def test_what_stands_out() -> None:
     assert (found.x, found.y) == pytest.approx((0.765, 0.64), abs=0.02)
 
 
-def test_the_figure_shows_the_pictures(results: Results, pairs: Path) -> None:
+def test_the_figure_shows_the_pictures(pairs: Path) -> None:
     """Columns in their order; a method without a picture leaves its place white; equal calls give equal bytes."""
     for side, level in (("set/ir", 10), ("set/vi", 120)):
         write_image(pairs / side / "1.png", np.full((48, 64), level, np.uint8))
     write_image(pairs / "dark" / "1.png", np.full((48, 64), 60, np.uint8))
+    plan = make_plan({"data": {"mine": pairs / "set"}, "models": "auif", "fused": {"dark": pairs / "dark"}})
+    results = run_benchmark(plan, pairs / "out", workers=1)
     results.data["mine"].pictures["auif"].pop("1")
     files = write_figure(
         results, pairs / "out", [Row("mine", "1", (Detail(0.2, 0.2, 0.1),))], [], pairs / "new" / "fig"
@@ -71,7 +73,7 @@ def test_titles_keep_to_their_columns(pairs: Path) -> None:
     figure = _draw(found, pairs / "out", [Row("mine", "1")], [*names, *names])
     panels = figure.axes[:8]
     boxes = [panel.title.get_window_extent() for panel in panels]
-    assert [panel.title.get_text() for panel in panels][2:4] == [names[0], "another_such_method\n(authors)"]
+    assert [panel.title.get_text() for panel in panels][2:4] == [f"{names[0]}§", "another_such_method\n(authors)§"]
     assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
     assert max(box.y1 for box in boxes) <= figure.bbox.y1
 

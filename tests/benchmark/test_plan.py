@@ -92,3 +92,26 @@ def test_a_network_of_others_has_the_name_of_its_method_and_may_lie_beside_the_s
     plan = make_plan(read_settings(tmp_path / "plan.yaml"))
     assert plan.methods == ["tinyfuse_of_a_plan", "auif"]
     assert plan.models[0].model == f"{tmp_path / 'net.py'}:TinyFuse"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"data": {f"set{i}": "x" for i in range(2000)}},
+        {"data": {"a" * 3000: "x"}},
+        {"models": [f"m{i}=auif" for i in range(2000)]},
+        {"models": "auif:" + "w" * 5000},
+        {"models": [{"model": "auif", "options": {"rule": "x" * 10**6}}]},
+        {"fused": {f"m{i}": "x" for i in range(2000)}},
+        {"metrics": ["EN"] * 2000},
+        {"convention": "c" * 10**6},
+        {"family": "\x1b[31m" + "f" * 10**6},
+        {"\x1b[31m" + "k" * 10**6: 1},
+    ],
+)
+def test_content_is_bounded(settings: dict[str, Any]) -> None:
+    """However a plan was written: one short line."""
+    with pytest.raises(BenchmarkError) as caught:
+        make_plan({"data": {"tno": "x"}, "models": "auif", **settings})
+    assert len(str(caught.value)) < 600
+    assert str(caught.value).isprintable()

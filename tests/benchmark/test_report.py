@@ -124,10 +124,10 @@ def press(page: Any, selector: str, *keys: str) -> None:
 
 def test_it_opens_with_everything(page: Any) -> None:
     assert texts(page, ".pill") == ["mine", "two"]
-    assert texts(page, ".set:not([hidden]) tbody th") == ["1auif ref", "2dark", "3bright"]
+    assert texts(page, ".set:not([hidden]) tbody th") == ["1auif† ref", "2dark§", "3bright§"]
     for charts in ("rank", "curve", "box"):
         assert len(texts(page, f"#{charts}-charts figure")) == 3
-    assert texts(page, "#panels figcaption") == ["infrared", "visible", "1auif", "2dark", "3bright"]
+    assert texts(page, "#panels figcaption") == ["infrared", "visible", "1auif†", "2dark§", "3bright§"]
     assert eventually(page, "[...document.images].every((image) => !image.src || image.naturalWidth > 0)")
     assert "2.png: the file is empty" in " ".join(texts(page, "#about li"))
 
@@ -153,7 +153,7 @@ def test_pairs_and_data_sets(page: Any) -> None:
     click(page, "#next")
     assert texts(page, "#pair-name") == ["mine, pair 2 (2 of 3)"]
     # The third method has no picture of this pair.
-    assert texts(page, "#panels figcaption") == ["infrared", "visible", "1auif", "2dark"]
+    assert texts(page, "#panels figcaption") == ["infrared", "visible", "1auif†", "2dark§"]
     assert texts(page, "#pair-scores tbody tr:last-child td") == ["–"] * 3
     press(page, "body", "n")
     press(page, "body", "n")
@@ -163,7 +163,7 @@ def test_pairs_and_data_sets(page: Any) -> None:
     click(page, ".strip button:nth-child(2)")
     assert texts(page, "#pair-name") == ["mine, pair 2 (2 of 3)"]
     click(page, ".pill:nth-child(2)")
-    assert texts(page, "#panels figcaption") == ["infrared", "visible", "1auif"]
+    assert texts(page, "#panels figcaption") == ["infrared", "visible", "1auif†"]
     assert NASTY in " ".join(texts(page, "#pair option"))
 
 
@@ -218,7 +218,7 @@ def test_differences(page: Any) -> None:
 
 def test_emphasis_and_theme(page: Any) -> None:
     click(page, "#legend button:nth-child(2)")
-    assert texts(page, "#curve-charts .chosen title") == ["dark"] * 3
+    assert texts(page, "#curve-charts .chosen title") == ["dark§"] * 3
     click(page, "#legend button:nth-child(2)")
     assert page.execute_script("return document.querySelectorAll('.emphasis').length") == 0
     ground = "getComputedStyle(document.body).backgroundColor"

@@ -75,9 +75,13 @@ def test_the_file_as_it_is(results: Results, tmp_path: Path) -> None:
     content = json.loads(text)
     assert text == json.dumps(content, indent=1) + "\n"
     assert list(content) == [
-        "format", "imfuse", "date", "environment", "convention", "metrics", "range", "against", "methods", "data"
+        "format", "imfuse", "date", "environment", "convention", "metrics", "range", "against", "significance",
+        "methods", "data",
     ]  # fmt: skip
     assert content["format"] == 1
+    assert content["significance"] == {
+        "test": "two-sided Wilcoxon signed-rank", "correction": "Holm", "family": "metric"
+    }  # fmt: skip
     assert list(content["methods"]["ours"]) == ["kind", "model", "title", "paper", "options", "dtype", "weights"]
     assert content["methods"]["ours"]["weights"] == {
         "name": "default", "sha256": HASH, "recipe": "auif", "data": "RoadScene"
@@ -97,7 +101,7 @@ def test_the_file_as_it_is(results: Results, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not a JSON file"),
+        ("", "the file is empty (0 bytes), a results.json of imfuse is expected"),
         ("{", "not a JSON file"),
         ("\x00", "not a JSON file"),
         (2000 * "[", "not a JSON file"),
@@ -121,9 +125,9 @@ def test_files_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str],
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(BenchmarkError, match="No such file or directory; give the folder of a benchmark that ran"):
+    with pytest.raises(BenchmarkError, match="no such file; give the folder of a benchmark that ran"):
         read_results(tmp_path)
-    with pytest.raises(BenchmarkError, match="No such file"):
+    with pytest.raises(BenchmarkError, match="no such file"):
         read_results(tmp_path / "none")
 
 
@@ -192,12 +196,12 @@ def test_a_file_of_others_makes_tables_and_a_report(tmp_path: Path) -> None:
     results = read_results(tmp_path)
     assert results.scores("own").summary("EN").mean == 7
     write_tables(results, tmp_path)
-    assert "| theirs | 7.0000 |" in (tmp_path / "tables.md").read_text("utf-8")
+    assert "| theirs § | 7.0000 |" in (tmp_path / "tables.md").read_text("utf-8")
     assert "own set" in write_report(results, tmp_path).read_text("utf-8")
 
 
 def test_the_schema_describes_the_file(results: Results) -> None:
     schema = Results.model_json_schema()
-    assert set(schema["required"]) == set(Results.model_fields) - {"format"}
+    assert set(schema["required"]) == set(Results.model_fields) - {"format", "significance"}
     assert schema["additionalProperties"] is False
     assert {"ModelUsed", "ExternalResults", "ScoredPicture"} <= schema["$defs"].keys()

@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ from imfuse.benchmark.plan import Plan, make_plan
 from imfuse.benchmark.results import ModelUsed, Results, read_results
 from imfuse.benchmark.runner import run_benchmark
 from imfuse.cli.main import main
-from imfuse.core.errors import MetricError, PairError, WeightsError
+from imfuse.core.errors import ImfuseError, MetricError, PairError, WeightsError
+from imfuse.core.lock import LOCK
 from imfuse.core.registry import get_spec
 from imfuse.core.spec import SHIPPED
 from imfuse.fusing.folder import Progress
@@ -109,6 +112,31 @@ def test_damaged_leftovers_are_computed_again(pairs: Path) -> None:
     assert content(run_benchmark(plan(pairs), pairs / "out", workers=1)) == content(first)
 
 
+def _pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda file: file.write_text("[" * 200_000),
+        lambda file: file.write_text(file.read_text().replace("1.", "NaN, 1.", 1)),
+        lambda file: file.write_text(re.sub(r'("EN": )[\d.]+', r"\1Infinity", file.read_text())),
+        lambda file: file.write_text(re.sub(r'("EN": )[\d.]+', r"\g<1>1e300", file.read_text())),
+        lambda file: file.write_text(re.sub(r"[0-9a-f]{64}", "some picture", file.read_text())),
+        lambda file: os.truncate(file, 40 << 30),
+        _pipe,
+    ],
+)
+def test_remembered_scores_of_others_are_checked(pairs: Path, damage: Callable[[Path], object]) -> None:
+    first = run_benchmark(plan(pairs, models="none"), pairs / "out", workers=1)
+    for file in (pairs / "out" / "cache").iterdir():
+        damage(file)
+    again = run_benchmark(plan(pairs, models="none"), pairs / "out", workers=1)
+    assert content(again) == content(first)
+
+
 def test_a_failed_pair_is_named_and_the_rest_goes_on(pairs: Path) -> None:
     (pairs / "dark" / "2.png").write_bytes(b"no picture")
     (pairs / "bright" / "10.png").unlink()
@@ -184,6 +212,16 @@ def test_a_kill_and_a_rerun_give_identical_results(pairs: Path) -> None:
     assert killed.pop("date")
     assert whole.pop("date")
     assert killed == whole
+
+
+def test_a_second_benchmark_in_the_folder_is_refused(pairs: Path) -> None:
+    def second(step: Progress) -> None:
+        if step.done:
+            with pytest.raises(ImfuseError, match="in use by a benchmark"):
+                run_benchmark(plan(pairs), pairs / "out", workers=1)
+
+    assert run_benchmark(plan(pairs), pairs / "out", workers=1, progress=second).complete
+    assert not (pairs / "out" / LOCK).exists()
 
 
 def test_processes_end_with_a_killed_parent(pairs: Path) -> None:

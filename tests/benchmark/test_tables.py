@@ -48,7 +48,7 @@ def test_files(results: Results, pairs: Path) -> None:
     for line in lines:
         one = results.scores("mine").summary(line["metric"], line["method"])
         assert (float(line["mean"]), float(line["low"]), int(line["count"])) == (one.mean, one.low, 3)
-        assert line["significant"] == ("" if line["method"] == "dark" else "=")
+        assert line["significant"] == ("" if line["method"] == "dark" else "?")
     values = list(csv.DictReader((pairs / "out" / "values.csv").open(encoding="utf-8")))
     assert float(values[0]["SD"]) == results.data["mine"].pictures["auif"]["1"].scores["SD"]
 

@@ -38,3 +38,13 @@ def test_fused_demo_shows_the_people_that_the_visible_image_hides() -> None:
 def test_unknown_model_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["demo", "--model", "aufi", "-o", str(tmp_path)]) == 2
     assert "did you mean 'auif'" in capsys.readouterr().err
+
+
+def test_pictures_of_others_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "fused.png").write_bytes(b"a picture of somebody")
+    assert main(["demo", "-o", str(tmp_path), "--model", "laplacian_pyramid"]) == 2
+    assert "nothing in it says that imfuse made it" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["fused.png"]
+    (tmp_path / "fused.png").unlink()
+    for _ in range(2):
+        assert main(["demo", "-o", str(tmp_path), "--model", "laplacian_pyramid"]) == 0

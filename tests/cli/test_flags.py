@@ -24,7 +24,7 @@ def fuse(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         def fail(*_: object) -> None:
             raise ModelError(message, *advice)
 
-        monkeypatch.setattr("imfuse.cli.fuse.are_folders", fail)
+        monkeypatch.setattr("imfuse.cli.fuse.given_sources", fail)
         assert main(["fuse", *words]) == 2
         return capsys.readouterr().err.removeprefix("imfuse: error: ").removesuffix("\n")
 

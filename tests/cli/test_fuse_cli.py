@@ -14,6 +14,7 @@ from imfuse import DEFAULT_MODEL, __version__, create_model
 from imfuse.cli.main import main
 from imfuse.core.weights import model_of, save_weights
 from imfuse.imaging import image_size, read_image, write_image
+from imfuse.imaging.palette import palette_colours
 
 
 @pytest.fixture(scope="module")
@@ -210,3 +211,47 @@ def test_closed_pipe_is_quiet(folders: Path) -> None:
     code = f"{sys.executable} -m imfuse.cli.main models | true"
     done = subprocess.run(["sh", "-c", code], capture_output=True, text=True)
     assert done.stderr == ""
+
+
+def test_swapped_files_are_refused_with_the_option_that_overrides(
+    folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["fuse", "vi/1.png", "ir/1.png", "--model", "laplacian_pyramid", "-o", "o.png"]
+    assert main(words) == 2
+    one_error(capsys, "look swapped: the name vi says visible", "--order given")
+    assert not Path("o.png").exists()
+    assert main([*words, "--order", "given"]) == 0
+    capsys.readouterr()
+    assert main([*words, "--order", "x"]) == 2
+    one_error(capsys, "--order x: check or given")
+
+
+def test_resize_alone_is_of_one_aspect_ratio(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image("wide.png", np.random.default_rng(0).integers(0, 256, (24, 64), np.uint8))
+    words = ["fuse", "wide.png", "vi/1.png", "--model", "laplacian_pyramid", "-o", "o.png"]
+    assert main([*words, "--resize"]) == 2
+    one_error(capsys, "another aspect ratio", "--resize stretch", "--resize crop or --resize pad")
+    for how in ("stretch", "crop", "pad"):
+        assert main([*words, "--resize", how, "--overwrite"]) == 0
+        assert image_size("o.png") == (24, 32)
+    capsys.readouterr()
+    assert main([*words, "--resize", "zoom"]) == 2
+    one_error(capsys, "zoom")
+
+
+def test_false_colours_and_bands(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    heat = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (24, 1))
+    write_image("painted.png", palette_colours("jet")[heat].astype(np.uint8))
+    words = ["fuse", "painted.png", "vi/2.png", "--model", "laplacian_pyramid", "-o", "o.png"]
+    assert main(words) == 0
+    warned = capsys.readouterr().err
+    assert warned.startswith("imfuse: warning: painted.png: the infrared picture is painted in the colours of jet")
+    assert "--infrared-palette none" in warned
+    assert main([*words, "--infrared-palette", "jet", "--strict", "--overwrite"]) == 0
+    assert capsys.readouterr().err == ""
+    same = ["fuse", "vi/2.png", "vi/2.png", "--model", "laplacian_pyramid", "-o", "bands.png"]
+    assert main([*same, "--infrared-bands", "1", "--visible-bands", "3,2,1"]) == 0
+    assert read_image("bands.png").shape == (24, 32, 3)
+    capsys.readouterr()
+    assert main([*same, "--infrared-bands", "4", "--overwrite"]) == 2
+    one_error(capsys, "infrared band 4 is asked for, the picture has 3")

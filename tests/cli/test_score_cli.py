@@ -261,3 +261,16 @@ def test_a_comparison_of_two_underlines_nothing(invented: list[str]) -> None:
         print_scores(scores_of({"one": [[1.0]], "two": [[2.0]]}, ["M1"]), console)
     assert "\x1b[4m" not in capture.get()
     assert "underlined" not in capture.get()
+
+
+@pytest.mark.parametrize("flag", ["--csv", "--json"])
+def test_tables_never_replace_a_picture_that_is_scored(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    files = [tmp_path / f"{name}.png" for name in ("fu", "ir", "vi")]
+    for file in files:
+        write_image(file, np.zeros((24, 32), np.uint8))
+    before = files[1].read_bytes()
+    assert main(["score", *map(str, files), "--metrics", "EN", flag, str(files[1])]) == 2
+    assert "is one of the pictures that are scored" in capsys.readouterr().err
+    assert files[1].read_bytes() == before

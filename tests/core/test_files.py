@@ -19,7 +19,7 @@ from imfuse.core.errors import (
     describe_failure,
     first_line,
 )
-from imfuse.core.files import file_hash, is_folder, open_input, read_input
+from imfuse.core.files import file_hash, input_hash, is_folder, open_input, read_input
 
 
 @pytest.mark.parametrize("size", [0, 1, 2**20, 2**20 + 1])
@@ -106,3 +106,26 @@ def test_content_of_an_input(tmp_path: Path) -> None:
     assert read_input(str(tmp_path / "file"), RecipeError, "a recipe", 7) == b"content"
     with open_input(tmp_path / "file", RecipeError, "a recipe") as stream:
         assert stream.read() == b"content"
+
+
+def test_hash_of_an_input_is_taken_of_regular_files_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    wanted = hashlib.sha256(b"content").hexdigest()
+    assert input_hash(tmp_path / "file", ImageError, "an image", 7) == wanted
+    assert input_hash(str(tmp_path / "file"), ImageError, "an image", 1 << 30) == wanted
+    with (tmp_path / "sparse").open("wb") as stream:
+        stream.truncate(40 << 30)
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "/dev/zero", "sparse", "none", "."):
+        with pytest.raises(WeightsError):
+            input_hash(tmp_path / name, WeightsError, "a weights file", 1 << 30)
+
+
+def test_limits_that_nobody_can_raise_are_not_advised(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"content")
+    for reader in (open_input, read_input, input_hash):
+        with pytest.raises(RecipeError) as error:
+            reader(tmp_path / "file", RecipeError, "a recipe", 6, fixed=True)
+        assert error.value.advice == ()
+        with pytest.raises(RecipeError, match="use max_bytes=7 to allow it"):
+            reader(tmp_path / "file", RecipeError, "a recipe", 6)

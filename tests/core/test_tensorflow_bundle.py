@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -228,6 +230,48 @@ def test_the_data_alone_are_no_checkpoint(tmp_path: Path) -> None:
 # What is refused
 
 
+def plain_crc32c(data: bytes) -> int:
+    """CRC-32C bit by bit, by its definition."""
+    value = 0xFFFFFFFF
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
+    return value ^ 0xFFFFFFFF
+
+
+@given(st.binary(max_size=200))
+def test_checksums(data: bytes) -> None:
+    assert crc32c(data) == plain_crc32c(data)
+    assert crc32c(b"123456789") == 0xE3069283
+
+
+def test_checksums_of_large_tensors_take_no_time(tmp_path: Path) -> None:
+    """In plain Python these 32 MiB take some seconds."""
+    value = np.zeros(8 << 20, np.float32)
+    source = save(tmp_path, *bundle({"a": value}))
+    started = time.process_time()
+    assert read_bundle(source)["a"].nbytes == 32 << 20
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes in folders")
+def test_only_regular_files(tmp_path: Path) -> None:
+    source = save(tmp_path, *bundle(some_tensors()))
+    for file, said in ((data_file(source), "a TensorFlow data file is expected"), (source, "a TensorFlow index is")):
+        file.unlink()
+        os.mkfifo(file)
+        refused(source, "not a regular file", said)
+        with pytest.raises(WeightsError, match="not a regular file"):
+            convert([source.with_suffix("")], tmp_path / "out.safetensors")
+
+
+def test_too_many_names_over_several_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tensorflow_bundle, "MAX_ENTRIES", 50)
+    entries = [(b"", HEADER)] + [(f"layer{i:03}".encode(), b"") for i in range(60)]
+    refused(save(tmp_path, table([entries[:30], entries[30:]]), b""), "too many names")
+
+
 def test_missing_data(tmp_path: Path) -> None:
     source = save(tmp_path, *bundle(some_tensors()))
     data_file(source).unlink()
@@ -316,7 +360,8 @@ END = struct.pack("<2I", 0, 1)
         (rebuilt(b"abc"), "too short"),
         (rebuilt(one(b"a") + END, [(b"~", varint(1 << 50) + varint(3))]), "outside the file"),
         (rebuilt(one(b"a") + END, [(b"x", varint(0) + varint(12)), (b"y", varint(0) + varint(12))]), "overlap"),
-        (b"", "too few"),
+        (b"", "the file is empty"),
+        (b"x", "too few"),
         (bytes(48), "does not end as one does"),
     ],
 )

@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from imfuse.core import spec as spec_module
-from imfuse.core.errors import WeightsError
+from imfuse.core.errors import ModelError, WeightsError
 from imfuse.core.files import file_hash
 from imfuse.core.registry import get_spec
+from imfuse.core.resolve import resolve_model
 from imfuse.core.spec import WeightsSpec
-from imfuse.core.weights import load_weights, read_header, resolve_weights, save_weights
+from imfuse.core.weights import load_weights, read_header, resolve_weights, save_weights, weights_hash
 from imfuse.models import create_model
 
 SPEC = get_spec("auif")
@@ -239,7 +240,81 @@ def test_header_alone_of_a_hostile_file(tmp_path: Path) -> None:
     one_line(error, path)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16])
+def test_values_that_are_no_numbers_are_refused_by_name(
+    tmp_path: Path, state: dict[str, Tensor], value: float, kind: torch.dtype
+) -> None:
+    path = tmp_path / "odd.safetensors"
+    changed = {name: entry.clone() for name, entry in state.items()}
+    changed["decoder.weight"][0, 0, 1, 1] = value
+    save_weights(path, {name: entry.to(kind) for name, entry in changed.items()}, {"model": "auif"})
+    with pytest.raises(WeightsError, match=r"NaN or infinite values in decoder\.weight; numbers are expected") as error:
+        create_model("auif", path)
+    one_line(error, path)
+
+
+def test_values_beyond_the_type_of_the_network(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    """What float64 holds is infinite in the float32 of the network."""
+    path = tmp_path / "large.safetensors"
+    save_weights(path, {name: entry.double() * 1e300 for name, entry in state.items()}, {"model": "auif"})
+    with pytest.raises(WeightsError, match=r"NaN or infinite values in .*, .* and \d+ more; numbers are expected"):
+        create_model("auif", path)
+
+
+def test_long_names_and_shapes_are_cut(tmp_path: Path) -> None:
+    path = tmp_path / "long.safetensors"
+    save_weights(path, {"\x1b" * 100_000: torch.zeros(1), "decoder.weight": torch.zeros([1] * 60)}, {"model": "auif"})
+    with pytest.raises(WeightsError, match="unexpected") as error:
+        create_model("auif", path)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 1200
+
+
+def test_headers_that_are_long_or_odd(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    path = tmp_path / "odd.safetensors"
+    save_weights(path, state, {"model": "a\x1b[2J\n" * 10_000})
+    with pytest.raises(WeightsError, match="these weights are for") as error:
+        create_model("auif", path)
+    assert str(error.value).isprintable()
+    assert len(str(error.value)) < 600
+    save_weights(path, state, {"model": "a" * 1_000_000})
+    with pytest.raises(ModelError, match="unknown model 'aaa") as unknown:
+        resolve_model(weights=path)
+    assert len(str(unknown.value)) < 1000
+    save_weights(path, state, {"notes": "a" * (5 << 20)})
+    with pytest.raises(WeightsError, match=r"its header has \d+ bytes"):
+        create_model("auif", path)
+
+
+@pytest.mark.parametrize("form", ["{path}:Net", "package.module:Net"])
+def test_a_header_does_not_run_code(tmp_path: Path, state: dict[str, Tensor], form: str) -> None:
+    """Networks of others go by file.py:Name, and their code is run, if the user says so: not if a file does."""
+    code, made = tmp_path / "net.py", tmp_path / "owned"
+    code.write_text(f"from pathlib import Path\nPath({str(made)!r}).touch()\n")
+    path = tmp_path / "odd.safetensors"
+    save_weights(path, state, {"model": form.format(path=code)})
+    with pytest.raises(WeightsError, match=r"is not run because a file says so; give the network as model=\.\.\."):
+        resolve_model(weights=path)
+    assert not made.exists()
+
+
 # Resolving
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no pipes in folders")
+def test_only_regular_files(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    with (tmp_path / "sparse.safetensors").open("wb") as stream:
+        stream.truncate(40 << 30)
+    (tmp_path / "zero.safetensors").symlink_to("/dev/zero")
+    reasons = {"pipe": "not a regular file", "sparse": "at most 2147483648 are read", "zero": "not a regular file"}
+    for name, reason in reasons.items():
+        path = tmp_path / f"{name}.safetensors"
+        for use in (resolve_model, weights_hash, read_header):
+            with pytest.raises(WeightsError, match=reason) as error:
+                use(weights=path) if use is resolve_model else use(path)
+            one_line(error, path)
 
 
 def test_paths_that_are_no_weights(tmp_path: Path) -> None:
@@ -308,16 +383,14 @@ def test_fault_while_writing(
 ) -> None:
     before = file.read_bytes()
 
-    def fail(self: Path, content: bytes) -> None:
-        with self.open("wb") as opened:
-            opened.write(content[:100])
+    def fail(_: int) -> None:
         raise fault
 
-    monkeypatch.setattr(Path, "write_bytes", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(WeightsError if isinstance(fault, OSError) else KeyboardInterrupt) as error:
         save_weights(file, state, {"model": "auif"})
     if isinstance(fault, OSError):
-        one_line(error, file, "cannot write", "No space left on device")
+        one_line(error, file, "cannot write", "the disk is full")
     untouched(file.parent, before)
 
 
@@ -360,5 +433,5 @@ except WeightsError as error:
     done = subprocess.run([sys.executable, "-c", code, file], capture_output=True, text=True, check=False)
     assert done.stderr == ""
     assert done.stdout.count("\n") == 1
-    assert f"{file}: cannot write (" in done.stdout
+    assert f"{file}: cannot write: " in done.stdout
     untouched(file.parent, before)

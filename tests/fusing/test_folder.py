@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 
-from imfuse import Fuser, ImageError, PairError, create_model
+from imfuse import Fuser, ImageError, ImfuseError, PairError, create_model
+from imfuse.core.signals import Terminated
 from imfuse.core.weights import save_weights
 from imfuse.fusing.folder import Progress
 from imfuse.imaging import read_image, write_image
@@ -214,12 +215,44 @@ def test_reading_overlaps_the_network_within_bounds(
         assert threading.current_thread() is threading.main_thread()
         return fuse(self, pair)
 
-    monkeypatch.setattr("imfuse.fusing.folder.AHEAD_PIXELS", limit)
+    monkeypatch.setattr("imfuse.fusing.threads.AHEAD_PIXELS", limit)
     monkeypatch.setattr(Fuser, "prepare", watched_prepare)
     monkeypatch.setattr(Fuser, "fuse_luminance", slow_fuse)
     assert len(fuser.folder(ir, vi, out, workers=2).written) == 20
     # The first pictures are read before their size is known.
     assert least <= max(seen[3:]) <= most
+
+
+def test_sigterm_finishes_what_is_written(fuser: Fuser, tmp_path: Path) -> None:
+    ir, vi, out = fill(tmp_path)
+
+    def terminate(step: Progress) -> None:
+        if step.done == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(Terminated):
+        fuser.folder(ir, vi, out, progress=terminate)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    done = sorted(out.iterdir())
+    assert 2 <= len(done) < 5
+    assert all(read_image(path).shape[:2] == (24, 32) for path in done)
+    assert len(fuser.folder(ir, vi, out).skipped) == len(done)
+
+
+def test_a_second_run_into_the_folder_is_refused(fuser: Fuser, tmp_path: Path) -> None:
+    ir, vi, out = fill(tmp_path)
+    refused: list[str] = []
+
+    def second(step: Progress) -> None:
+        if step.done == 1:
+            with pytest.raises(ImfuseError) as caught:
+                fuser.folder(ir, vi, out)
+            refused.append(str(caught.value))
+
+    assert len(fuser.folder(ir, vi, out, progress=second).written) == 5
+    assert refused[0].startswith(f"{out}: in use by a run over two folders (process {os.getpid()} on ")
+    assert len(list(out.iterdir())) == 5
+    assert len(fuser.folder(ir, vi, out).skipped) == 5
 
 
 SLOW_RUN = """
@@ -235,7 +268,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_stopped_run_leaves_whole_files_and_goes_on(fuser: Fuser, weights: Path, tmp_path: Path, how: int) -> None:
     names = tuple(str(i) for i in range(30))
     ir, vi, out = fill(tmp_path, names, (100, 120))
@@ -250,10 +283,11 @@ def test_stopped_run_leaves_whole_files_and_goes_on(fuser: Fuser, weights: Path,
     assert 3 <= len(done) < 30
     for path in done:
         assert read_image(path).shape[:2] == (100, 120)
-    if how == signal.SIGINT:
-        assert run.returncode == 130
+    if how != signal.SIGKILL:
+        code, word = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}[how]
+        assert run.returncode == code
         assert stdout == ""
-        assert stderr.startswith("imfuse: interrupted")
+        assert stderr.startswith(f"imfuse: {word}")
         assert stderr.count("\n") == 1
         assert sorted(path.suffix for path in out.iterdir()) == [".png"] * len(done)
     report = fuser.folder(ir, vi, out)

@@ -15,6 +15,7 @@ from imfuse import Fuser, ImageError, ImfuseError, ModelError, PairError, Weight
 from imfuse.core.size_rule import SizeRule
 from imfuse.core.weights import save_weights
 from imfuse.imaging import read_image, read_metadata, rgb_to_ycbcr, write_image
+from imfuse.imaging.inputs import Stored
 from imfuse.scenes import render_scene
 
 SIZES = [(1, 1), (3, 5), (97, 131)]
@@ -380,3 +381,23 @@ def test_resized_as_the_released_program_of_psfusion(tmp_path: Path) -> None:
         fuser(scene.infrared[:65], scene.visible[:65].astype(np.float32) / 255)
     with pytest.raises(ImageError, match="infrared: fit='resize'"):
         fuser(scene.infrared[:20], scene.visible[:20])
+
+
+@pytest.mark.parametrize("method", [None, "lrrnet", "gtf"])
+def test_two_constant_pictures_give_their_mean_whatever_the_method(method: str | None) -> None:
+    fuser = Fuser(method, device="cpu")
+    for first, second in ((0, 0), (100, 100), (255, 255), (40, 200)):
+        fused = fuser(np.full((40, 56), first, np.uint8), np.full((40, 56), second, np.uint8))
+        assert (fused == (first + second) // 2).all()
+    colours = np.broadcast_to(np.uint8([90, 60, 30]), (40, 56, 3))
+    assert np.ptp(fuser(np.zeros((40, 56), np.uint8), colours), axis=(0, 1)).max() == 0
+
+
+def test_the_network_is_asked_as_soon_as_a_pixel_differs(fuser: Fuser) -> None:
+    flat = np.full((40, 56), 100, np.uint8)
+    dotted = flat.copy()
+    dotted[20, 30] = 101
+    for pair in ((dotted, flat), (flat, dotted)):
+        prepared = fuser.prepare(*(Stored(pixels, "x") for pixels in pair))
+        direct = fuser.run(prepared, fuser.network)[0, 0].numpy()
+        np.testing.assert_array_equal(fuser.fuse_luminance(prepared), direct)

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from imfuse.core.errors import ImageError
-from imfuse.imaging import Range, parse_range, to_unit
+from imfuse.core.notes import collected
+from imfuse.imaging import Range, as_range, parse_range, to_unit
+from imfuse.imaging.limits import limits_text
 
 WORDS = ["auto", "full", "percentile", "minmax"]
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -21,7 +23,9 @@ PICTURES = st.one_of(
     hnp.arrays(np.uint16, SHAPES),
     hnp.arrays(np.float32, SHAPES, elements=st.floats(width=32, allow_nan=False, allow_infinity=False)),
     hnp.arrays(np.float64, SHAPES, elements=st.floats(-3e38, 3e38)),
+    *(hnp.arrays(kind, SHAPES) for kind in (np.int16, np.int32, np.uint32)),
 )
+WIDE = [np.int16, np.int32, np.uint32]
 LIMITS = st.tuples(FINITE, FINITE).filter(lambda pair: pair[0] < pair[1] and np.isfinite(pair[1] - pair[0]))
 RANGES = st.one_of(st.sampled_from(WORDS[1:]).map(parse_range), LIMITS.map(lambda pair: Range("limits", *pair)))
 
@@ -71,6 +75,17 @@ def test_parse_raises_nothing_else(text: str) -> None:
         assert parse_range(str(parse_range(text))) == parse_range(text)
 
 
+def test_two_numbers_are_a_range() -> None:
+    for limits in ((7000, 9000), [7000.0, 9000.0], np.array([7000, 9000]), "7000,9000", Range("limits", 7000, 9000)):
+        assert as_range(limits) == Range("limits", 7000.0, 9000.0)
+    assert str(as_range(np.float32([0.5, 2]))) == "0.5,2.0"
+    for wrong in ((7000,), (1, 2, 3), (9000, 7000), ("a", "b"), 5, None, (0, np.nan)):
+        with pytest.raises(ImageError) as caught:
+            as_range(wrong)
+        assert "\n" not in str(caught.value)
+        assert "LOW" in str(caught.value)
+
+
 def test_range_checks_itself() -> None:
     for arguments in (("full", 1.0, 2.0), ("limits",), ("limits", 2.0, 1.0), ("other",)):
         with pytest.raises(ImageError):
@@ -78,9 +93,12 @@ def test_range_checks_itself() -> None:
 
 
 @settings(deadline=None)
-@given(PICTURES, RANGES)
-def test_unit_monotone_and_of_one_type(pixels: np.ndarray, range_: Range) -> None:
-    unit, low, high = to_unit(pixels, range_)
+@given(PICTURES, RANGES, st.booleans())
+@pytest.mark.filterwarnings("ignore::imfuse.ImfuseWarning")
+def test_unit_monotone_and_of_one_type(pixels: np.ndarray, range_: Range, thermal: bool) -> None:
+    if range_.kind == "full" and pixels.dtype in WIDE:
+        return
+    unit, low, high = to_unit(pixels, range_, thermal=thermal)
     assert unit.dtype == np.float32
     assert unit.shape == pixels.shape
     assert unit.min() >= 0
@@ -163,9 +181,106 @@ def test_extreme_floats_never_become_nan() -> None:
 
 
 def test_refusals() -> None:
-    for pixels in (np.zeros((2, 2), np.int32), np.zeros((2, 2), bool), np.zeros((0, 2), np.uint8)):
+    for pixels in (np.zeros((2, 2), np.int64), np.zeros((2, 2), bool), np.zeros((0, 2), np.uint8)):
         with pytest.raises(ImageError):
             to_unit(pixels, parse_range("full"))
     for value in (np.nan, np.inf, -1e300):
         with pytest.raises(ImageError, match="NaN or infinite"):
-            to_unit(np.array([[0, value]]), parse_range("full"))
+            to_unit(np.full((1, 2), value), parse_range("full"))
+
+
+# Integers of other types
+
+
+@pytest.mark.parametrize("kind", WIDE)
+def test_other_integers(kind: type) -> None:
+    centi = (np.arange(1000).reshape(20, 50) * 6 - (2000 if kind != np.uint32 else 0)).astype(kind)
+    unit, low, high = to_unit(centi, parse_range("auto"), thermal=True)
+    assert (low, high) == pytest.approx(np.percentile(centi, (0.5, 99.5)))
+    assert unit.max() == 1
+    assert to_unit(centi, parse_range("-2000,4000"))[1:] == (-2000, 4000)
+    # Values that 16 bits hold are shown as those of 16 bits, whatever type they are stored as.
+    word = (np.arange(1000).reshape(20, 50) * 32).astype(np.uint16)
+    assert np.array_equal(to_unit(word.astype(kind), parse_range("auto"))[0], to_unit(word, parse_range("auto"))[0])
+
+
+def test_other_integers_have_no_full_range_beyond_16_bits() -> None:
+    hounsfield = np.array([[-1000, 0, 3000]], np.int16)
+    for rule in ("auto", "full"):
+        with pytest.raises(ImageError, match=r"ct: int16 values -1000..3000 found.*visible_range='LOW,HIGH'"):
+            to_unit(hounsfield, parse_range(rule), name="ct")
+    with pytest.raises(ImageError, match=r"uint32 values 0..70000 found.*; say .* range="):
+        to_unit(np.array([[0, 70000]], np.uint32), parse_range("full"), thermal=True)
+
+
+# Floating pictures that are nearly in 0..1
+
+
+@pytest.mark.parametrize("odd", [1.0000001, 1.0005, -1e-7, -1e-3])
+@pytest.mark.parametrize("thermal", [True, False])
+def test_a_floating_picture_just_beyond_its_range_is_clipped(odd: float, thermal: bool) -> None:
+    pixels = np.linspace(0.3, 0.5, 200, dtype=np.float32).reshape(10, 20)
+    expected = pixels.clip(0, 1)
+    pixels[0, 0] = expected[0, 0] = odd
+    unit, low, high = to_unit(pixels, parse_range("auto"), thermal=thermal)
+    assert (low, high) == (0, 1)
+    np.testing.assert_array_equal(unit, expected.clip(0, 1))
+
+
+@given(st.floats(1.0010001, 3e38) | st.floats(-3e38, -0.0010001))
+def test_a_message_never_finds_what_it_expects(odd: float) -> None:
+    with pytest.raises(ImageError) as caught:
+        to_unit(np.array([[0, odd, 1]]), parse_range("auto"))
+    assert " 0..1 found" not in str(caught.value)
+    assert "0..1 is expected" in str(caught.value)
+
+
+# Doubts
+
+
+def doubts(pixels: np.ndarray, rule: str, thermal: bool = False) -> list[str]:
+    with collected() as notes:
+        to_unit(pixels, parse_range(rule), thermal=thermal, name="x.tif")
+    return [str(one) for one in notes]
+
+
+def test_a_range_that_clips_nearly_everything_is_doubted() -> None:
+    pixels = np.linspace(7000, 9000, 1000).reshape(20, 50).astype(np.uint16)
+    (text,) = doubts(pixels, "0,255", thermal=True)
+    assert text == (
+        "x.tif: the range 0..255 clips 100 % of the picture, whose values are 7000..9000; use range='7000,9000'; "
+        "use range='percentile'"
+    )
+    assert "use visible_range='7000,9000'" in doubts(pixels, "-5,6999")[0]
+    assert "clips 99.5 %" in doubts(pixels, "8000,8009")[0]
+    assert doubts(pixels, "8000,8050") == doubts(pixels, "7000,9000") == doubts(pixels, "0,65535") == []
+    # A picture of one value has no range of its own to offer.
+    assert doubts(np.full((4, 4), 7.5), "0,1") == [
+        "x.tif: the range 0..1 clips 100 % of the picture, whose values are 7.5..7.5; use visible_range='percentile'"
+    ]
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14])
+@pytest.mark.parametrize("kind", [np.uint16, np.int32])
+def test_few_bits_in_16_are_doubted(bits: int, kind: type) -> None:
+    top = 2**bits - 1
+    pixels = np.linspace(0, top, 600).reshape(20, 30).astype(kind)
+    (text,) = doubts(pixels, "auto")
+    assert f"the values 0..{top} fit into {bits} bits; by the range 0..65535 of 16 bits" in text
+    assert f"use visible_range='0,{top}'" in text
+    assert doubts(pixels, f"0,{top}") == doubts(pixels, "full") == doubts(pixels, "auto", thermal=True) == []
+    (text,) = doubts(pixels, "full", thermal=True)
+    assert f"use range='0,{top}'" in text
+    assert doubts(pixels, "0,65535") == doubts(pixels, "0,65535", thermal=True) == []
+    assert doubts(pixels * (65535 // top), "auto") == []
+
+
+def test_a_black_picture_is_not_doubted() -> None:
+    assert doubts(np.zeros((4, 4), np.uint16), "auto") == []
+
+
+@given(FINITE, FINITE)
+def test_limits_are_written_exactly(low: float, high: float) -> None:
+    text = limits_text(np.float64(low), high)
+    assert tuple(map(float, text.split(","))) == (low, high)
+    assert limits_text(0.0, 65535) == "0,65535"

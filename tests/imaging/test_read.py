@@ -185,8 +185,7 @@ def test_scientific_tiff(tmp_path: Path, dtype: str, shape: tuple[int, ...], byt
     path = tmp_path / "a.tif"
     photometric = "minisblack" if len(shape) == 2 else "rgb"
     tifffile.imwrite(path, pixels, photometric=photometric, byteorder=byteorder, compression=compression)
-    target = np.float32 if dtype.startswith("float") else np.uint8 if dtype == "uint8" else np.uint16
-    check(path, pixels.astype(target))
+    check(path, pixels.astype(np.float32) if dtype.startswith("float") else pixels)
 
 
 def test_tiff_layouts(tmp_path: Path) -> None:
@@ -213,7 +212,7 @@ def test_tiff_layouts(tmp_path: Path) -> None:
 def test_tiff_compressions(tmp_path: Path, mode: str, compression: str) -> None:
     if compression == "jpeg" and mode in ("1", "P", "I;16", "F"):
         pytest.skip("JPEG holds 8-bit gray and colour only")
-    if mode == "CMYK" and compression not in ("raw", "tiff_adobe_deflate"):
+    if (mode, compression) == ("CMYK", "jpeg"):
         pytest.skip("refused, see test_tiff_refusals")
     image = Image.fromarray(GRAY16) if mode == "I;16" else Image.fromarray(SMOOTH).convert(mode)
     path = tmp_path / "a.tif"
@@ -243,10 +242,8 @@ def test_tiff_refusals(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.stack([GRAY] * 5), photometric="minisblack")
     fails(path, "5 pages", "save the page")
-    tifffile.imwrite(path, RNG.integers(-5, 5, (H, W)).astype(np.int16))
-    fails(path, "int16 values -5..4", "0..65535", "float32")
-    tifffile.imwrite(path, np.full((H, W), 70000, np.int32))
-    fails(path, "int32 values 70000..70000")
+    tifffile.imwrite(path, np.full((H, W), 70000, np.int64))
+    fails(path, "int64 values 70000..70000", "0..65535", "float32")
     tifffile.imwrite(path, GRAY.astype(np.int8))
     fails(path, "int8")
     tifffile.imwrite(path, GRAY.astype(np.complex64))
@@ -259,8 +256,8 @@ def test_tiff_refusals(tmp_path: Path) -> None:
     fails(path, "6 channels")
     tifffile.imwrite(path, np.stack([GRAY] * 32).reshape(2, 16, H, W), photometric="minisblack", volumetric=True)
     fails(path)
-    Image.fromarray(SMOOTH).convert("CMYK").save(path, compression="tiff_lzw")
-    fails(path, "LZW", "save it uncompressed or with deflate")
+    Image.fromarray(SMOOTH).convert("CMYK").save(path, compression="jpeg")
+    fails(path, "4 channels of 8 bits with JPEG compression", "save it uncompressed or with deflate")
 
 
 def test_tiff_thumbnails_do_not_count_as_pages(tmp_path: Path) -> None:
@@ -396,7 +393,7 @@ def test_no_permission_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     fails(path, "no permission")
     for function in (image_size, image_hash):
         with pytest.raises(ImageError, match="no permission"):
@@ -405,9 +402,11 @@ def test_no_permission_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_hash_is_of_any_content_and_its_errors_are_those_of_reading(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
-    for data in (b"", b"no picture"):
-        path.write_bytes(data)
-        assert image_hash(path) == hashlib.sha256(data).hexdigest()
+    path.write_bytes(b"no picture")
+    assert image_hash(path) == hashlib.sha256(b"no picture").hexdigest()
+    path.write_bytes(b"")
+    with pytest.raises(ImageError, match="empty"):
+        image_hash(path)
     with pytest.raises(ImageError, match=r"none\.png: no such file$"):
         image_hash(tmp_path / "none.png")
     with pytest.raises(ImageError, match="this is a folder"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,15 @@ def test_a_download_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert read_backbone(downloaded_file(url), WANTED).keys() == WANTED.keys()
     with pytest.raises(WeightsError, match="cannot download file://"):
         downloaded_file((tmp_path / "absent.pth").as_uri())
+
+
+def test_pipes_and_values_that_are_no_numbers(tmp_path: Path) -> None:
+    file = written(tmp_path, WANTED | {"conv.bias": torch.tensor([1.0, float("nan")])})
+    with pytest.raises(WeightsError, match=r"NaN or infinite values in conv\.bias"):
+        read_backbone(file, WANTED)
+    # What is not needed may be of any value.
+    assert read_backbone(file, {"conv.weight": torch.zeros(2, 3)}).keys() == {"conv.weight"}
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "net-00000000.pth")
+        with pytest.raises(WeightsError, match="not a regular file, a checkpoint is expected"):
+            read_backbone(tmp_path / "net-00000000.pth", WANTED)

@@ -43,6 +43,22 @@ def test_an_even_image_stays_even(value: float) -> None:
     assert torch.equal(to_unit_range(image, "clip"), image.clamp(0, 1))
 
 
+@pytest.mark.parametrize("output", ["stretch", "stretch-cut", "max"])
+@pytest.mark.parametrize("level", [0.0, 0.4, 1.0])
+def test_rounding_errors_are_not_stretched(output: str, level: float) -> None:
+    image = level + 1e-6 * raw()
+    fused = to_unit_range(image, output)
+    assert 255 * (fused.max() - fused.min()) < 0.5
+    assert to_unit_range(level + 0.01 * raw(), "stretch").max() == 1, "what shows in 8 bits is"
+
+
+def test_a_truncating_program_may_add_to_the_span() -> None:
+    image = torch.arange(256.0).reshape(1, 1, 16, 16) / 255
+    assert levels(to_unit_range(image, "stretch-cut")).max() == 255
+    assert levels(to_unit_range(image, "stretch-cut", 1e-5)).max() == 254
+    assert to_unit_range(image, "stretch", 1e-5).max() == 1
+
+
 @pytest.mark.parametrize("output", ["", "strech", "clip-", "max-cut"])
 def test_unknown_output_is_refused(output: str) -> None:
     with pytest.raises(ModelError, match="is not one of clip, clip-cut, stretch"):

@@ -348,9 +348,11 @@ def test_a_finished_run_is_not_overwritten(pairs_folder: Path, tmp_path: Path) -
 
 def test_damaged_checkpoint_is_one_clear_error(pairs_folder: Path, tmp_path: Path) -> None:
     run(small("epochs=1"), pairs_folder, tmp_path)
-    (tmp_path / "last.ckpt").write_bytes(b"garbage")
-    with pytest.raises(WeightsError, match=r"last\.ckpt"):
+    for name in ("last.ckpt", "previous.ckpt"):
+        (tmp_path / name).write_bytes(b"garbage")
+    with pytest.raises(WeightsError, match=r"last\.ckpt: .*previous\.ckpt: .*use output=") as caught:
         run(small("epochs=1"), pairs_folder, tmp_path, resume=True)
+    assert "\n" not in str(caught.value)
 
 
 def test_loss_that_is_not_finite_stops_with_advice(pairs_folder: Path, tmp_path: Path) -> None:

@@ -75,13 +75,13 @@ def test_odd_files_are_errors_in_one_line(text: str, tmp_path: Path) -> None:
 
 
 def test_missing_too_large_and_unknown_recipes(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="cannot read the recipe"):
+    with pytest.raises(RecipeError, match=r"none\.yaml: no such file"):
         load_recipe(tmp_path / "none.yaml")
     with pytest.raises(RecipeError, match=r"there are auif, .*or give a \.yaml file"):
         load_recipe("nonesuch")
     large = tmp_path / "large.yaml"
     large.write_text("#" * (1 << 21))
-    with pytest.raises(RecipeError, match="too large"):
+    with pytest.raises(RecipeError, match=r"the file has 2097152 bytes, at most 262144 are read$"):
         load_recipe(large)
 
 
@@ -203,7 +203,7 @@ def test_recipes_of_packages_are_listed_and_read(
     [
         ("auif", "imfuse.losses", "two recipes are called 'auif': one of this library, one of imfuse.losses"),
         ("tiny", "no_such_package", "recipe tiny: no_such_package is not a package"),
-        ("tiny", "imfuse.losses", r"tiny\.yaml: cannot read the recipe"),
+        ("tiny", "imfuse.losses", r"tiny\.yaml: no such file"),
     ],
 )
 def test_wrong_entry_points_of_recipes_are_said(

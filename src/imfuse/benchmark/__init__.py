@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         PairFiles,
         Results,
         ScoredPicture,
+        SignificanceUsed,
         WeightsUsed,
         read_results,
     )
@@ -42,6 +43,7 @@ __all__ = [
     "Results",
     "Row",
     "ScoredPicture",
+    "SignificanceUsed",
     "WeightsUsed",
     "get_published",
     "list_published",
@@ -64,7 +66,7 @@ _MODULES = {
     "published": ("PublishedTable", "get_published", "list_published"),
     "report": ("write_report",),
     "results": ("ConventionUsed", "DataResults", "ExternalResults", "MetricUsed", "ModelUsed", "PairFiles", "Results",
-                "ScoredPicture", "WeightsUsed", "read_results"),
+                "ScoredPicture", "SignificanceUsed", "WeightsUsed", "read_results"),
     "runner": ("run_benchmark",),
     "tables": ("write_tables",),
 }  # fmt: skip

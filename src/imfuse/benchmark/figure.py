@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import itertools
 import math
 import re
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +16,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from imfuse.benchmark.origins import footnotes, labels_of
+from imfuse.benchmark.places import fused_of, infrared_of, visible_of
 from imfuse.benchmark.results import Results
-from imfuse.core.errors import BenchmarkError, ImageError, ImfuseError
-from imfuse.imaging import parse_range
+from imfuse.core.errors import BenchmarkError, ImfuseError
+from imfuse.core.text import printable
+from imfuse.imaging import parse_range, write_file
 from imfuse.imaging.inputs import MAX_PIXELS, read
 from imfuse.scoring.levels import FULL, to_levels
 
@@ -26,8 +32,13 @@ if TYPE_CHECKING:
 Levels = npt.NDArray[np.uint8]
 
 _WIDTH = 7.16  # inches: two columns of an IEEE page
-_DPI = 300
+_SETTINGS: tuple[dict[str, Any], ...] = (
+    {"dpi": 300, "metadata": {"Software": None}},
+    {"metadata": {"CreationDate": None, "Producer": None}},
+)
+"""Of the PNG and of the PDF, which have no date in them."""
 _FONT = 7.0  # points
+_NOTE_FONT, _NOTE_LINE, _NOTE_LETTERS = 5.5, 0.11, 165
 _COLOURS = ("#ff3b30", "#34c759", "#ffcc00")
 _INSET = 0.44
 _GAP = 0.012
@@ -59,10 +70,10 @@ def parse_row(pair: str, results: Results) -> Row:
     words: dict[str, str | None] = match.groupdict() if match else {"name": pair}
     data, name = words.get("data") or next(iter(results.data)), words["name"] or ""
     if data not in results.data:
-        raise BenchmarkError(f"pair={pair!r}: no data set {data!r}; there are {', '.join(results.data)}")
+        raise BenchmarkError(f"pair={pair!r}: no data set {data!r}; there are {_some(results.data)}")
     if name not in results.data[data].pairs:
-        some = ", ".join(list(results.data[data].pairs)[:5])
-        raise BenchmarkError(f"pair={pair!r}: no pair {name!r} in {data}; there are {some} ...")
+        some = _some(results.data[data].pairs)
+        raise BenchmarkError(f"pair={pair!r}: no pair {name!r} in {printable(data)}; there are {some}")
     try:
         details = tuple(Detail(*map(float, one.split(","))) for one in (words.get("details") or "").split("@")[1:])
     except (TypeError, ValueError):
@@ -104,19 +115,24 @@ def write_figure(
     """
     unknown = [method for method in methods if method not in results.methods]
     if unknown:
-        raise BenchmarkError(f"no method {unknown[0]!r} in the results; there are {', '.join(results.methods)}")
+        raise BenchmarkError(f"no method {unknown[0]!r} in the results; there are {_some(results.methods)}")
     try:
         figure = _draw(results, folder, rows, methods or list(results.methods))
     except ModuleNotFoundError:
         raise ImfuseError("a figure needs another package: pip install 'imfuse[report]'") from None
     targets = [output.with_name(output.name + extension) for extension in (".png", ".pdf")]
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(targets[0], dpi=_DPI, metadata={"Software": None})
-        figure.savefig(targets[1], dpi=_DPI, metadata={"CreationDate": None, "Producer": None})
-    except OSError as error:
-        raise ImageError(f"{output}: cannot write ({error.strerror or error})") from None
+    for target, settings in zip(targets, _SETTINGS, strict=True):
+        content = io.BytesIO()
+        figure.savefig(content, format=target.suffix[1:], **settings)
+        # A link that lies there is replaced, not what it leads to.
+        write_file(target, content.getvalue())
     return targets
+
+
+def _some(names: Iterable[str], most: int = 20) -> str:
+    """The first of the names that results of others have."""
+    first = list(itertools.islice(names, most + 1))
+    return ", ".join(map(printable, first[:most])) + (" ..." if len(first) > most else "")
 
 
 def standing_out(infrared: Levels) -> Detail:
@@ -137,16 +153,20 @@ def _draw(results: Results, folder: Path, rows: Sequence[Row], methods: Sequence
 
     pictures = [_pictures(results, folder, row, methods) for row in rows]
     titles = ["infrared", "visible", *methods]
+    labels = labels_of(results.methods)
     cell = (_WIDTH - _GAP * (len(titles) - 1)) / len(titles)
     # A row is as high as its pictures are at the width of a column.
     heights = [cell * row["infrared"].shape[0] / row["infrared"].shape[1] for row in pictures]
     # What is in brackets has a line of its own, and the longest line fits its column.
-    titles_shown = [title.replace(" (", "\n(") for title in titles]
+    titles_shown = [printable(labels.get(title, title)).replace(" (", "\n(") for title in titles]
     longest = max(len(line) for title in titles_shown for line in title.splitlines())
     font = min(_FONT, 72 * cell / (0.6 * longest))
     head = 0.1 + 0.1 * max(len(title.splitlines()) for title in titles_shown)
-    total = head + sum(heights) + _GAP * (len(rows) - 1)
+    notes = _notes(results, methods)
+    total = head + sum(heights) + _GAP * (len(rows) - 1) + _NOTE_LINE * len(notes)
     figure = Figure(figsize=(_WIDTH, total))
+    for number, line in enumerate(reversed(notes)):
+        figure.text(0, (number + 0.25) * _NOTE_LINE / total, line, fontsize=_NOTE_FONT)
     top = total - head
     for row, levels, height in zip(rows, pictures, heights, strict=True):
         details = row.details or (standing_out(levels["infrared"]),)
@@ -156,23 +176,28 @@ def _draw(results: Results, folder: Path, rows: Sequence[Row], methods: Sequence
             axes: Any = figure.add_axes(place)
             axes.set_axis_off()
             if row is rows[0]:
-                axes.set_title(shown, fontsize=font, pad=3)
+                axes.set_title(shown, fontsize=font, pad=3, parse_math=False)
             if title in levels:
                 _panel(axes, levels[title], details)
         top -= height + _GAP
     return figure
 
 
+def _notes(results: Results, methods: Sequence[str]) -> list[str]:
+    """Whose weights the columns have, as lines below the rows."""
+    marked = footnotes(results.methods[method] for method in methods)
+    return textwrap.wrap("; ".join(f"{origin.mark} {origin.note}" for origin in marked), _NOTE_LETTERS)
+
+
 def _pictures(results: Results, folder: Path, row: Row, methods: Sequence[str]) -> dict[str, Levels]:
     data = results.data[row.data]
-    pair = data.pairs[row.name]
-    infrared = read(Path(data.infrared) / pair.infrared, MAX_PIXELS)
+    infrared = read(infrared_of(folder, data, row.name), MAX_PIXELS)
     levels = {"infrared": to_levels(infrared, parse_range(results.range))}
-    levels["visible"] = to_levels(read(Path(data.visible) / pair.visible, MAX_PIXELS))
+    levels["visible"] = to_levels(read(visible_of(folder, data, row.name), MAX_PIXELS))
     for method in methods:
         # A method without this picture leaves its place empty.
         if picture := data.pictures.get(method, {}).get(row.name):
-            levels[method] = to_levels(read(folder / picture.file, MAX_PIXELS), FULL)
+            levels[method] = to_levels(read(fused_of(folder, picture), MAX_PIXELS), FULL)
     return levels
 
 

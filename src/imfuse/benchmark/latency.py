@@ -17,6 +17,7 @@ import cv2
 import torch
 from torch import Tensor
 
+from imfuse.benchmark.interrupts import interrupts_held, release_interrupts
 from imfuse.benchmark.plan import ModelEntry
 from imfuse.core.errors import ModelError
 from imfuse.core.registry import get_spec
@@ -54,8 +55,10 @@ def measure(
     """
     settings: dict[str, Any] = {"device": device, "dtype": dtype, **entry.options}
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        with interrupts_held():
+            measured = pool.submit(_measure, entry, settings, (height, width), threads, seconds)
         try:
-            return pool.submit(_measure, entry, settings, (height, width), threads, seconds).result()
+            return measured.result()
         except BrokenProcessPool:
             raise ModelError(f"{entry.label}: {width}x{height} pixels need more memory than there is") from None
 
@@ -69,6 +72,7 @@ def load(entry: ModelEntry, **settings: Any) -> Fuser:
 def _measure(
     entry: ModelEntry, settings: Mapping[str, Any], size: tuple[int, int], threads: int, seconds: float
 ) -> Latency:
+    release_interrupts()
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
     fuser = load(entry, **settings)

@@ -5,21 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from imfuse.benchmark.bounds import File, Name, at_most
 from imfuse.benchmark.problems import first_problem
-from imfuse.core.errors import BenchmarkError
+from imfuse.core.errors import BenchmarkError, WeightsError
 from imfuse.core.plugins import is_reference
 from imfuse.core.registry import get_spec, list_models
+from imfuse.core.text import printable
+from imfuse.core.weights import CONVERTED, read_header
+from imfuse.core.yaml_input import read_yaml
 
 # Names become folders.
 _NAME = re.compile(r"[^\W_][\w.+\-() ]*")
 _MODEL = re.compile(r"(?:(?P<name>[^=:]+)=)?(?P<model>(?:[^=]+\.py|[\w]+(?:\.\w+)+):\w+|[^=:]+)(?::(?P<weights>.+))?")
 """A model is a name, or a network of others: ``file.py:Name``, ``package.module:Name``."""
-_MAX_BYTES = 1 << 20
+_MOST = 1000
 
 
 class _Strict(BaseModel):
@@ -35,14 +38,15 @@ class ModelEntry(_Strict):
     Args:
         model: name of a method, or where a network of others lies: ``file.py:Name``, ``package.module:Name``.
         weights: name of shipped weights, or a file.
-        name: in the tables; by default that of the method.
+        name: in the tables; by default that of the method, with " (authors)" where a file of weights says that it was
+            converted from their checkpoint.
         options: of the method.
     """
 
-    model: str
-    weights: str = "default"
-    name: str = ""
-    options: dict[str, bool | int | str] = Field(default_factory=dict)
+    model: File
+    weights: File = "default"
+    name: Name = ""
+    options: dict[Name, bool | int | Name] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -64,14 +68,22 @@ class ModelEntry(_Strict):
 
 
 class Folders(_Strict):
-    """Two folders of pictures that belong together by name."""
+    """Two folders of pictures that belong together by name, or by a list; or a list alone."""
 
-    infrared: Path
-    visible: Path
+    infrared: Path | None = None
+    visible: Path | None = None
+    pairs: Path | None = None
+    recursive: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether both folders are named, or a list and neither."""
+        alone = self.pairs is not None and self.infrared is None and self.visible is None
+        return alone or (self.infrared is not None and self.visible is not None)
 
 
 class _Models(_Strict):
-    models: tuple[ModelEntry, ...] = Field(default="all", validate_default=True)
+    models: Annotated[tuple[ModelEntry, ...], at_most(_MOST)] = Field(default="all", validate_default=True)
 
     @field_validator("models", mode="before")
     @classmethod
@@ -82,18 +94,28 @@ class _Models(_Strict):
             return []
         return [word for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
+    @field_validator("models", mode="after")
+    @classmethod
+    def _name_authors(cls, entries: tuple[ModelEntry, ...]) -> tuple[ModelEntry, ...]:
+        return tuple(
+            entry.model_copy(update={"name": f"{entry.label} (authors)"}) if _is_of_authors(entry) else entry
+            for entry in entries
+        )
+
 
 class Plan(_Models):
     """All that decides the numbers of a benchmark.
 
     Attributes:
         models: models of this library; "all" are the training-free ones and those that ship weights, "none" is none.
-        data: the folder of each data set by its name, or its two folders.
+        data: the folder of each data set by its name, or its two folders, or its list of pairs.
         fused: external results, which are pictures made elsewhere: a name, and their folder (of the only data set, or
             with a folder for each data set by name), or a folder for each data set.
         metrics: as for ``imfuse score``.
         convention: whose definitions.
         against: the method that the others are compared with; by default the first.
+        family: which comparisons are corrected together: those of one "metric" on a data set, or all of its "data".
+        recursive: look into the sub-folders of all data sets as well.
         range: what of the infrared picture becomes black and white, for fusing and for scoring.
         device: "auto", "cpu", "cuda", ...
         dtype: "auto" or one that every model computes in.
@@ -103,14 +125,16 @@ class Plan(_Models):
         ['auif', 'densefuse']
     """
 
-    data: dict[str, Path | Folders]
-    fused: dict[str, Path | dict[str, Path]] = Field(default_factory=dict)
-    metrics: str | tuple[str, ...] | None = None
-    convention: str = "plain"
-    against: str = ""
-    range: str = "auto"
-    device: str = "auto"
-    dtype: str = "auto"
+    data: Annotated[dict[Name, Path | Folders], at_most(_MOST)]
+    fused: Annotated[dict[Name, Path | dict[Name, Path]], at_most(_MOST)] = Field(default_factory=dict)
+    metrics: File | Annotated[tuple[Name, ...], at_most(_MOST)] | None = None
+    convention: Name = "plain"
+    against: Name = ""
+    family: Literal["metric", "data"] = "metric"
+    recursive: bool = False
+    range: Name = "auto"
+    device: Name = "auto"
+    dtype: Name = "auto"
 
     @model_validator(mode="after")
     def _check(self) -> Plan:
@@ -118,6 +142,9 @@ class Plan(_Models):
             raise BenchmarkError("no data set is given", "use data={'NAME': 'DIR'}")
         if not self.methods:
             raise BenchmarkError("nothing to compare", "use models='all'", "use fused={'NAME': 'DIR'}")
+        for name, place in self.data.items():
+            if isinstance(place, Folders) and not place.complete:
+                raise BenchmarkError(f"data.{name}: infrared and visible are expected, or pairs alone")
         for name in (*self.data, *self.methods):
             if not _NAME.fullmatch(name):
                 raise BenchmarkError(f"the name {name!r} cannot be used: it becomes the name of a folder")
@@ -182,14 +209,9 @@ def _validated(kind: type[_Kind], settings: Mapping[str, Any]) -> _Kind:
 
 def read_settings(path: Path) -> dict[str, Any]:
     """Settings of a YAML file, whose relative folders and files are taken from its own folder."""
-    try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise BenchmarkError(f"{path}: too large for the settings of a benchmark (1 MiB at most)")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BenchmarkError(f"{path}: not a readable YAML file ({str(error).splitlines()[0]})") from None
+    content = read_yaml(path, BenchmarkError, "a file of settings")
     if not isinstance(content, dict):
-        raise BenchmarkError(f"{path}: settings such as 'data:' and 'models:' are expected")
+        raise BenchmarkError(f"{printable(path)}: settings such as 'data:' and 'models:' are expected")
     base = path.parent
     for key in ("data", "fused"):
         if isinstance(content.get(key), dict):
@@ -197,6 +219,16 @@ def read_settings(path: Path) -> dict[str, Any]:
     if isinstance(content.get("models"), list):
         content["models"] = [_from_folder(entry, base) for entry in content["models"]]
     return content
+
+
+def _is_of_authors(entry: ModelEntry) -> bool:
+    """Whether the weights are a file that was converted from the authors' checkpoint; what is no file, loading says."""
+    if entry.name or not entry.weights.endswith(".safetensors"):
+        return False
+    try:
+        return read_header(Path(entry.weights)).get("recipe") == CONVERTED
+    except WeightsError:
+        return False
 
 
 def _rebased(place: Any, base: Path) -> Any:

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from imfuse.benchmark import escapes
+from imfuse.benchmark.origins import footnotes, origin_of
 from imfuse.benchmark.published import PublishedTable
 from imfuse.benchmark.results import Results
 from imfuse.metrics import METRICS
@@ -14,11 +16,15 @@ from imfuse.metrics import METRICS
 
 @dataclass(frozen=True)
 class Line:
-    """One method: values by symbol as printed and as computed here, nan where there is none."""
+    """One method: values by symbol as printed and as computed here, nan where there is none.
+
+    ``mark`` says whose weights ours were computed with.
+    """
 
     method: str
     printed: dict[str, float]
     ours: dict[str, float]
+    mark: str = ""
 
     def difference(self, symbol: str) -> float:
         """Ours less the printed value; nan where one is missing."""
@@ -31,15 +37,16 @@ def lines_of(published: PublishedTable, results: Results | None) -> list[Line]:
     Methods are the same where their names, or the title of the model, are: letters and digits, in any case.
     """
     lines: list[Line] = []
+    marks = {} if results is None else {name: origin_of(used).mark for name, used in results.methods.items()}
     left = {} if results is None or published.data not in results.data else _ours(published, results)
     for printed, values in published.rows.items():
         same = [method for method, (names, _) in left.items() if _bare(printed) in names]
-        lines += [
-            Line(f"{printed} ({method})" if len(same) > 1 else printed, values, left.pop(method)[1]) for method in same
-        ]
+        for method in same:
+            name = f"{printed} ({method})" if len(same) > 1 else printed
+            lines.append(Line(name, values, left.pop(method)[1], marks[method]))
         if not same:
             lines.append(Line(printed, values, {}))
-    return lines + [Line(method, {}, values) for method, (_, values) in left.items()]
+    return lines + [Line(method, {}, values, marks[method]) for method, (_, values) in left.items()]
 
 
 def notes_of(published: PublishedTable, results: Results | None) -> Iterator[str]:
@@ -48,6 +55,9 @@ def notes_of(published: PublishedTable, results: Results | None) -> Iterator[str
     pairs = len(results.data[published.data].pairs) if results and published.data in results.data else 0
     if pairs and published.pairs and pairs != published.pairs:
         yield f"{published.pairs} pairs in the table, {pairs} here: the means are over different pictures"
+    if results and published.data in results.data:
+        for origin in footnotes(results.methods[method] for method in results.methods_on(published.data)):
+            yield f"{origin.mark} {origin.note}"
     for column in published.columns.values():
         if column.note:
             yield f"{column.symbol}: {column.note}" + ("" if column.compare else "; not compared")
@@ -59,7 +69,7 @@ def markdown(published: PublishedTable, results: Results | None) -> str:
     head = [f"{symbol} {METRICS[symbol].arrow}".strip() for symbol in symbols]
     rows = [["method", "", *head], ["---", "---", *["---:"] * len(symbols)]]
     for line in lines_of(published, results):
-        rows += [[line.method, *words] for words in words_of(line, published)]
+        rows += [[escapes.markdown(line.method), *words] for words in words_of(line, published)]
     notes = [f"- {note}" for note in notes_of(published, results)]
     return "\n".join([f"## {published.name}", "", *(f"| {' | '.join(row)} |" for row in rows), "", *notes, ""])
 
@@ -77,7 +87,7 @@ def words_of(line: Line, published: PublishedTable) -> list[list[str]]:
     if line.printed:
         rows.append(row("printed", [line.printed.get(symbol, math.nan) for symbol in symbols]))
     if line.ours:
-        rows.append(row("ours", [line.ours.get(symbol, math.nan) for symbol in symbols]))
+        rows.append(row(f"ours {line.mark}".strip(), [line.ours.get(symbol, math.nan) for symbol in symbols]))
     if line.printed and line.ours:
         rows.append(row("difference", [line.difference(symbol) for symbol in symbols], "+"))
     return rows

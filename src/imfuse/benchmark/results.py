@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
+from imfuse.benchmark.bounds import File, Name, Score, Text, at_most
 from imfuse.benchmark.problems import first_problem
-from imfuse.core.errors import BenchmarkError, MetricError
-from imfuse.imaging import write_file
+from imfuse.benchmark.statistics import CORRECTION, TEST, Family
+from imfuse.core.errors import BenchmarkError, ImageError, MetricError
+from imfuse.core.files import read_input
+from imfuse.core.text import printable
+from imfuse.imaging import parse_range, write_file
 from imfuse.metrics import get_definition
 from imfuse.metrics.conventions import Gray
+from imfuse.scoring.ranges import Origin, UsedRange
 from imfuse.scoring.scores import Failure, ImageScores, Scores
 
 FORMAT = 1
-_MAX_BYTES = 1 << 30
+MAX_VALUES = 1_500_000
+_MAX_BYTES = 128 << 20
+_MOST_METHODS, _MOST_METRICS, _MOST_SETS, _MOST_PAIRS = 1000, 1000, 100, 200_000
 
 Sha256 = Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$", description="64 digits; empty where there is none")]
 
@@ -29,39 +47,52 @@ class _Record(BaseModel):
 class ConventionUsed(_Record):
     """Whose definitions the scores follow, and by which rule colour becomes gray."""
 
-    name: str
-    origin: str
+    name: Name
+    origin: Text
     gray: Gray
 
 
 class MetricUsed(_Record):
     """What a symbol stands for; ``accident`` is a known error of the programs behind the convention."""
 
-    name: str
-    unit: str
+    name: Name
+    unit: Name
     better: Literal["higher", "lower", "none"]
-    accident: str
+    accident: Text
+
+
+class SignificanceUsed(_Record):
+    """How methods are compared: the test, its correction, and over which family: each metric, or all of a data set."""
+
+    test: Literal["two-sided Wilcoxon signed-rank"] = TEST
+    correction: Literal["Holm"] = CORRECTION
+    family: Family = "metric"
 
 
 class WeightsUsed(_Record):
     """A shipped name or a file with its SHA-256, and the rest of the header of the file: recipe, data, date ..."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, str]
+    __pydantic_extra__: dict[str, Text]
 
-    name: str
+    name: File
     sha256: Sha256
+
+    @property
+    def header(self) -> dict[str, str]:
+        """What the file says of itself."""
+        return self.__pydantic_extra__
 
 
 class ModelUsed(_Record):
     """A model of this library; ``weights`` are None for a training-free one."""
 
     kind: Literal["model"] = "model"
-    model: str
-    title: str
-    paper: str
-    options: dict[str, bool | int | float | str]
-    dtype: str
+    model: File
+    title: Name
+    paper: File
+    options: dict[Name, bool | int | float | Name]
+    dtype: Name
     weights: WeightsUsed | None
 
     @property
@@ -74,7 +105,7 @@ class ExternalResults(_Record):
     """Pictures that were made elsewhere, not by this library."""
 
     kind: Literal["pictures"] = "pictures"
-    title: str
+    title: Name
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,18 +119,51 @@ MethodUsed = Annotated[ModelUsed | ExternalResults, Field(discriminator="kind")]
 class PairFiles(_Record):
     """The names of the two files of a pair, in the folders of its data set, and their SHA-256."""
 
-    infrared: str
-    visible: str
+    infrared: Name
+    visible: Name
     infrared_sha256: Sha256 = ""
     visible_sha256: Sha256 = ""
 
 
-class ScoredPicture(_Record):
-    """A fused picture: its file, from the folder of the results, and its scores, None where one is undefined."""
+class RangeUsed(_Record):
+    """Which stored values of a source were black and white, and why: see :class:`imfuse.scoring.UsedRange`."""
 
-    file: str
+    low: FiniteFloat
+    high: FiniteFloat
+    origin: Origin
+
+    @classmethod
+    def of(cls, used: UsedRange | None) -> RangeUsed | None:
+        """The same as it is written to a file."""
+        return None if used is None else cls(**vars(used))
+
+
+class ScoredPicture(_Record):
+    """A fused picture: its file, from the folder of the results, and its scores, None where one is undefined.
+
+    The ranges are those by which its sources were scored, None where an older version did not tell.
+    """
+
+    file: File
     sha256: Sha256
-    scores: dict[str, FiniteFloat | None]
+    scores: Annotated[dict[str, Score | None], at_most(_MOST_METRICS)]
+    infrared_range: RangeUsed | None = None
+    visible_range: RangeUsed | None = None
+
+    @property
+    def ranges(self) -> tuple[UsedRange | None, UsedRange | None]:
+        """Of the infrared and the visible picture, as scores have them."""
+        infrared, visible = (
+            None if used is None else UsedRange(used.low, used.high, used.origin)
+            for used in (self.infrared_range, self.visible_range)
+        )
+        return infrared, visible
+
+    @model_serializer(mode="wrap")
+    def _known(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the ranges where they are not known."""
+        content = dump(self)
+        return {name: value for name, value in content.items() if value is not None}
 
     def value(self, symbol: str) -> float:
         """A score; nan where it is undefined."""
@@ -127,16 +191,16 @@ class DataResults(_Record):
         False
     """
 
-    title: str
-    infrared: str
-    visible: str
-    pairs: dict[str, PairFiles] = Field(default_factory=dict)
-    pictures: dict[str, dict[str, ScoredPicture]] = Field(default_factory=dict)
-    failed: dict[str, dict[str, str]] = Field(default_factory=dict)
-    missing: dict[str, list[str]] = Field(default_factory=dict)
-    unmatched: dict[str, list[str]] = Field(default_factory=dict)
-    unmatched_infrared: list[str] = Field(default_factory=list)
-    unmatched_visible: list[str] = Field(default_factory=list)
+    title: Name
+    infrared: File
+    visible: File
+    pairs: Annotated[dict[Name, PairFiles], at_most(_MOST_PAIRS)] = Field(default_factory=dict)
+    pictures: dict[Name, dict[Name, ScoredPicture]] = Field(default_factory=dict)
+    failed: dict[Name, dict[Name, Text]] = Field(default_factory=dict)
+    missing: dict[Name, list[Name]] = Field(default_factory=dict)
+    unmatched: dict[Name, list[Name]] = Field(default_factory=dict)
+    unmatched_infrared: list[Name] = Field(default_factory=list)
+    unmatched_visible: list[Name] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _belongs_together(self) -> DataResults:
@@ -163,6 +227,7 @@ class Results(_Record):
         metrics: by symbol.
         range: what of the infrared picture became black and white.
         against: the method that the others are compared with.
+        significance: by which test, with which correction over which family.
         methods: by name, in the order of the tables.
         data: by name.
 
@@ -172,15 +237,25 @@ class Results(_Record):
     """
 
     format: Literal[1] = 1
-    imfuse: str
-    date: str
-    environment: dict[str, str]
+    imfuse: Name
+    date: Name
+    environment: Annotated[dict[Name, Text], at_most(100)]
     convention: ConventionUsed
-    metrics: dict[str, MetricUsed]
-    range: str
-    against: str
-    methods: dict[str, MethodUsed]
-    data: dict[str, DataResults]
+    metrics: Annotated[dict[Name, MetricUsed], at_most(_MOST_METRICS, least=1)]
+    range: Name
+    against: Name
+    significance: SignificanceUsed = Field(default_factory=SignificanceUsed)
+    methods: Annotated[dict[Name, MethodUsed], at_most(_MOST_METHODS, least=1)]
+    data: Annotated[dict[Name, DataResults], at_most(_MOST_SETS, least=1)]
+
+    @field_validator("range")
+    @classmethod
+    def _is_range(cls, text: str) -> str:
+        try:
+            parse_range(text)
+        except ImageError as error:
+            raise ValueError(error.message) from None
+        return text
 
     @model_validator(mode="after")
     def _belongs_together(self) -> Results:
@@ -195,6 +270,10 @@ class Results(_Record):
             listed = {*data.pictures, *data.missing, *data.unmatched, *data.failed} - {""}
             if unknown := listed - self.methods.keys():
                 raise ValueError(f"data.{name}: {min(unknown)!r} is none of the methods")
+            for method, pictures in data.pictures.items():
+                scored = {symbol for picture in pictures.values() for symbol in picture.scores}
+                if unknown := scored - self.metrics.keys():
+                    raise ValueError(f"data.{name}: scores of {method!r}: {min(unknown)!r} is none of the metrics")
         return self
 
     @property
@@ -224,10 +303,15 @@ class Results(_Record):
         """
         one, methods, metrics = self.data[data], self.methods_on(data), tuple(self.metrics)
         rows = tuple(
-            ImageScores(method, name, {symbol: one.pictures[method][name].value(symbol) for symbol in metrics})
+            ImageScores(
+                method,
+                name,
+                {symbol: picture.value(symbol) for symbol in metrics},
+                *picture.ranges,
+            )
             for method in methods
             for name in one.pairs
-            if name in one.pictures[method]
+            if (picture := one.pictures[method].get(name))
         )
         return Scores(
             self.convention.name,
@@ -257,11 +341,12 @@ class Results(_Record):
         write_file(path, (json.dumps(self.model_dump(), allow_nan=False, indent=1) + "\n").encode("ascii"))
 
 
-def read_results(path: Path) -> Results:
+def read_results(path: Path, max_values: int = MAX_VALUES) -> Results:
     """Read the results of a benchmark, whoever wrote them.
 
     Args:
         path: ``results.json``, or the folder that holds it.
+        max_values: how many names, scores and other values the file may hold, counted before they are read.
 
     Returns:
         The results; the files that they list are not opened.
@@ -275,27 +360,35 @@ def read_results(path: Path) -> Results:
         ```
     """
     file = path / "results.json" if path.is_dir() else path
-    content = _read_json(file)
+    shown = printable(file)
+    content = _read_json(file, max_values)
     if not isinstance(content, dict) or "format" not in content:
-        raise BenchmarkError(f"{file}: not what imfuse benchmark writes", _WHICH)
+        raise BenchmarkError(f"{shown}: not what imfuse benchmark writes", _WHICH)
     if content["format"] != FORMAT:
-        other = f"{content['format']!r:.20}"
-        raise BenchmarkError(f"{file}: of format {other}, this version reads {FORMAT}", "run the benchmark again")
+        other = f"{_SHORT.repr(content['format']):.20}"
+        raise BenchmarkError(f"{shown}: of format {other}, this version reads {FORMAT}", "run the benchmark again")
     try:
         return Results.model_validate(content, strict=True)
     except ValidationError as error:
-        raise BenchmarkError(f"{file}: {first_problem(error)}") from None
+        raise BenchmarkError(f"{shown}: {first_problem(error)}") from None
 
 
 _WHICH = "give the folder of a benchmark that ran"
+# Of what is nested, one entry of each level: the file may hold anything.
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict = 20, 1, 1
 
 
-def _read_json(file: Path) -> Any:
+def _read_json(file: Path, max_values: int) -> Any:
     try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise BenchmarkError(f"{file}: too large for the results of a benchmark (1 GiB at most)")
-        return json.loads(file.read_bytes())
-    except OSError as error:
-        raise BenchmarkError(f"{file}: {error.strerror or error}", _WHICH) from None
+        data = read_input(file, BenchmarkError, "a results.json of imfuse", _MAX_BYTES)
+    except BenchmarkError as error:
+        raise BenchmarkError(error.message, _WHICH) from None
+    values = sum(map(data.count, (b",", b"[", b"{")))
+    if values > max_values:
+        shown = f"{printable(file)}: about {values} values found, at most {max_values} are read"
+        raise BenchmarkError(shown, f"use max_values={values} to allow it")
+    try:
+        return json.loads(data)
     except (ValueError, RecursionError):
-        raise BenchmarkError(f"{file}: not a JSON file", _WHICH) from None
+        raise BenchmarkError(f"{printable(file)}: not a JSON file", _WHICH) from None

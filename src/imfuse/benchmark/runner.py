@@ -21,8 +21,10 @@ from pathlib import Path
 import cv2
 import torch
 
+from imfuse.benchmark.bounds import LONGEST_TEXT
+from imfuse.benchmark.interrupts import interrupts_held
 from imfuse.benchmark.pair_worker import Job, Outcome, PairWorker
-from imfuse.benchmark.plan import ModelEntry, Plan
+from imfuse.benchmark.plan import Folders, ModelEntry, Plan
 from imfuse.benchmark.results import (
     ConventionUsed,
     DataResults,
@@ -31,16 +33,21 @@ from imfuse.benchmark.results import (
     MetricUsed,
     ModelUsed,
     PairFiles,
+    RangeUsed,
     Results,
     ScoredPicture,
+    SignificanceUsed,
     WeightsUsed,
 )
 from imfuse.core.errors import ImageError
+from imfuse.core.lock import output_lock
+from imfuse.core.notes import note
+from imfuse.core.signals import raise_terminated
 from imfuse.core.version import VERSION
 from imfuse.data.layouts import DataFolders, find_folders
 from imfuse.fusing.folder import Progress
 from imfuse.fusing.fuser import Fuser
-from imfuse.imaging import Pairing, match_folders, match_fused, remove_leftovers
+from imfuse.imaging import Pairing, Range, as_range, find_pairing, match_fused, remove_leftovers
 from imfuse.imaging.inputs import MAX_PIXELS
 from imfuse.metrics import METRICS, get_convention, get_definition
 from imfuse.scoring.files import Scorer
@@ -82,7 +89,7 @@ def run_benchmark(
         The results; :meth:`Results.write` writes them.
 
     Raises:
-        ImfuseError: something of the plan cannot be used; nothing was done then.
+        ImfuseError: something of the plan cannot be used, or another run uses ``output``; nothing was done then.
 
     Example:
         ```python
@@ -90,8 +97,10 @@ def run_benchmark(
         results.write(Path("runs/tno/results.json"))
         ```
     """
-    scorer = Scorer.of(plan.metrics, plan.convention, plan.range, MAX_PIXELS)
-    sets = [_load(plan, name) for name in plan.data]
+    # Without limits of its own a benchmark scores each picture by those that it was fused by.
+    range_ = None if as_range(plan.range) == Range() else plan.range
+    scorer = Scorer.of(plan.metrics, plan.convention, range_, MAX_PIXELS)
+    sets = [_load(plan, name, output) for name in plan.data]
     settings = {"device": plan.device, "dtype": plan.dtype, "range": plan.range}
     worker = PairWorker(plan.models, scorer, output, settings)
     # Loaded here once, so that what is wrong with a model is reported before anything is done.
@@ -106,17 +115,21 @@ def run_benchmark(
     report = progress or (lambda _: None)
     report(Progress(0, len(jobs)))
     outcomes: dict[tuple[str, str], Outcome] = {}
-    for outcome in _outcomes(worker, jobs, min(number, len(jobs))):
-        outcomes[outcome.data, outcome.name] = outcome
-        report(Progress(len(outcomes), len(jobs), outcome.name))
+    with output_lock(output, "a benchmark"), raise_terminated():
+        for outcome in _outcomes(worker, jobs, min(number, len(jobs))):
+            outcomes[outcome.data, outcome.name] = outcome
+            for message, *advice in outcome.doubts:
+                note(message, *advice)
+            report(Progress(len(outcomes), len(jobs), outcome.name))
     return Results(
         imfuse=VERSION,
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         environment=environment(device.pop()),
         convention=_convention(plan.convention),
         metrics={symbol: _metric(symbol, plan.convention) for symbol in scorer.metrics},
-        range=str(scorer.range),
+        range=str(as_range(plan.range)),
         against=plan.against or plan.methods[0],
+        significance=SignificanceUsed(family=plan.family),
         methods=_methods(plan, worker),
         data={data.name: _data_results(data, plan, output, outcomes) for data in sets},
     )
@@ -134,13 +147,8 @@ def environment(device: str) -> dict[str, str]:
     }
 
 
-def _load(plan: Plan, name: str) -> _Data:
-    place = plan.data[name]
-    if isinstance(place, Path):
-        folders = find_folders(place, "test", name)
-    else:
-        folders = DataFolders(name, place.infrared, place.visible)
-    pairing = match_folders(folders.infrared, folders.visible)
+def _load(plan: Plan, name: str, output: Path) -> _Data:
+    folders, pairing = _pairs(plan.data[name], name, plan.recursive, output)
     places = {method: plan.fused_folder(method, name) for method in plan.fused}
     matches = {method: match_fused(place, pairing.pairs) for method, place in places.items() if place is not None}
     return _Data(
@@ -150,6 +158,27 @@ def _load(plan: Plan, name: str) -> _Data:
         {method: files for method, (files, _) in matches.items()},
         {method: unmatched for method, (_, unmatched) in matches.items()},
     )
+
+
+def _pairs(place: Path | Folders, name: str, recursive: bool, output: Path) -> tuple[DataFolders, Pairing]:
+    """The folders of a data set and its pairs; a list of pairs has the folders that all its files are in."""
+    if isinstance(place, Path) and not place.is_file():
+        folders = find_folders(place, "test", name, recursive)
+        place = Folders(infrared=folders.infrared, visible=folders.visible)
+    else:
+        folders = None
+        place = Folders(pairs=place) if isinstance(place, Path) else place
+    recursive = recursive or place.recursive
+    pairing = find_pairing(place.infrared, place.visible, recursive=recursive, pairs=place.pairs, without=(output,))
+    if folders is None:
+        infrared = place.infrared or _common_folder([pair.infrared for pair in pairing.pairs])
+        visible = place.visible or _common_folder([pair.visible for pair in pairing.pairs])
+        folders = DataFolders(name, infrared, visible)
+    return folders, pairing
+
+
+def _common_folder(files: Sequence[Path]) -> Path:
+    return Path(os.path.commonpath({file.parent.absolute() for file in files}))
 
 
 def _make_folder(output: Path) -> None:
@@ -185,7 +214,8 @@ def _in_processes(worker: PairWorker, jobs: Sequence[Job], workers: int) -> Iter
     """What is done; ends early where a process is killed."""
     # A copy carries no networks: each process loads its own.
     with _pool(replace(worker), workers) as pool:
-        futures = [pool.submit(_run, job) for job in jobs]
+        with interrupts_held():
+            futures = [pool.submit(_run, job) for job in jobs]
         for future in as_completed(futures):
             with suppress(BrokenProcessPool):
                 yield future.result()
@@ -246,8 +276,9 @@ def _methods(plan: Plan, worker: PairWorker) -> dict[str, MethodUsed]:
 def _model(entry: ModelEntry, fuser: Fuser) -> ModelUsed:
     weights = None
     if not fuser.spec.training_free:
-        header = sorted(fuser.resolved.provenance.items())
-        content = {"name": entry.weights, "sha256": fuser.weights_hash, **dict(header)}
+        # The header says what its maker likes, but not which file it is.
+        header = {key: text[:LONGEST_TEXT] for key, text in sorted(fuser.resolved.provenance.items())}
+        content = {**header, "name": entry.weights, "sha256": fuser.weights_hash}
         weights = WeightsUsed.model_validate(content)
     return ModelUsed(
         model=entry.model,
@@ -276,8 +307,8 @@ def _data_results(data: _Data, plan: Plan, output: Path, outcomes: dict[tuple[st
         outcome = outcomes[data.name, pair.name]
         infrared_sha256, visible_sha256 = outcome.sha256
         result.pairs[pair.name] = PairFiles(
-            infrared=pair.infrared.name,
-            visible=pair.visible.name,
+            infrared=_from_folder(pair.infrared.absolute(), data.folders.infrared.absolute()),
+            visible=_from_folder(pair.visible.absolute(), data.folders.visible.absolute()),
             infrared_sha256=infrared_sha256,
             visible_sha256=visible_sha256,
         )
@@ -286,6 +317,8 @@ def _data_results(data: _Data, plan: Plan, output: Path, outcomes: dict[tuple[st
                 file=_from_folder(picture.file, output),
                 sha256=picture.sha256,
                 scores={symbol: None if math.isnan(value) else value for symbol, value in picture.scores.items()},
+                infrared_range=RangeUsed.of(picture.infrared_range),
+                visible_range=RangeUsed.of(picture.visible_range),
             )
         for method, message in outcome.failed.items():
             result.failed.setdefault(method, {})[pair.name] = message

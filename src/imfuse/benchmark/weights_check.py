@@ -105,7 +105,7 @@ def check_weights(
         for kind, pairs in _pairs().items()
     }
     entry = next((one for one in get_spec(fuser.spec.name).weights if one.path == fuser.resolved.weights), None)
-    declared: Mapping[str, str] = fuser.spec.exceptions | (entry.exceptions if entry else {})
+    declared = {**fuser.spec.exceptions, **(entry.exceptions if entry else {})}
     found = {name: max(function(cases)) for name, (function, _, _) in _CHECKS.items()}
     return tuple(
         WeightsCheck(name, found[name][0], bound, unit, found[name][1], declared.get(name, ""))

@@ -6,58 +6,69 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from imfuse.cli._printing import console
+from imfuse.core.text import printable
 from imfuse.metrics import METRICS
 
 if TYPE_CHECKING:
     from imfuse.benchmark.efficiency import Efficiency
     from imfuse.benchmark.published import PublishedTable
     from imfuse.benchmark.results import Results
-    from imfuse.benchmark.tables import Table as BenchmarkTable
+    from imfuse.benchmark.table import Table as BenchmarkTable
 
 
-def rank_table(table: BenchmarkTable) -> Group:
+def ranks_and_notes(table: BenchmarkTable) -> Group:
+    """Ranks where there are any, how the methods were compared, and whose weights they have."""
+    from imfuse.benchmark.table import comparison_note
+
+    rank = "rank: mean over metrics and pairs, 1 is best" if table.ranked else ""
+    origins = (f"{origin.mark} {origin.note}" for origin in table.footnotes)
+    notes = [Text(f" {printable(words)}") for words in (rank, comparison_note(table), *origins) if words]
+    return Group(*([_rank_table(table)] if table.ranked else []), *notes)
+
+
+def _rank_table(table: BenchmarkTable) -> Table:
     """Average rank of each method, and in which metrics it is better or worse than the chosen one."""
+    from imfuse.benchmark.table import MARKS
+
     shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
     shown.add_column("", no_wrap=True, style="bold")
     shown.add_column("rank ↓", justify="right", no_wrap=True)
-    for heading in ("better", "worse", "not told apart"):
+    found = {one.mark for methods in table.comparisons.values() for one in methods.values()}
+    headings = {mark: words for mark, words in MARKS.items() if mark in found}
+    for heading in headings.values():
         shown.add_column(heading, overflow="fold")
     for method in sorted(table.scores.methods, key=lambda name: table.ranks[name]):
         marks = {symbol: one.mark for symbol, one in table.comparisons.get(method, {}).items()}
-        words = [" ".join(symbol for symbol, mark in marks.items() if mark == wanted) for wanted in "+-="]
-        reference = method == table.against and bool(table.comparisons)
-        shown.add_row(
-            Text(method), f"{table.ranks[method]:.2f}", *(["(the reference)", "", ""] if reference else words)
-        )
-    note = " rank: mean over metrics and pairs, 1 is best"
-    if table.comparisons:
-        note += f"; better, worse: than {table.against}, paired Wilcoxon test at 5 %, corrected after Holm"
-    return Group(shown, Text(note))
+        words = [" ".join(symbol for symbol, mark in marks.items() if mark == wanted) for wanted in headings]
+        if method == table.against and found:
+            words = ["(the reference)"]
+        shown.add_row(Text(printable(method) + table.mark(method)), f"{table.ranks[method]:.2f}", *words)
+    return shown
 
 
 def print_published(tables: Sequence[PublishedTable]) -> None:
     """The published tables there are, and the articles they are of."""
-    console = Console(highlight=False)
     shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
     for heading in ("NAME", "DATA", "PAIRS", "METHODS", "TABLE"):
         number = heading in ("PAIRS", "METHODS")
         shown.add_column(heading, no_wrap=True, justify="right" if number else "left")
     for one in tables:
         shown.add_row(one.name, one.data, str(one.pairs) if one.pairs else "?", str(len(one.rows)), one.table)
-    _print_whole(shown, console)
+    _print_whole(shown)
+    terminal = console()
     for cite in dict.fromkeys(f"{one.name.partition('-')[0]}: {one.cite}" for one in tables):
-        console.print(Text(f" {cite}"))
+        terminal.print(Text(f" {printable(cite)}"))
 
 
 def print_reproduction(published: PublishedTable, results: Results | None) -> None:
     """Printed, ours and difference of every method, and what to know of them."""
     from imfuse.benchmark.reproduce import lines_of, notes_of, words_of
 
-    console = Console(highlight=False)
     symbols = list(published.columns)
     shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
     shown.add_column(published.name, style="bold", no_wrap=True)
@@ -68,28 +79,30 @@ def print_reproduction(published: PublishedTable, results: Results | None) -> No
         rows = words_of(line, published)
         for i, row in enumerate(rows):
             last = i == len(rows) - 1
-            shown.add_row(Text(line.method if i == 0 else ""), *row, end_section=last and len(rows) > 1)
-    _print_whole(shown, console)
+            shown.add_row(Text(printable(line.method) if i == 0 else ""), *row, end_section=last and len(rows) > 1)
+    _print_whole(shown)
+    terminal = console()
     for note in notes_of(published, results):
-        console.print(Text(f" {note}"))
+        terminal.print(Text(f" {printable(note)}"))
 
 
 def print_efficiency(efficiency: Efficiency) -> None:
     """Costs of models, and what the numbers are."""
     from imfuse.benchmark.efficiency import HEAD, notes_of, rows_of
 
-    console = Console(highlight=False)
     shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
     for i, heading in enumerate(HEAD):
         shown.add_column(heading, no_wrap=i > 0, justify="right" if i > 1 else "left")
     for row in rows_of(efficiency):
-        shown.add_row(*map(Text, row))
-    _print_whole(shown, console)
+        shown.add_row(*(Text(printable(cell)) for cell in row))
+    _print_whole(shown)
+    terminal = console()
     for note in notes_of(efficiency):
-        console.print(Text(f" {note}"))
+        terminal.print(Text(f" {printable(note)}"))
 
 
-def _print_whole(table: Table, console: Console) -> None:
+def _print_whole(table: Table) -> None:
     """Print a table whose numbers are not cut where the terminal is narrow."""
-    wide = console.measure(table, options=console.options.update(width=1000)).maximum
-    Console(highlight=False, width=max(wide, console.width)).print(table)
+    terminal = console()
+    wide = terminal.measure(table, options=terminal.options.update(width=1000)).maximum
+    console(width=max(wide, terminal.width)).print(table)

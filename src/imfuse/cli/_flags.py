@@ -15,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from typer import Exit
 from typer.core import TyperCommand, TyperGroup
 
 from imfuse.core.errors import ImfuseError
 from imfuse.core.registry import get_spec, list_models
+from imfuse.core.signals import Terminated
 
+TERMINATED = 143
+"""Exit code of a command that SIGTERM ended, as a shell counts it."""
 _SEPARATOR = "; "
 # What the library counts in other units than the command line: its name here, and how many of theirs are one of ours.
 _UNITS = {"max_pixels": ("max_megapixels", 1e6)}
@@ -53,7 +57,7 @@ class Flag:
 
     def text(self, value: object) -> str | None:
         """The words that set a value, ``...`` for any; ``None`` where the command line has none."""
-        if value is ... or (self.switch and value is True):
+        if value is ... or (value is True and (self.switch or self.word in OPTIONAL_VALUES)):
             return self.word
         if value is False and self.negated:
             return self.negated
@@ -65,13 +69,40 @@ class Flag:
         return f"{self.word} {','.join(values)}"
 
 
+OPTIONAL_VALUES = {"--resize": ("same", "stretch", "crop", "pad")}
+"""Options that may stand alone, which means the first of their values: Typer has no such options."""
+
+
+def with_values(words: Iterable[str]) -> list[str]:
+    """Words of a command line, with a value behind each option that may stand alone.
+
+    >>> with_values(["ir.png", "vis.png", "--resize", "-o", "x.png"]), with_values(["--resize", "crop"])
+    (['ir.png', 'vis.png', '--resize', 'same', '-o', 'x.png'], ['--resize', 'crop'])
+    """
+    filled, given = list[str](), [*words]
+    for i, word in enumerate(given):
+        filled.append(word)
+        values = OPTIONAL_VALUES.get(word, ())
+        if values and not set(given[i + 1 : i + 2]) & set(values):
+            filled.append(values[0])
+    return filled
+
+
 class Command(TyperCommand):
     """A command that is remembered when it runs."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read its words."""
+        return super().parse_args(ctx, with_values(args))
 
     def invoke(self, ctx: Any) -> Any:
         """Run it."""
         _running.set(_Running.of(ctx))
-        return super().invoke(ctx)
+        try:
+            return super().invoke(ctx)
+        except Terminated:
+            # Typer takes every KeyboardInterrupt for Ctrl-C.
+            raise Exit(TERMINATED) from None
 
 
 class Group(TyperGroup):

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from imfuse.cli._printing import console as new_console
 from imfuse.cli._terminal import count
+from imfuse.core.text import printable
 from imfuse.core.version import VERSION
 from imfuse.metrics import METRICS, get_convention, get_definition
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from imfuse.scoring import Scores, Summary
 
 GRAYS = {
@@ -31,26 +34,38 @@ _DIGITS = 5
 _LONGEST_NAME = 24
 
 
-def print_scores(scores: Scores, console: Console | None = None) -> None:
-    """Print the values of one picture, the statistics of a folder or a comparison, and what is behind the numbers."""
-    console = console or Console(highlight=False)
-    for table in _one_method(scores, console) if len(scores.methods) == 1 else _comparison(scores, console):
+def print_scores(scores: Scores, console: Console | None = None, marks: Mapping[str, str] | None = None) -> None:
+    """Print the values of one picture, the statistics of a folder or a comparison, and what is behind the numbers.
+
+    ``marks`` stand behind the names of methods, which are shortened for them where they are long.
+    """
+    console = console or new_console()
+    names = {method: _name(method, (marks or {}).get(method, "")) for method in scores.methods}
+    one = len(scores.methods) == 1
+    for table in _one_method(scores, names, console) if one else _comparison(scores, names, console):
         console.print(table)
     for line in _explanations(scores):
         console.print(Padding(line, (0, 0, 0, 1)))
 
 
-def _one_method(scores: Scores, console: Console) -> list[Table]:
+def _name(method: str, mark: str) -> Text:
+    """A method as a table shows it."""
+    name = Text(printable(method))
+    name.truncate(_LONGEST_NAME - len(mark), overflow="ellipsis")
+    return name.append(mark)
+
+
+def _one_method(scores: Scores, names: Mapping[str, Text], console: Console) -> list[Table]:
     """One table, with the metrics in words where there is room."""
-    table = _list(scores, in_words=True)
-    return [table if _fits(table, console) else _list(scores, in_words=False)]
+    table = _list(scores, names, in_words=True)
+    return [table if _fits(table, console) else _list(scores, names, in_words=False)]
 
 
-def _list(scores: Scores, in_words: bool) -> Table:
+def _list(scores: Scores, names: Mapping[str, Text], in_words: bool) -> Table:
     """A line for each metric."""
     several = len(scores.rows) > 1
     table = _table()
-    table.add_column(Text(scores.methods[0]), no_wrap=True, style="bold", max_width=_LONGEST_NAME)
+    table.add_column(names[scores.methods[0]], no_wrap=True, style="bold", max_width=_LONGEST_NAME)
     for heading in ("mean", "std", "95 % interval") if several else ("value",):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("unit", no_wrap=True, style="dim")
@@ -64,18 +79,18 @@ def _list(scores: Scores, in_words: bool) -> Table:
     return table
 
 
-def _comparison(scores: Scores, console: Console) -> list[Table]:
+def _comparison(scores: Scores, names: Mapping[str, Text], console: Console) -> list[Table]:
     """As few tables as fit beside each other's columns into the width, with equally many metrics."""
     number = len(scores.metrics)
     for blocks in range(1, number + 1):
         step = math.ceil(number / blocks)
-        tables = [_block(scores, scores.metrics[i : i + step]) for i in range(0, number, step)]
+        tables = [_block(scores, names, scores.metrics[i : i + step]) for i in range(0, number, step)]
         if all(_fits(table, console) for table in tables):
             break
     return tables
 
 
-def _block(scores: Scores, symbols: Sequence[str]) -> Table:
+def _block(scores: Scores, names: Mapping[str, Text], symbols: Sequence[str]) -> Table:
     """A row for each method, a column for each metric."""
     table = _table()
     table.add_column("", no_wrap=True, style="bold", max_width=_LONGEST_NAME)
@@ -83,7 +98,7 @@ def _block(scores: Scores, symbols: Sequence[str]) -> Table:
         table.add_column(f"{symbol} {METRICS[symbol].arrow}".strip(), justify="right", no_wrap=True)
     columns = [_column(scores, symbol) for symbol in symbols]
     for method, *cells in zip(scores.methods, *columns, strict=True):
-        table.add_row(Text(method, overflow="ellipsis"), *cells)
+        table.add_row(names[method], *cells)
     return table
 
 
@@ -162,6 +177,10 @@ def _explanations(scores: Scores) -> Iterator[Text]:
         (convention.name, "bold"),
         f": {convention.origin}; {GRAYS[convention.gray]}; imfuse {VERSION}",
     )
+    if scores.ranges:
+        yield Text(
+            "black..white of the sources: " + ", ".join(f"{side} {text}" for side, text in scores.ranges.items())
+        )
     yield from _notes(scores)
 
 
@@ -172,12 +191,13 @@ def _notes(scores: Scores) -> Iterator[Text]:
     """What a reader of the means has to know: unequal numbers of pictures, undefined values, accidents."""
     scored = {method: sum(row.method == method for row in scores.rows) for method in scores.methods}
     if len(set(scored.values())) > 1:
-        numbers = ", ".join(f"{method} {number}" for method, number in scored.items())
+        numbers = ", ".join(f"{printable(method)} {number}" for method, number in scored.items())
         yield Text(f"note: the means are over different pictures: {numbers} of {count(scores.pairs, 'pair')}", "yellow")
     for symbol in scores.metrics:
         undefined = {method: scores.summary(symbol, method).undefined for method in scores.methods}
         if any(undefined.values()):
-            numbers = ", ".join(f"{count(number, 'picture')} of {name}" for name, number in undefined.items() if number)
+            found = {printable(name): count(number, "picture") for name, number in undefined.items() if number}
+            numbers = ", ".join(f"{pictures} of {name}" for name, pictures in found.items())
             yield Text(f"note: {symbol} is undefined for {numbers}, left out of its mean", "yellow")
     for symbol in scores.metrics:
         if accident := get_definition(symbol, scores.convention).accident:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imfuse.cli._flags import in_flags
+from imfuse.cli._printing import console, warn
 from imfuse.core.errors import PairError
 from imfuse.core.files import is_folder
+from imfuse.core.text import printable
 
 if TYPE_CHECKING:
     from imfuse.fusing.folder import FolderReport, Progress
@@ -21,10 +22,8 @@ LISTED = 5
 @contextmanager
 def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
     """A bar with pairs/s and the time left, on a terminal; nothing elsewhere."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    terminal = console(stderr=True)
+    if not terminal.is_terminal:
         yield None
         return
     from rich import progress as rich
@@ -41,7 +40,7 @@ def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
         rich.TimeRemainingColumn(),
         rich.TextColumn("left"),
     )
-    with rich.Progress(*columns, console=console, transient=True) as bar:
+    with rich.Progress(*columns, console=terminal, transient=True) as bar:
         task = bar.add_task("fuse", total=None)
 
         def update(step: Progress) -> None:
@@ -58,22 +57,17 @@ def count(number: int, noun: str) -> str:
 def few(names: tuple[str, ...]) -> str:
     """The first names, and how many more there are."""
     rest = len(names) - LISTED
-    return ", ".join(names[:LISTED]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def warn(text: str) -> None:
-    """Print a line on the standard error output."""
-    print(" ".join(f"imfuse: {text}".split()), file=sys.stderr)
+    return ", ".join(map(printable, names[:LISTED])) + (f" and {rest} more" if rest > 0 else "")
 
 
 def warn_of_doubt(message: str, *where: str) -> None:
     """Print a line on what may be other than was wanted, such as a pair's range, with the flags of this command."""
-    warn(f"warning: {': '.join((*where, in_flags(message)))}")
+    warn(in_flags(message), "warning", *where)
 
 
 def warn_of_failure(message: str, *where: str) -> None:
     """Print a line on what failed, such as a method and a pair, with the flags of this command in the advice."""
-    warn(f"failed: {' '.join(filter(None, where))}: {in_flags(message)}")
+    warn(f"failed: {' '.join(map(printable, filter(None, where)))}: {in_flags(message)}")
 
 
 def warn_of_problems(report: FolderReport) -> None:
@@ -106,5 +100,5 @@ def are_folders(*paths: Path) -> bool:
         other = kinds.index(not kinds[0])
         words = ["a folder" if kinds[place] else "a file" for place in (0, other)]
         wanted = "give two files or two folders" if len(paths) == 2 else "give files only, or folders only"
-        raise PairError(f"{paths[0]} is {words[0]} but {paths[other]} is {words[1]}; {wanted}")
+        raise PairError(f"{printable(paths[0])} is {words[0]} but {printable(paths[other])} is {words[1]}; {wanted}")
     return kinds[0]

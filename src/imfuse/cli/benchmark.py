@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imfuse.cli._terminal import count, few, progress_bar, warn, warn_of_failure
+from imfuse.cli._printing import console, say, warn
+from imfuse.cli._terminal import count, few, progress_bar, warn_of_failure
 from imfuse.cli._words import named_paths
 from imfuse.core.errors import ImfuseError
+from imfuse.core.text import printable
 
 if TYPE_CHECKING:
     from imfuse.benchmark.results import Results
@@ -29,8 +31,11 @@ def run(
     context: typer.Context,
     data: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=DIR", help="A data set (repeatable); its layout is recognised, see the docs."),
+        typer.Option(
+            metavar="NAME=DIR", help="A data set (repeatable): its folder, of a known layout, or a list of pairs."
+        ),
     ] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Look into sub-folders of the data sets too.")] = False,
     models: Annotated[
         str | None,
         typer.Option(
@@ -52,6 +57,10 @@ def run(
     convention: Annotated[str | None, typer.Option(help="Whose definitions. Default: plain.")] = None,
     against: Annotated[
         str | None, typer.Option(metavar="METHOD", help="Test the others against it. Default: the first.")
+    ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(metavar="metric|data", help="Correct p over each metric, or all of a data set. Default: metric."),
     ] = None,
     range_: Annotated[
         str | None,
@@ -83,10 +92,12 @@ def run(
         config,
         data=named_paths(data, "--data", "tno=data/tno") if data else None,
         fused=named_paths(fused, "--fused", _FUSED) if fused else None,
+        recursive=recursive or None,
         models=models,
         metrics=metrics,
         convention=convention,
         against=against,
+        family=family,
         range=range_,
         device=device,
         dtype=dtype,
@@ -103,7 +114,7 @@ def run(
     _print_what_is_wrong(results)
     _print_tables(results)
     for file in (output / "results.json", *_write(results, output, output, report=report)):
-        print(file)
+        say(file)
     if not results.complete:
         raise typer.Exit(1)
 
@@ -129,18 +140,16 @@ def _check_report() -> None:
 
 
 def _print_tables(results: Results) -> None:
-    from rich.console import Console
-
-    from imfuse.benchmark.tables import caption, tables_of
-    from imfuse.cli._benchmark_tables import rank_table
+    from imfuse.benchmark.table import caption, tables_of
+    from imfuse.cli._benchmark_tables import ranks_and_notes
     from imfuse.cli._score_tables import print_scores
 
-    console = Console(highlight=False)
+    terminal = console()
     for table in tables_of(results):
-        console.print(f"\n{caption(table)}", style="bold", markup=False)
-        print_scores(table.scores, console)
-        if table.ranked:
-            console.print(rank_table(table))
+        say("")
+        terminal.print(printable(caption(table)), style="bold")
+        print_scores(table.scores, terminal, {method: table.mark(method) for method in table.scores.methods})
+        terminal.print(ranks_and_notes(table))
 
 
 def _write(results: Results, folder: Path, output: Path, *, report: bool) -> list[Path]:
@@ -159,13 +168,13 @@ def _print_what_is_wrong(results: Results) -> None:
     for name, data in results.data.items():
         for side, files in (("infrared", data.unmatched_infrared), ("visible", data.unmatched_visible)):
             if files:
-                warn(f"{name}: {count(len(files), f'{side} picture')} without a partner: {few(tuple(files))}")
+                warn(f"{count(len(files), f'{side} picture')} without a partner: {few(tuple(files))}", name)
         for method, pairs in data.missing.items():
             if pairs:
-                warn(f"{name}: {method}: {count(len(pairs), 'pair')} without a fused picture: {few(tuple(pairs))}")
+                warn(f"{count(len(pairs), 'pair')} without a fused picture: {few(tuple(pairs))}", name, method)
         for method, files in data.unmatched.items():
             if files:
-                warn(f"{name}: {method}: {count(len(files), 'picture')} without a pair: {few(tuple(files))}")
+                warn(f"{count(len(files), 'picture')} without a pair: {few(tuple(files))}", name, method)
         for method, reasons in data.failed.items():
             for pair, reason in reasons.items():
                 warn_of_failure(reason, name, method, pair)
@@ -197,7 +206,7 @@ def figure(
     columns = [word.strip() for word in methods.split(",")] if methods else []
     place = _place(folder)
     for file in write_figure(results, place, rows, columns, output or place / "figure"):
-        print(file)
+        say(file)
 
 
 @benchmark.command()
@@ -212,7 +221,7 @@ def report(
 
     place = _place(folder)
     for file in _write(read_results(folder), place, output or place, report=True):
-        print(file)
+        say(file)
 
 
 def _place(folder: Path) -> Path:
@@ -270,7 +279,7 @@ def reproduce(
     _print_what_is_wrong(results)
     print_reproduction(table, results)
     write_file(output / "reproduce.md", markdown(table, results).encode())
-    print(output / "reproduce.md")
+    say(output / "reproduce.md")
     if not results.complete:
         raise typer.Exit(1)
 
@@ -296,14 +305,14 @@ def efficiency(
     from imfuse.benchmark.plan import parse_models
 
     entries = parse_models(models)
-    from rich.console import Console
+    from rich.text import Text
 
     from imfuse.benchmark.efficiency import as_json, markdown, measure_models, parse_sizes
     from imfuse.cli._benchmark_tables import print_efficiency
     from imfuse.imaging import write_file
 
     wanted = parse_sizes(sizes)
-    with Console(stderr=True).status("measuring") as status:
+    with console(stderr=True).status("measuring") as status:
         measured = measure_models(
             entries,
             wanted,
@@ -311,10 +320,10 @@ def efficiency(
             dtype=dtype,
             threads=threads,
             seconds=seconds,
-            progress=lambda done, total, name: status.update(f"{done} of {total}: {name}"),
+            progress=lambda done, total, name: status.update(Text(f"{done} of {total}: {printable(name)}")),
         )
     print_efficiency(measured)
     if output is not None:
         for name, text in (("efficiency.md", markdown(measured)), ("efficiency.json", as_json(measured))):
             write_file(output / name, text.encode())
-            print(output / name)
+            say(output / name)

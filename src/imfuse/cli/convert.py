@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from imfuse.cli._printing import say
+
 
 def convert(
     checkpoint: Annotated[list[Path], typer.Argument(help="The checkpoint's files, or the folder that holds them.")],
@@ -17,4 +19,5 @@ def convert(
     from imfuse.models._convert import convert as run
 
     name = run(checkpoint, output, model)
-    typer.echo(f"{output}: {name}\nuse: imfuse fuse INFRARED VISIBLE --model {name} --weights {output}")
+    say(f"{output}: {name}")
+    say(f"use: imfuse fuse INFRARED VISIBLE --model {name} --weights {output}")

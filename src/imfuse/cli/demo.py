@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from imfuse.cli._printing import console, say
+from imfuse.core.version import VERSION
+
 SHOWN = ("EN", "SF", "SCD", "VIF", "Qabf")
 
 
@@ -18,12 +21,15 @@ def demo(
 ) -> None:
     """Render a night road scene, fuse its infrared and visible image, print scores, write pictures."""
     import numpy as np
-    from rich.console import Console
 
     from imfuse.fusing.fuser import Fuser
+    from imfuse.fusing.resume import check_ours
     from imfuse.imaging import write_image
     from imfuse.scenes import render_scene
 
+    files = {name: output / f"{name}.png" for name in ("infrared", "visible", "fused", "side_by_side")}
+    for file in files.values():
+        check_ours(file)
     scene = render_scene(seed=seed)
     fuser = Fuser(model, device=device)
     fused = fuser(scene.infrared, scene.visible)
@@ -36,10 +42,9 @@ def demo(
         "side_by_side": np.concatenate([infrared, gap, scene.visible, gap, fused], axis=1),
     }
     for name, pixels in pictures.items():
-        write_image(output / f"{name}.png", pixels)
-    console = Console()
-    console.print(_scores(scene.infrared, scene.visible, fused, fuser.spec.title))
-    console.print(f"look at {output / 'side_by_side.png'}: infrared | visible | fused", soft_wrap=True)
+        write_image(files[name], pixels, metadata={"Software": f"imfuse {VERSION} (demo)"})
+    console().print(_scores(scene.infrared, scene.visible, fused, fuser.spec.title))
+    say(f"look at {files['side_by_side']}: infrared | visible | fused")
 
 
 def _scores(infrared: object, visible: object, fused: object, title: str) -> object:

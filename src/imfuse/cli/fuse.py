@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from imfuse.cli._terminal import are_folders, closing_line, progress_bar, warn_of_problems
+from imfuse.cli._printing import say
+from imfuse.cli._sources import PairsOption, RecursiveOption, Sources, given_sources
+from imfuse.cli._terminal import closing_line, progress_bar, warn_of_problems
 from imfuse.core.errors import ImfuseError, ModelError
 from imfuse.core.registry import DEFAULT_MODEL, get_spec
 from imfuse.core.weights import model_of
@@ -16,17 +19,33 @@ if TYPE_CHECKING:
     from imfuse.fusing.fuser import Fuser
 
 RANGES = "auto, full, percentile, minmax or LOW,HIGH"
+ResizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--resize",
+        metavar="stretch|crop|pad",
+        help="Bring the infrared to the size of the visible one; a word says how where the aspect ratios differ.",
+        show_default=False,
+    ),
+]
+OrderOption = Annotated[
+    str, typer.Option("--order", metavar="check|given", help="given: take pairs that look swapped as they are.")
+]
 
 
 def fuse(
-    infrared: Annotated[Path, typer.Argument(help="Infrared picture, or folder of them.", show_default=False)],
+    infrared: Annotated[
+        Path | None, typer.Argument(help="Infrared picture, or folder of them.", show_default=False)
+    ] = None,
     visible: Annotated[
-        Path, typer.Argument(help="Visible picture, or folder: its colours are kept.", show_default=False)
-    ],
+        Path | None, typer.Argument(help="Visible picture, or folder: its colours are kept.", show_default=False)
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Result. Default: NAME_fused.png here; for folders the folder fused."),
     ] = None,
+    recursive: RecursiveOption = False,
+    pairs: PairsOption = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -45,9 +64,7 @@ def fuse(
     visible_range: Annotated[str, typer.Option(help="The same for the visible picture.")] = "auto",
     bits: Annotated[int, typer.Option(metavar="8|16", help="Bits of the result.")] = 8,
     gray: Annotated[bool, typer.Option("--gray", help="Gray results, without the colours of the visible one.")] = False,
-    resize: Annotated[
-        bool, typer.Option("--resize", help="Bring the infrared to the size of the visible one.")
-    ] = False,
+    resize: ResizeOption = None,
     fit: Annotated[
         str,
         typer.Option(
@@ -58,6 +75,17 @@ def fuse(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
     strict: Annotated[bool, typer.Option("--strict", help="A pair with a warning is an error.")] = False,
+    order: OrderOption = "check",
+    infrared_palette: Annotated[
+        str,
+        typer.Option(metavar="auto|none|NAME", help="What the colours of an infrared picture mean, such as ironbow."),
+    ] = "auto",
+    infrared_bands: Annotated[
+        str | None, typer.Option(metavar="N", help="Which band of the first picture is meant, such as 4.")
+    ] = None,
+    visible_bands: Annotated[
+        str | None, typer.Option(metavar="N,N,N", help="Which of the second, such as 1,2,3.")
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo finished results and replace other files.")
     ] = False,
@@ -65,11 +93,11 @@ def fuse(
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the network. Default: all cores.")] = None,
     max_megapixels: Annotated[float, typer.Option(min=0, help="Largest picture that is read.")] = 100.0,
 ) -> None:
-    """Fuse a registered pair of pictures, or two folders of them paired by name.
+    """Fuse a registered pair of pictures, or two folders of them paired by name, or the pairs of a list.
 
     A folder can be interrupted and run again: finished results are kept, others are made.
     """
-    folders = are_folders(infrared, visible)
+    given = given_sources(infrared, visible, pairs, recursive)
     model = model or model_of(weights)
     options: dict[str, Any] = {**get_spec(model).check_options(_parse_options(option or []))}
     parsed_tile = _parse_tile(tile)
@@ -77,7 +105,9 @@ def fuse(
     if threads is not None:
         _set_threads(threads)
     from imfuse.fusing.fuser import Fuser
+    from imfuse.fusing.sides import checked_order
     from imfuse.fusing.sizes import checked_fit
+    from imfuse.imaging._resize import checked_resize
 
     fuser = Fuser(
         model,
@@ -89,16 +119,20 @@ def fuse(
         tile=parsed_tile,
         gray=gray,
         bits=_parse_bits(bits),
-        resize=resize,
+        resize=checked_resize(resize or False),
         fit=checked_fit(fit),
         max_pixels=round(max_megapixels * 1e6),
         strict=strict,
+        order=checked_order(order),
+        infrared_palette=infrared_palette,
+        infrared_bands=infrared_bands,
+        visible_bands=visible_bands,
         **options,
     )
-    if folders:
-        _fuse_folders(fuser, infrared, visible, output or Path("fused"), overwrite=overwrite, workers=workers)
+    if given.folders:
+        _fuse_folders(fuser, given, output or Path("fused"), overwrite=overwrite, workers=workers)
     else:
-        _fuse_files(fuser, infrared, visible, output, overwrite=overwrite)
+        _fuse_files(fuser, *given.files, output, overwrite=overwrite)
 
 
 def _fuse_files(fuser: Fuser, infrared: Path, visible: Path, output: Path | None, *, overwrite: bool) -> None:
@@ -108,17 +142,36 @@ def _fuse_files(fuser: Fuser, infrared: Path, visible: Path, output: Path | None
         from imfuse.imaging import image_size, read_metadata
 
         height, width = image_size(out)
-        limits = read_metadata(out).get("imfuse:infrared-range", "").replace(",", "..")
-        print(f"{out}: {width}x{height}" + (f", infrared {limits} shown as black..white" if limits else ""))
+        say(", ".join([f"{out}: {width}x{height}", *_shown(read_metadata(out))]))
     else:
-        print(f"{out}: finished before, nothing to do (--overwrite redoes it)")
+        say(f"{out}: finished before, nothing to do (--overwrite redoes it)")
 
 
-def _fuse_folders(fuser: Fuser, infrared: Path, visible: Path, out: Path, *, overwrite: bool, workers: int) -> None:
+def _shown(metadata: Mapping[str, str]) -> list[str]:
+    """Which stored values became black and white, where the file can tell; of 8 visible bits that is no news."""
+    texts = [(side, metadata.get(f"imfuse:{side}-range", "0,255")) for side in ("infrared", "visible")]
+    limits = [
+        f"{side} {'..'.join(f'{float(value):g}' for value in text.split(','))}"
+        for side, text in texts
+        if side == "infrared" or text != "0,255"
+    ]
+    return [f"{' and '.join(limits)} shown as black..white"] if "imfuse:infrared-range" in metadata else []
+
+
+def _fuse_folders(fuser: Fuser, given: Sources, out: Path, *, overwrite: bool, workers: int) -> None:
     with progress_bar() as progress:
-        report = fuser.folder(infrared, visible, out, overwrite=overwrite, progress=progress, workers=workers)
+        report = fuser.folder(
+            given.infrared,
+            given.visible,
+            out,
+            recursive=given.recursive,
+            pairs=given.pairs,
+            overwrite=overwrite,
+            progress=progress,
+            workers=workers,
+        )
     warn_of_problems(report)
-    print(closing_line(report, "fused", out))
+    say(closing_line(report, "fused", out))
     if report.failed:
         raise typer.Exit(1)
 

@@ -6,18 +6,19 @@ import importlib
 import importlib.util
 import io
 import os
+import signal
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, NoReturn
 
 import typer
 
 from imfuse.cli import _flags
+from imfuse.cli._printing import flush, gate, give_up_broken_streams, open_closed_streams, say, warn
 from imfuse.cli._terminal import warn_of_doubt
 from imfuse.core.errors import ImfuseError
-from imfuse.core.notes import ImfuseWarning
+from imfuse.core.files import os_reason
+from imfuse.core.signals import Terminated, raise_terminated
+from imfuse.core.text import printable
 from imfuse.core.version import VERSION
 
 COMMANDS = {
@@ -32,12 +33,12 @@ COMMANDS = {
 }
 """Name of a command -> module with a function (or ``Typer``) of that name. They import neither torch nor NumPy."""
 
-PARTLY, MISUSED, INTERRUPTED = 1, 2, 130
+PARTLY, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, _flags.TERMINATED
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"imfuse {VERSION}")
+        say(f"imfuse {VERSION}")
         raise typer.Exit
 
 
@@ -71,66 +72,75 @@ def build_app() -> typer.Typer:
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line (default: that of the process); returns the exit code.
 
-    0: done, 1: some pairs failed, 2: nothing could be done as asked, 130: interrupted.
+    0: done, 1: some pairs failed, 2: nothing could be done as asked, 130: interrupted, 143: terminated by SIGTERM.
     """
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
     # Accepted at any place, so that a failed command line needs one more word and nothing else.
     rest = [word for word in words if word != "--debug"] or ["--help"]
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # File names may hold what the terminal's encoding lacks, or bytes that are no text at all.
-        sys.stdout.reconfigure(errors="backslashreplace")
+    closed = open_closed_streams()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # File names may hold what the terminal's encoding lacks, or bytes that are no text at all.
+            stream.reconfigure(errors="backslashreplace")
     _flags.forget()
     try:
-        with _doubts_in_one_line():
-            code = build_app()(rest, prog_name="imfuse", standalone_mode=False)
-        sys.stdout.flush()
+        with gate(warn_of_doubt), raise_terminated():
+            code = _run(rest, debug)
+    finally:
+        give_up_broken_streams()
+    if closed and code == 0:
+        warn("error: standard output: closed, so that nothing could be printed")
+        return PARTLY
+    return code
+
+
+def _run(words: list[str], debug: bool) -> int:
+    """Exit code of a command line, after one line on what went wrong; a defect is raised."""
+    try:
+        code = build_app()(words, prog_name="imfuse", standalone_mode=False)
+        flush()
     except BrokenPipeError:
-        return _leave_closed_pipe()
+        # The reader, such as head, has enough.
+        return PARTLY
+    except Terminated:
+        code = TERMINATED
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
     except Exception as error:
         message = _one_line(error)
         if debug or message is None:
             raise
-        print(f"imfuse: error: {message}", file=sys.stderr)
+        warn(f"error: {message}")
         return MISUSED
-    if code == INTERRUPTED:
-        print("imfuse: interrupted; files that were finished stay, none is half written", file=sys.stderr)
+    if code in (INTERRUPTED, TERMINATED):
+        how = "interrupted" if code == INTERRUPTED else "terminated"
+        warn(f"{how}; files that were finished stay, none is half written")
     return code if isinstance(code, int) else 0
-
-
-@contextmanager
-def _doubts_in_one_line() -> Iterator[None]:
-    """Print each :class:`ImfuseWarning` as a line, with the flags of the command; other warnings as Python does."""
-    with warnings.catch_warnings():
-        as_usual = warnings.showwarning
-
-        def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if isinstance(message, ImfuseWarning):
-                warn_of_doubt(str(message))
-            else:
-                as_usual(message, category, *where, **more)
-
-        warnings.simplefilter("always", ImfuseWarning)
-        warnings.showwarning = show
-        yield
 
 
 def _one_line(error: Exception) -> str | None:
     """Message of an error that the user can act on; ``None`` for a defect, whose traceback must be seen."""
     if isinstance(error, ImfuseError):
         return _flags.in_flags(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        # A disk or a system that refuses is no defect; where the library knows more, it says so itself.
+        place = "cannot read or write" if error.filename is None else printable(os.fsdecode(error.filename))
+        return f"{place}: {os_reason(error)}"
     # Click's usage errors, recognised by their method: some Typers carry a Click of their own, others import it.
     format_message = getattr(error, "format_message", None)
     return f"{' '.join(format_message().split())} (see imfuse --help)" if callable(format_message) else None
 
 
-def _leave_closed_pipe() -> int:
-    """The reader, such as ``head``, has enough: no message, and no second error when Python flushes at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return PARTLY
+def run() -> NoReturn:
+    """The program ``imfuse``: a command line, and an end that Ctrl-C does not disturb."""
+    try:
+        code = main()
+    except KeyboardInterrupt:  # a second one, while the first was answered
+        code = INTERRUPTED
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

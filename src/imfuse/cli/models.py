@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imfuse.cli._terminal import warn
+from imfuse.cli._printing import console, warn
 from imfuse.core.spec import option_text
+from imfuse.core.text import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,7 +22,7 @@ def models(
     pattern: Annotated[str, typer.Argument(help="A method's name, or a shell pattern of names, such as 'psf*'.")] = "*",
 ) -> None:
     """List the fusion methods; with the name of one: all about it, paper, options, weights, licences."""
-    from rich.console import Console
+    from rich.text import Text
 
     from imfuse.core.errors import ModelError
     from imfuse.core.plugins import is_reference
@@ -30,14 +31,12 @@ def models(
     names = [pattern] if is_reference(pattern) else list_models(pattern)
     if not names:
         raise ModelError(f"no model matches {pattern!r}; there are {', '.join(list_models())}")
-    console = Console(highlight=False)
     if len(names) == 1:
-        console.print(_card(get_spec(names[0])))
+        console().print(_card(get_spec(names[0])))
     else:
-        console.print(_overview([spec for name in names if (spec := _loaded(name)) is not None]))
-        console.print(
-            "[dim]Licence: of the authors' code and weights; ours are Apache-2.0. More: imfuse models NAME[/]"
-        )
+        console().print(_overview([spec for name in names if (spec := _loaded(name)) is not None]))
+        footnote = "Licence: of the authors' code and weights; ours are Apache-2.0. More: imfuse models NAME"
+        console().print(Text(footnote, style="dim"))
 
 
 def _loaded(name: str) -> ModelSpec | None:
@@ -48,7 +47,7 @@ def _loaded(name: str) -> ModelSpec | None:
     try:
         return get_spec(name)
     except PluginError as error:
-        warn(f"{name}: {error}")
+        warn(str(error), name)
         return None
 
 
@@ -58,11 +57,11 @@ def _overview(specs: list[ModelSpec]) -> Table:
     for spec in specs:
         shipped = "\n".join(f"{entry.name}, {_size(entry)}" for entry in spec.weights)
         table.add_row(
-            spec.name,
-            f"{spec.title}, {spec.paper.year}",
+            printable(spec.name),
+            printable(f"{spec.title}, {spec.paper.year}"),
             f"{spec.parameters:,}" if spec.parameters else "none",
             shipped or ("not needed" if spec.training_free else "convert or train"),
-            "" if spec.training_free else spec.authors_licence,
+            "" if spec.training_free else printable(spec.authors_licence),
         )
     return table
 
@@ -73,7 +72,8 @@ def _card(spec: ModelSpec) -> Table:
     table.show_header = False
     lines = [
         (spec.name, f"{spec.title}: {spec.summary}"),
-        ("paper", f"{spec.paper.title}, {spec.paper.venue}, {spec.paper.year}\n{spec.paper.link}"),
+        ("paper", f"{spec.paper.title}, {spec.paper.venue}, {spec.paper.year}"),
+        ("", spec.paper.link),
         ("takes", spec.inputs),
         ("parameters", f"{spec.parameters:,}" if spec.parameters else "none"),
     ]
@@ -94,7 +94,7 @@ def _card(spec: ModelSpec) -> Table:
         ("memory", f"about {spec.memory_per_pixel:,} bytes per pixel"),
     ]
     for label, text in lines:
-        table.add_row(label, text)
+        table.add_row(printable(label), printable(text))
     return table
 
 

@@ -7,27 +7,33 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imfuse.cli._terminal import are_folders, count, few, progress_bar, warn, warn_of_failure
+from imfuse.cli._printing import say, warn
+from imfuse.cli._sources import PairsOption, RecursiveOption
+from imfuse.cli._terminal import are_folders, count, few, progress_bar, warn_of_failure
 from imfuse.cli._words import named_paths
-from imfuse.core.errors import ImageError, MetricError
+from imfuse.core.errors import ImageError, MetricError, PairError
 
 if TYPE_CHECKING:
     from imfuse.scoring.scores import Scores
 
+_EXAMPLE = "densefuse=results/densefuse"
+
 
 def score(
     pictures: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             metavar="[FUSED] INFRARED VISIBLE",
             help="Three files, or three folders whose files belong together by name. No FUSED with --fused.",
             show_default=False,
         ),
-    ],
+    ] = None,
     fused: Annotated[
         list[str] | None,
         typer.Option("--fused", metavar="NAME=PATH ...", help="Results of several methods, to compare them."),
     ] = None,
+    recursive: RecursiveOption = False,
+    pairs: PairsOption = None,
     metrics: Annotated[
         str | None,
         typer.Option(help="Symbols with commas, such as EN,MI,VIF, or all. Default: what most papers print."),
@@ -38,8 +44,10 @@ def score(
     csv: Annotated[Path | None, typer.Option(help="Write the values, one line per picture.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write values, statistics and definitions.")] = None,
     range_: Annotated[
-        str, typer.Option("--range", help="What of the infrared is black and white; give what it was fused by.")
-    ] = "full",
+        str | None,
+        typer.Option("--range", help="What of the infrared is black and white. Default: what it was fused by."),
+    ] = None,
+    visible_range: Annotated[str | None, typer.Option(help="The same for the visible picture.")] = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Pairs that are scored at a time. Default: one per core, at most 8.")
     ] = None,
@@ -51,21 +59,26 @@ def score(
 
     imfuse score --fused ours=fused/ --fused theirs=other/ infrared/ visible/ --metrics all
     """
-    methods, infrared, visible = _sort_out(pictures, fused or [])
-    folders = are_folders(*methods.values(), infrared, visible)
+    methods, infrared, visible = _sort_out(pictures or [], fused or [], pairs)
+    folders = _are_folders(methods, infrared, visible, pairs, recursive)
     methods = {name or _name_of(path, folders): path for name, path in methods.items()}
     for target in (csv, json):
         if target is not None and target.is_dir():
             raise ImageError(f"{target}: is a folder, the name of a file to write is expected")
+        if target is not None and target.exists() and any(target.samefile(path) for path in pictures or ()):
+            raise ImageError(f"{target}: is one of the pictures that are scored", "choose another name")
     # Torch takes seconds to import: what is wrong with the command line comes first.
     from imfuse.scoring.files import score_files, score_folders
 
     settings: dict[str, Any] = {"metrics": metrics, "convention": convention, "range": range_}
-    settings["max_pixels"] = round(max_megapixels * 1e6)
+    settings |= {"visible_range": visible_range, "max_pixels": round(max_megapixels * 1e6)}
     if folders:
         with progress_bar() as progress:
-            scores = score_folders(methods, infrared, visible, workers=workers, progress=progress, **settings)
+            settings |= {"recursive": recursive, "pairs": pairs, "workers": workers}
+            scores = score_folders(methods, infrared, visible, progress=progress, **settings)
     else:
+        assert infrared is not None
+        assert visible is not None
         scores = score_files(methods, infrared, visible, **settings)
     _print_what_is_wrong(scores)
     if scores.rows:
@@ -75,13 +88,33 @@ def score(
     for target, write in ((csv, scores.to_csv), (json, scores.to_json)):
         if target is not None:
             write(target)
-            print(f"{target}: {count(len(scores.rows), 'picture')}")
+            say(f"{target}: {count(len(scores.rows), 'picture')}")
     if not scores.complete:
         raise typer.Exit(1)
 
 
-def _sort_out(words: list[Path], named: list[str]) -> tuple[dict[str, Path], Path, Path]:
-    """Fused pictures by name, infrared, visible. One --fused may be followed by more NAME=PATH."""
+def _are_folders(
+    methods: dict[str, Path], infrared: Path | None, visible: Path | None, pairs: Path | None, recursive: bool
+) -> bool:
+    """Whether folders are scored. Raises ``PairError`` where an option is of folders and files are given."""
+    folders = are_folders(*methods.values(), *(path for path in (infrared, visible) if path is not None))
+    for flag, wanted in (("--pairs", pairs is not None), ("--recursive", recursive)):
+        if wanted and not folders:
+            raise PairError(f"{flag}: of folders; files were given")
+    return folders
+
+
+def _sort_out(
+    words: list[Path], named: list[str], pairs: Path | None
+) -> tuple[dict[str, Path], Path | None, Path | None]:
+    """Fused pictures by name, infrared, visible. One --fused may be followed by more NAME=PATH.
+
+    With a list of pairs, the folders of infrared and visible pictures may be left out.
+    """
+    if pairs is not None and not named and len(words) == 1:
+        return {"": words[0]}, None, None
+    if pairs is not None and named and all("=" in str(word) for word in words):
+        return named_paths([*named, *map(str, words)], "--fused", _EXAMPLE), None, None
     if not named:
         if len(words) != 3:
             raise MetricError(f"FUSED INFRARED VISIBLE are expected, found {count(len(words), 'path')}")
@@ -92,7 +125,7 @@ def _sort_out(words: list[Path], named: list[str]) -> tuple[dict[str, Path], Pat
             f"INFRARED VISIBLE are expected beside --fused NAME=PATH, found {count(len(words), 'path')}: "
             f"{' '.join(map(str, words))}"
         )
-    methods = named_paths([*named, *map(str, more)], "--fused", "densefuse=results/densefuse")
+    methods = named_paths([*named, *map(str, more)], "--fused", _EXAMPLE)
     return methods, words[-2], words[-1]
 
 
@@ -107,8 +140,8 @@ def _print_what_is_wrong(scores: Scores) -> None:
             warn(f"{count(len(names), f'{side} picture')} without a partner: {few(names)}")
     for method in scores.methods:
         if missing := scores.missing.get(method, ()):
-            warn(f"{method}: {count(len(missing), 'pair')} without a fused picture: {few(missing)}")
+            warn(f"{count(len(missing), 'pair')} without a fused picture: {few(missing)}", method)
         if unmatched := scores.unmatched.get(method, ()):
-            warn(f"{method}: {count(len(unmatched), 'picture')} without a pair: {few(unmatched)}")
+            warn(f"{count(len(unmatched), 'picture')} without a pair: {few(unmatched)}", method)
     for failure in scores.failed:
         warn_of_failure(failure.message, failure.method, failure.image)

@@ -7,19 +7,30 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imfuse.cli._terminal import are_folders, closing_line, count, few, progress_bar, warn, warn_of_problems
+from imfuse.cli._printing import console, say, warn
+from imfuse.cli._sources import PairsOption, RecursiveOption, given_sources
+from imfuse.cli._terminal import closing_line, count, few, progress_bar, warn_of_problems
+from imfuse.cli.fuse import OrderOption, ResizeOption
 from imfuse.core.errors import PairError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from imfuse.tasks.segment.segmenter import Segmenter
+
 
 def segment(
-    infrared: Annotated[Path, typer.Argument(help="Infrared picture, or folder of them.", show_default=False)],
-    visible: Annotated[Path, typer.Argument(help="Visible picture, or folder of them.", show_default=False)],
+    infrared: Annotated[
+        Path | None, typer.Argument(help="Infrared picture, or folder of them.", show_default=False)
+    ] = None,
+    visible: Annotated[
+        Path | None, typer.Argument(help="Visible picture, or folder of them.", show_default=False)
+    ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder: labels/NAME.png, overlay/NAME.png.")] = Path(
         "segmented"
     ),
+    recursive: RecursiveOption = False,
+    pairs: PairsOption = None,
     labels: Annotated[
         Path | None, typer.Option(help="Folder of true classes (PNG, 255 unknown): print how well they are recognised.")
     ] = None,
@@ -27,9 +38,8 @@ def segment(
         str | None, typer.Option(help="Method that segments. Default: psfusion_compact.", show_default=False)
     ] = None,
     weights: Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")] = "default",
-    resize: Annotated[
-        bool, typer.Option("--resize", help="Bring the infrared to the size of the visible one.")
-    ] = False,
+    resize: ResizeOption = None,
+    order: OrderOption = "check",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
     overwrite: Annotated[
@@ -38,33 +48,44 @@ def segment(
     workers: Annotated[int, typer.Option(min=1, help="Threads that read, and as many that write.")] = 2,
 ) -> None:
     """Write the class of every pixel (as in MSRS: car, person, bike ...) and a picture with the classes painted in."""
-    folders = are_folders(infrared, visible)
-    if labels is not None and not folders:
+    given = given_sources(infrared, visible, pairs, recursive)
+    if labels is not None and not given.folders:
         raise PairError(f"--labels {labels}: of two folders of pictures; two files were given")
     from imfuse.tasks.segment.segmenter import Segmenter
 
-    segmenter = Segmenter(model, weights, device=device, dtype=dtype, resize=resize)
-    if not folders:
-        done = segmenter.files(infrared, visible, output, overwrite=overwrite)
-        word = "" if done else " (finished before, nothing to do; --overwrite redoes it)"
-        print(f"{output / 'labels' / visible.stem}.png, {output / 'overlay' / visible.stem}.png{word}")
+    segmenter = Segmenter(model, weights, device=device, dtype=dtype, resize=resize or False, order=order)
+    if not given.folders:
+        _segment_files(segmenter, *given.files, output, overwrite)
         return
     with progress_bar() as progress:
         report = segmenter.folder(
-            infrared, visible, output, labels=labels, overwrite=overwrite, progress=progress, workers=workers
+            infrared,
+            visible,
+            output,
+            recursive=recursive,
+            pairs=pairs,
+            labels=labels,
+            overwrite=overwrite,
+            progress=progress,
+            workers=workers,
         )
     warn_of_problems(report)
     if report.unlabelled:
         warn(f"{count(len(report.unlabelled), 'pair')} without labels: {few(report.unlabelled)}")
-    print(closing_line(report, "segmented", output))
+    say(closing_line(report, "segmented", output))
     if report.counts is not None:
         _print_scores(report.counts)
     if report.failed:
         raise typer.Exit(1)
 
 
+def _segment_files(segmenter: Segmenter, infrared: Path, visible: Path, output: Path, overwrite: bool) -> None:
+    done = segmenter.files(infrared, visible, output, overwrite=overwrite)
+    word = "" if done else " (finished before, nothing to do; --overwrite redoes it)"
+    say(f"{output / 'labels' / visible.stem}.png, {output / 'overlay' / visible.stem}.png{word}")
+
+
 def _print_scores(counts: Tensor) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from imfuse.scenes.classes import CLASSES
@@ -78,6 +99,5 @@ def _print_scores(counts: Tensor) -> None:
     for name, share, overlap in zip(CLASSES, (pixels / pixels.sum()).tolist(), overlaps.tolist(), strict=True):
         table.add_row(name, f"{100 * share:.2f} %", "absent" if overlap != overlap else f"{overlap:.4f}")
     table.add_row("mean", "", f"{mean_iou(counts).item():.4f}", style="bold")
-    console = Console(highlight=False)
-    console.print(table)
-    console.print(f"pixel accuracy {pixel_accuracy(counts).item():.4f}; classes that are absent from both do not count")
+    console().print(table)
+    say(f"pixel accuracy {pixel_accuracy(counts).item():.4f}; classes that are absent from both do not count")

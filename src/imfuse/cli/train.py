@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from imfuse.cli._printing import console, say, tell
 from imfuse.core.errors import ImfuseError, RecipeError
 
 if TYPE_CHECKING:
@@ -26,6 +27,11 @@ def train(
     ] = None,
     infrared: Annotated[Path | None, typer.Option(help="Instead of --data: the folder of infrared images ...")] = None,
     visible: Annotated[Path | None, typer.Option(help="... and the folder of visible images.")] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Look into sub-folders too.")] = False,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="List of pairs, CSV or JSON Lines, instead of --data."),
+    ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")] = Path("runs/train"),
     changes: Annotated[
         list[str] | None,
@@ -56,9 +62,10 @@ def train(
 
     stages = load_stages(recipe, changes or ())
     if show:
-        typer.echo("---\n".join(settings.to_yaml() for settings in stages.values()), nl=False)
+        for line in "---\n".join(settings.to_yaml() for settings in stages.values()).rstrip("\n").split("\n"):
+            say(line)
         return
-    folders = _folders(data or [], infrared, visible)
+    folders = _folders(data or [], infrared, visible, pairs)
     try:
         from imfuse.training.stages import train_stages
     except ModuleNotFoundError as error:
@@ -66,19 +73,22 @@ def train(
             raise
         raise ImfuseError(f"training needs {error.name}: pip install 'imfuse[train]'") from error
     import torch
-    from rich.console import Console
 
     from imfuse.data.pairs import find_pairs
 
     if threads:
         torch.set_num_threads(threads)
-    files = [replace(one, source=name) for name, pair in folders.items() for one in find_pairs(*pair)]
-    sources = ", ".join(str(first) for first, _ in folders.values())
-    console = Console(stderr=True, soft_wrap=True)
+    files = [
+        replace(one, source=name)
+        for name, given in folders.items()
+        for one in find_pairs(*given, recursive=recursive, pairs=pairs)
+    ]
+    places = [pairs] if pairs is not None else [first for first, _ in folders.values() if first is not None]
 
     def announce(stage: Stage) -> None:
-        what = f"{len(files)} pairs from {sources}, {stage.recipe.epochs} epochs; run in {stage.folder}"
-        console.print(f"{stage.name}: {'done' if stage.done else what}")
+        where = ", ".join(map(str, places))
+        what = f"{len(files)} pairs from {where}, {stage.recipe.epochs} epochs; run in {stage.folder}"
+        tell(f"{stage.name}: {'done' if stage.done else what}")
 
     weights = train_stages(
         stages,
@@ -88,25 +98,42 @@ def train(
         resume=resume,
         announce=announce,
         licence=licence,
-        data_name=data_name or ", ".join(name or first.name for name, (first, _) in folders.items()),
+        data_name=data_name or ", ".join(name or place.name for name, place in zip(folders, places, strict=True)),
         device=device,
         processes=processes,
         nodes=nodes,
-        progress=console.is_terminal,
+        progress=console(stderr=True).is_terminal,
     )
     model = next(reversed(stages.values())).model
-    typer.echo(f"weights: {weights}\nlog:     {weights.parent / 'log.jsonl'}\ncurve:   {weights.parent / 'curve.png'}")
-    typer.echo(f"use:     imfuse fuse INFRARED VISIBLE --model {model} --weights {weights}")
+    say(f"weights: {weights}")
+    say(f"log:     {weights.parent / 'log.jsonl'}")
+    say(f"curve:   {weights.parent / 'curve.png'}")
+    say(f"use:     imfuse fuse INFRARED VISIBLE --model {model} --weights {weights}")
 
 
-def _folders(data: list[str], infrared: Path | None, visible: Path | None) -> dict[str, tuple[Path, Path | None]]:
-    """Folders of each data set by its name; one alone needs none."""
+def _folders(
+    data: list[str], infrared: Path | None, visible: Path | None, pairs: Path | None
+) -> dict[str, tuple[Path | None, Path | None]]:
+    """The folders of each data set by its name; one alone needs none."""
+    if pairs is not None and not data and (infrared is None) == (visible is None):
+        return {"": (infrared, visible)}
+    if pairs is not None:
+        raise RecipeError("--pairs: a list of pairs goes alone, or with --infrared DIR and --visible DIR")
     if data and infrared is None and visible is None:
-        named = [word.partition("=") for word in data]
-        folders = {name if equals else "": (Path(folder if equals else name), None) for name, equals, folder in named}
-        if len(folders) < len(data) or (len(data) > 1 and "" in folders):
-            raise RecipeError("--data: several data sets need a name each, --data NAME=DIR")
-        return {**folders}
+        return _named_folders(data)
     if not data and infrared is not None and visible is not None:
         return {"": (infrared, visible)}
-    raise RecipeError("give the training pairs as --data DIR, or as --infrared DIR with --visible DIR")
+    raise RecipeError("give the training pairs as --data DIR, as --infrared DIR with --visible DIR, or as --pairs FILE")
+
+
+def _named_folders(words: list[str]) -> dict[str, tuple[Path | None, Path | None]]:
+    """DIR, or NAME=DIR for each of several."""
+    folders: dict[str, tuple[Path | None, Path | None]] = {}
+    for word in words:
+        name, equals, folder = word.partition("=")
+        # The name of a folder may hold the sign as well.
+        named = bool(equals) and not Path(word).is_dir()
+        folders[name if named else ""] = (Path(folder if named else word), None)
+    if len(folders) < len(words) or (len(words) > 1 and "" in folders):
+        raise RecipeError("--data: of several data sets each needs a name of its own, --data NAME=DIR")
+    return folders

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,7 +39,12 @@ def os_reason(error: OSError | ValueError) -> str:
 
 
 def open_input(
-    path: str | os.PathLike[str], raises: type[ImfuseError], expected: str, max_bytes: int | None = None
+    path: str | os.PathLike[str],
+    raises: type[ImfuseError],
+    expected: str,
+    max_bytes: int | None = None,
+    *,
+    fixed: bool = False,
 ) -> BinaryIO:
     """Open a file from outside for reading. Every input goes through here.
 
@@ -50,6 +56,7 @@ def open_input(
         raises: the error of the kind of file.
         expected: what is expected there, as "an image file", for messages.
         max_bytes: the largest file that is accepted; any with None. A sparse file counts by its apparent size.
+        fixed: nobody can ask for a larger ``max_bytes``, so that no message advises it.
 
     Returns:
         The open file, at its begin.
@@ -71,15 +78,16 @@ def open_input(
         raise raises(f"{printable(os.fspath(path))}: {os_reason(error)}") from error
     try:
         status = os.fstat(descriptor)
-        if problem := _problem(status, expected, max_bytes):
+        if problem := _problem(status, expected, max_bytes, fixed):
             raise raises(f"{printable(os.fspath(path))}: {problem[0]}", *problem[1:])
-        return os.fdopen(descriptor, "rb")
+        # os.fdopen would give it a number for a name, and readers that look at names stumble over that.
+        return open(path, "rb", opener=lambda *_: descriptor)
     except BaseException:
         os.close(descriptor)
         raise
 
 
-def _problem(status: os.stat_result, expected: str, max_bytes: int | None) -> tuple[str, ...]:
+def _problem(status: os.stat_result, expected: str, max_bytes: int | None, fixed: bool) -> tuple[str, ...]:
     """What speaks against reading an open file, and advice; nothing where it may be read."""
     if stat.S_ISDIR(status.st_mode):
         return (f"this is a folder, {expected} is expected",)
@@ -88,36 +96,79 @@ def _problem(status: os.stat_result, expected: str, max_bytes: int | None) -> tu
     if status.st_size == 0:
         return (f"the file is empty (0 bytes), {expected} is expected",)
     if max_bytes is not None and status.st_size > max_bytes:
-        return (
-            f"the file has {status.st_size} bytes, at most {max_bytes} are read",
-            f"use max_bytes={status.st_size} to allow it",
-        )
+        message = f"the file has {status.st_size} bytes, at most {max_bytes} are read"
+        return (message,) if fixed else (message, f"use max_bytes={status.st_size} to allow it")
     return ()
 
 
-def read_input(path: str | os.PathLike[str], raises: type[ImfuseError], expected: str, max_bytes: int) -> bytes:
+def read_input(
+    path: str | os.PathLike[str], raises: type[ImfuseError], expected: str, max_bytes: int, *, fixed: bool = False
+) -> bytes:
     """Content of a file from outside; arguments and errors are those of :func:`open_input`.
 
     Returns:
         At most ``max_bytes`` bytes, however the file grows meanwhile.
     """
-    with open_input(path, raises, expected, max_bytes) as stream:
+    with open_input(path, raises, expected, max_bytes, fixed=fixed) as stream:
         try:
-            return stream.read(max_bytes)
+            # A reader that is asked for more than there is takes memory for all of it.
+            return stream.read(min(max_bytes, os.fstat(stream.fileno()).st_size))
+        except OSError as error:
+            raise raises(f"{printable(os.fspath(path))}: {os_reason(error)}") from error
+
+
+def input_hash(
+    path: str | os.PathLike[str], raises: type[ImfuseError], expected: str, max_bytes: int, *, fixed: bool = False
+) -> str:
+    """SHA-256 of a file from outside; arguments and errors are those of :func:`open_input`.
+
+    Returns:
+        64 hexadecimal digits, of at most ``max_bytes`` bytes, however the file grows meanwhile.
+
+    Example:
+        >>> input_hash("missing.png", ImageError, "an image file", 1 << 20)
+        Traceback (most recent call last):
+            ...
+        imfuse.core.errors.ImageError: missing.png: no such file
+    """
+    with open_input(path, raises, expected, max_bytes, fixed=fixed) as stream:
+        try:
+            return _hash(stream, max_bytes)
         except OSError as error:
             raise raises(f"{printable(os.fspath(path))}: {os_reason(error)}") from error
 
 
 def file_hash(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of the content of a file, as 64 hexadecimal digits. Raises ``OSError`` where it cannot be read.
+    """SHA-256 of a file of our own making, as 64 hexadecimal digits; :func:`input_hash` is for all others.
 
-    Nothing is remembered: a file that was replaced within the clock's resolution has its old size and time.
+    Nothing is remembered: a file that was replaced within the clock's resolution has its old size and time. Raises
+    ``OSError`` where it cannot be read.
     """
-    digest = hashlib.sha256()
     with Path(path).open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
+        return _hash(stream)
+
+
+def _hash(stream: BinaryIO, most: int | None = None) -> str:
+    """Hash what is left of a stream, or its next ``most`` bytes."""
+    digest, left = hashlib.sha256(), sys.maxsize if most is None else most
+    while block := stream.read(min(_BLOCK, left)):
+        digest.update(block)
+        left -= len(block)
     return digest.hexdigest()
+
+
+def optional_path(path: str | os.PathLike[str] | None) -> Path | None:
+    """The path, or ``None`` where there is none."""
+    return None if path is None else Path(path)
+
+
+def file_identity(path: str | os.PathLike[str]) -> tuple[int, int] | None:
+    """What tells a file or folder from others, whatever it is called; ``None`` where it is not there."""
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:

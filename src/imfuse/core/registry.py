@@ -96,6 +96,15 @@ def get_spec(name: str) -> ModelSpec:
     return find_method(name).spec
 
 
+def is_of_this_package(name: str) -> bool:
+    """Whether a method is one of this package, not one that others registered or name where it lies.
+
+    >>> is_of_this_package("seafusion"), is_of_this_package("net.py:TinyFuse")
+    (True, False)
+    """
+    return name in _shipped()
+
+
 def register_method(spec: ModelSpec) -> Callable[[Network], Network]:
     """Class decorator that makes a network a method of the library: it sets ``spec`` and lists it by its name.
 

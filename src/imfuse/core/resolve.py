@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from imfuse.core.files import file_hash
 from imfuse.core.registry import get_spec
 from imfuse.core.spec import ModelSpec, Value
-from imfuse.core.weights import check_made_for, model_of, read_header, resolve_weights
+from imfuse.core.weights import check_made_for, model_of, read_header, resolve_weights, weights_hash
 
 
 @dataclass(frozen=True)
@@ -65,4 +64,4 @@ def resolve_model(
     path = resolve_weights(spec, weights)
     header = read_header(path)
     check_made_for(path, header, spec)
-    return ResolvedModel(spec, values, path, file_hash(path), header)
+    return ResolvedModel(spec, values, path, weights_hash(path), header)

@@ -133,6 +133,8 @@ class WeightsSpec:
         data: on which it was trained.
         date: of the training, YYYY-MM-DD.
         licence: of the file.
+        bias: by how many gray levels of 8 bits a network with these weights may show a pair without any detail outside
+            the levels of its two pictures.
         exceptions: checks of ``imfuse.benchmark.check_weights`` that the weights cannot pass, each with the reason.
 
     Example:
@@ -148,6 +150,7 @@ class WeightsSpec:
     data: str
     date: str
     licence: str = "Apache-2.0"
+    bias: int = 0
     exceptions: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -168,6 +171,8 @@ class ModelSpec:
         inputs: what the two pictures are.
         colour: whether the network looks at the colours of the visible picture where it has any.
         size: which heights and widths ``forward`` takes, and how tiles overlap; callers pad and cut by it.
+        uneven: why the network may show a pair without any detail unevenly, such as "zeros beyond the border"; empty
+            where it does not.
         memory_per_pixel: peak number of bytes that the inference form needs per pixel of the pair in float32.
         dtypes: number formats that it computes in, names of torch's.
         options: choices of the constructor.
@@ -194,6 +199,7 @@ class ModelSpec:
     inputs: str = "infrared + visible luminance"
     colour: bool = False
     size: SizeRule = _ANY_SIZE
+    uneven: str = ""
     memory_per_pixel: int = 1024
     dtypes: tuple[str, ...] = ("float32",)
     options: tuple[Option, ...] = ()

@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from google_crc32c import value as crc32c
 from numpy.typing import NDArray
 
 from imfuse.core.errors import WeightsError
+from imfuse.core.files import read_input
+from imfuse.core.text import printable, shortened
 
 INDEX = ".index"
 DATA = ".data-00000-of-00001"
 MAGIC = 0xDB4775248B80FB57
 FOOTER = 48
-MAX_INDEX = 16 << 20
+MAX_INDEX = 2 << 20
 MAX_DATA = 512 << 20
 MAX_ENTRIES = 10_000
 MAX_VALUE = 4096
@@ -43,34 +46,25 @@ def read_bundle(index: Path) -> dict[str, NDArray[Any]]:
 
     All checksums are verified.
     """
-    table = _read(index, MAX_INDEX)
+    table = read_input(index, WeightsError, "a TensorFlow index", MAX_INDEX, fixed=True)
     try:
         entries = dict(_tensors(table))
     except _Damaged as error:
-        raise WeightsError(f"{index}: not a readable TensorFlow index ({error})") from None
+        raise WeightsError(f"{printable(index)}: not a readable TensorFlow index ({error})") from None
     source = data_file(index)
-    data = _read(source, MAX_DATA)
+    if not source.exists():
+        pair = f"*{INDEX} and *{DATA}"
+        raise WeightsError(f"{printable(source)}: no such file; a TensorFlow checkpoint is a pair of files, {pair}")
+    data = read_input(source, WeightsError, "a TensorFlow data file", MAX_DATA, fixed=True) if entries else b""
     found, left = {}, len(data)
     for name, message in entries.items():
         try:
             found[name] = _tensor(_message(message), data, left)
         except _Damaged as error:
-            raise WeightsError(f"{source}: {name!r:.120}: {error}") from None
+            raise WeightsError(f"{printable(source)}: {shortened(name)}: {error}") from None
         # Tensors do not overlap, so that together they are no larger than the file.
         left -= found[name].nbytes
     return found
-
-
-def _read(file: Path, most: int) -> bytes:
-    try:
-        size = file.stat().st_size
-        if size > most:
-            raise WeightsError(f"{file}: {size >> 20} MiB is too large for a checkpoint ({most >> 20} MiB at most)")
-        with file.open("rb") as stream:
-            return stream.read(size)
-    except OSError as error:
-        whole = f"a TensorFlow checkpoint is a pair of files, *{INDEX} and *{DATA}"
-        raise WeightsError(f"{file}: cannot read it ({error.strerror}); {whole}") from None
 
 
 # The table
@@ -108,8 +102,10 @@ def _tensors(table: bytes) -> Iterator[tuple[str, bytes]]:
             except UnicodeDecodeError:
                 raise _Damaged("a name is not UTF-8") from None
             if name in names:
-                raise _Damaged(f"{name!r:.120} is there twice")
+                raise _Damaged(f"{shortened(name)} is there twice")
             names.add(name)
+            if len(names) > MAX_ENTRIES:
+                raise _Damaged("too many names")
             yield name, value
     if shards != 1:
         raise _Damaged(f"its numbers lie in {shards} files; only one is read")
@@ -238,30 +234,6 @@ def _shape(message: Message) -> tuple[int, ...]:
 
 
 # Checksums: CRC-32C, turned and moved so that a checksum of checksums is safe
-
-
-def _table() -> list[int]:
-    table = []
-    for value in range(256):
-        for _ in range(8):
-            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
-        table.append(value)
-    return table
-
-
-_TABLE = _table()
-
-
-def crc32c(data: bytes) -> int:
-    """CRC-32C (Castagnoli).
-
-    >>> hex(crc32c(b"123456789"))
-    '0xe3069283'
-    """
-    table, value = _TABLE, 0xFFFFFFFF
-    for byte in data:
-        value = table[(value ^ byte) & 255] ^ (value >> 8)
-    return value ^ 0xFFFFFFFF
 
 
 def masked(value: int) -> int:

@@ -45,3 +45,20 @@ def one_line(text: object) -> str:
         'damaged: it ends too early'
     """
     return printable(" ".join(str(text).split()))
+
+
+def shortened(text: str, most: int = 80) -> str:
+    """The begin of a text from outside as ``printable`` shows it, for names that may be of any length.
+
+    Args:
+        text: a name. Of a structure take ``reprlib.repr``, which stays short however much there is in lists of lists.
+        most: how many characters of it are shown; an ellipsis stands for the rest.
+
+    Returns:
+        One short printable line.
+
+    Example:
+        >>> shortened("conv.weight"), shortened("w" * 100, most=5)
+        ('conv.weight', 'wwwww…')
+    """
+    return printable(text[:most]) + ("…" if len(text) > most else "")

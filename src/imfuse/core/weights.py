@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+import reprlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from imfuse.core.errors import ModelError, WeightsError, first_line
-from imfuse.core.files import file_hash
+from imfuse.core.errors import ModelError, WeightsError
+from imfuse.core.files import input_hash
+from imfuse.core.output import write_output
+from imfuse.core.plugins import is_reference
 from imfuse.core.registry import DEFAULT_MODEL
+from imfuse.core.safetensors_file import MAX_BYTES, SAFETENSORS, entries_of, open_safetensors
 from imfuse.core.spec import ModelSpec
+from imfuse.core.text import printable, shortened
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+CONVERTED = "converted from the authors' checkpoint"
+"""The recipe in the header of weights that were converted, not trained."""
 
 
 def resolve_weights(spec: ModelSpec, weights: str | Path) -> Path:
@@ -27,10 +34,14 @@ def resolve_weights(spec: ModelSpec, weights: str | Path) -> Path:
     """
     path = Path(weights)
     if isinstance(weights, Path) or path.suffix or os.sep in str(weights):
-        if not path.is_file():
-            raise WeightsError(f"{path}: no such weights file", "shipped entries go by name, as in weights=default")
-        if path.suffix != ".safetensors":
-            raise WeightsError(f"{path}: not a .safetensors file; turn a checkpoint into one with `imfuse convert`")
+        if path.is_dir() or not path.exists():
+            raise WeightsError(
+                f"{printable(path)}: no such weights file", "shipped entries go by name, as in weights=default"
+            )
+        if path.suffix != SAFETENSORS:
+            raise WeightsError(
+                f"{printable(path)}: not a .safetensors file; turn a checkpoint into one with `imfuse convert`"
+            )
         return path
     try:
         entry = spec.find_weights(weights)
@@ -41,17 +52,32 @@ def resolve_weights(spec: ModelSpec, weights: str | Path) -> Path:
     path = entry.path
     if not path.is_file():
         raise WeightsError(f"{path}: shipped weights are missing; install imfuse again")
-    if file_hash(path) != entry.sha256:
+    if weights_hash(path) != entry.sha256:
         raise WeightsError(f"{path}: damaged (its sha256 is not {entry.sha256[:12]}…); install imfuse again")
     return path
 
 
 def model_of(weights: str | Path | None) -> str:
-    """The method that a weights file is for by its header; the default method for anything else."""
+    """The method that a weights file is for by its header; the default method for anything else.
+
+    ``WeightsError`` where the header has ``file.py:Name`` instead: whoever runs code of others says so himself.
+    """
     path = Path(weights or "")
-    if path.suffix != ".safetensors" or not path.is_file():
+    if path.suffix != SAFETENSORS or path.is_dir() or not path.exists():
         return DEFAULT_MODEL
-    return read_header(path).get("model", DEFAULT_MODEL)
+    model = read_header(path).get("model", DEFAULT_MODEL)
+    if is_reference(model):
+        raise WeightsError(
+            f"{printable(path)}: says that it is for {shortened(model)}, whose code is not run because a file says so",
+            "give the network as model=...",
+        )
+    # No name of a method is that long, and the nearest one to a name of megabytes takes hours to find.
+    return shortened(model)
+
+
+def weights_hash(path: Path) -> str:
+    """SHA-256 of a weights file, as 64 hexadecimal digits. Raises ``WeightsError``."""
+    return input_hash(path, WeightsError, "a .safetensors file", MAX_BYTES, fixed=True)
 
 
 def read_header(path: Path) -> dict[str, str]:
@@ -71,13 +97,8 @@ def read_header(path: Path) -> dict[str, str]:
         >>> read_header(get_spec("auif").find_weights("default").path)["model"]
         'auif'
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            return dict(file.metadata() or {})
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not a readable safetensors file ({first_line(error)})") from None
+    with open_safetensors(path) as file:
+        return dict(file.metadata() or {})
 
 
 def load_weights(path: Path, spec: ModelSpec, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -93,29 +114,40 @@ def check_made_for(path: Path, header: Mapping[str, str], spec: ModelSpec) -> No
     """Raise ``WeightsError`` where the header of a weights file names another method."""
     made_for = header.get("model", spec.name)
     if made_for != spec.name:
+        made_for = shortened(made_for)
         raise WeightsError(
-            f"{path}: these weights are for {made_for!r}, not for {spec.name!r}", f"use model={made_for}"
+            f"{printable(path)}: these weights are for {made_for!r}, not for {spec.name!r}", f"use model={made_for}"
         )
 
 
 def load_state(path: Path, spec: ModelSpec, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """:func:`load_weights` of a file whose header was checked."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        stored = load_file(str(path))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not a readable safetensors file ({first_line(error)})") from None
-    parts = spec.training_parts
-    entries = {name: value for name, value in stored.items() if name in wanted or not name.startswith(parts)}
-    optional = {name for name in wanted if name.endswith("num_batches_tracked")}
-    needed = {name: value for name, value in wanted.items() if name in entries or name not in optional}
-    check_layout(path, entries, needed)
-    return {name: entries[name].to(value.dtype) if name in entries else value for name, value in wanted.items()}
+    """:func:`load_weights` of a file whose header was checked. Layout first: no more is read than the network holds."""
+    with open_safetensors(path) as file:
+        parts = spec.training_parts
+        entries = {n: entry for n, entry in entries_of(file).items() if n in wanted or not n.startswith(parts)}
+        optional = {name for name in wanted if name.endswith("num_batches_tracked")}
+        needed = {name: value for name, value in wanted.items() if name in entries or name not in optional}
+        check_layout(path, entries, needed)
+        stored = {name: file.get_tensor(name).to(value.dtype) for name, value in needed.items()}
+    check_finite(path, stored)
+    return {**wanted, **stored}
 
 
-def check_layout(origin: Path, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+def check_finite(origin: Path, entries: Mapping[str, Tensor]) -> None:
+    """Raise ``WeightsError`` that names the entries with NaN or infinite values: every result would be of these."""
+    if odd := [name for name, value in entries.items() if not bool(value.isfinite().all())]:
+        raise WeightsError(f"{printable(origin)}: NaN or infinite values in {_some(odd)}; numbers are expected")
+
+
+class Shaped(Protocol):
+    """A tensor, or what is known of one."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """Its sides."""
+
+
+def check_layout(origin: Path, found: Mapping[str, Shaped], wanted: Mapping[str, Shaped]) -> None:
     """Raise ``WeightsError`` that lists missing, unexpected and misshapen entries, if there are any."""
     problems = []
     if missing := [name for name in wanted if name not in found]:
@@ -123,14 +155,14 @@ def check_layout(origin: Path, found: Mapping[str, Tensor], wanted: Mapping[str,
     if unexpected := [name for name in found if name not in wanted]:
         problems.append(f"unexpected {_some(unexpected)}")
     misshapen = [
-        f"{name} {tuple(found[name].shape)} instead of {tuple(value.shape)}"
+        f"{name} {reprlib.repr(tuple(found[name].shape))} instead of {tuple(value.shape)}"
         for name, value in wanted.items()
-        if name in found and found[name].shape != value.shape
+        if name in found and tuple(found[name].shape) != tuple(value.shape)
     ]
     if misshapen:
         problems.append(f"wrong shape {_some(misshapen)}")
     if problems:
-        raise WeightsError(f"{origin}: not the layout of this network: {'; '.join(problems)}")
+        raise WeightsError(f"{printable(origin)}: not the layout of this network: {'; '.join(problems)}")
 
 
 def save_weights(path: Path, state: Mapping[str, Tensor], header: Mapping[str, str]) -> None:
@@ -142,18 +174,7 @@ def save_weights(path: Path, state: Mapping[str, Tensor], header: Mapping[str, s
         for name, value in state.items()
         if not name.endswith("num_batches_tracked")
     }
-    temporary = path.with_name(f".imfuse-{os.getpid()}-{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # save_file would make a file that its owner alone can read.
-        temporary.write_bytes(_in_order(save(tensors, metadata=dict(header))))
-        temporary.replace(path)
-    except BaseException as error:
-        with suppress(OSError):
-            temporary.unlink()
-        if isinstance(error, OSError):
-            raise WeightsError(f"{path}: cannot write ({error.strerror or error})") from None
-        raise
+    write_output(path, _in_order(save(tensors, metadata=dict(header))), WeightsError)
 
 
 def _in_order(data: bytes) -> bytes:
@@ -169,4 +190,4 @@ def _in_order(data: bytes) -> bytes:
 
 def _some(names: list[str], most: int = 5) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return ", ".join(shortened(name, 120) for name in names[:most]) + more

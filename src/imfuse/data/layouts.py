@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 from imfuse.core.errors import PairError
+from imfuse.core.text import printable
+from imfuse.imaging import EXTENSIONS, side_of_name
 
 Sides = tuple[str, str]
 Part = Literal["train", "test"]
@@ -51,15 +53,18 @@ class DataFolders:
     visible: Path
 
 
-def find_folders(folder: Path, part: Part, name: str = "") -> DataFolders:
+def find_folders(folder: Path, part: Part, name: str = "", recursive: bool = False) -> DataFolders:
     """Find the infrared and the visible folder of a data set, in its part for training or testing where it has one.
 
-    Training and benchmarks accept the same layouts; letter case of folders does not count.
+    Training and benchmarks accept the same layouts; letter case of folders does not count. Where no layout is
+    recognised, two folders whose names say their sides will do (`tir` and `rgb`, `红外` and `可见光`), or one folder of
+    pictures whose names do.
 
     Args:
         folder: that of the data set.
         part: the folder between that is looked into before the folder itself.
         name: what the user calls the set; one of ``KNOWN`` has its own layout tried first.
+        recursive: the pictures are in sub-folders, in which folders of the two sides may lie as well.
 
     Returns:
         The folders, and the title of the set where it is known, else its name.
@@ -78,12 +83,28 @@ def find_folders(folder: Path, part: Part, name: str = "") -> DataFolders:
         sides = _below(folder, infrared), _below(folder, visible)
         if sides[0] is not None and sides[1] is not None:
             return DataFolders(title, sides[0], sides[1])
+    for start in (_below(folder, part), folder):
+        if start is not None and (named := _named_sides(start, recursive)):
+            return DataFolders(own.title if (own := KNOWN.get(name.casefold())) else name, *named)
     raise PairError(
-        f"{folder}: no layout of a data set is recognised; expected the folders {_expected(part)}, directly or in "
-        f"{part}; there are {_content(folder)}",
+        f"{printable(folder)}: no layout of a data set is recognised; expected the folders {_expected(part)}, directly "
+        f"or in {part}; there are {_content(folder)}",
         "give the two folders as infrared=... and visible=...",
         "name them in a file of settings, config=...",
     )
+
+
+def _named_sides(folder: Path, recursive: bool) -> tuple[Path, Path] | None:
+    """The two folders whose names say their sides, if there is one of each; else the folder itself, if its files do."""
+    entries = [path for path in _listed(folder) if not path.name.startswith(".")]
+    sides = {path: side_of_name(path.name) for path in entries if path.is_dir()}
+    infrared, visible = ([path for path, said in sides.items() if said == side] for side in ("infrared", "visible"))
+    if len(infrared) == len(visible) == 1:
+        return infrared[0], visible[0]
+    said = {side_of_name(path.stem) for path in entries if path.suffix.lower() in EXTENSIONS}
+    if said == {"infrared", "visible"} or (recursive and sides and not said):
+        return folder, folder
+    return None
 
 
 def labels_beside(infrared: Path) -> Path | None:

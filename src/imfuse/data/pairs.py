@@ -14,10 +14,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from imfuse.core.errors import ImageError, PairError
+from imfuse.core.text import printable
 from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan
 from imfuse.data.layouts import find_folders, labels_beside
-from imfuse.imaging import check_same_size, luminance, match_folders, parse_range, read_image, recombine, to_unit
+from imfuse.imaging import check_same_size, find_pairing, luminance, parse_range, read_image, recombine, to_unit
 from imfuse.scenes.render import render_scene
 
 Floats = NDArray[np.float32]
@@ -81,7 +82,13 @@ class LoadedPair:
         return sum(part.nbytes for part in parts if part is not None)
 
 
-def find_pairs(folder: Path, visible: Path | None = None) -> list[PairFiles]:
+def find_pairs(
+    folder: Path | None = None,
+    visible: Path | None = None,
+    *,
+    recursive: bool = False,
+    pairs: Path | None = None,
+) -> list[PairFiles]:
     """Find the pairs to train on, and their labels.
 
     Labels are PNG files in ``labels`` or ``Segmentation_labels`` beside the images, named as the visible ones.
@@ -90,36 +97,45 @@ def find_pairs(folder: Path, visible: Path | None = None) -> list[PairFiles]:
         folder: a data set in one of the layouts of ``imfuse.data.layouts``, such as ``ir`` and ``vi``, directly or in
             ``train``; or, with ``visible``, the folder of infrared images.
         visible: the folder of visible images.
+        recursive: look into the sub-folders of both, and of labels, as well.
+        pairs: a list of pairs, as :func:`imfuse.imaging.read_pairs` takes it, instead of ``folder``; with both folders,
+            a list of files in them.
 
     Returns:
         The files of each pair, in natural order of their names (2 before 10).
 
     Raises:
-        PairError: no layout is recognised, the folders do not belong together, or a file has no partner.
+        PairError: no layout is recognised, the folders do not belong together, lines of the list are wrong, or a file
+            has no partner.
+
+    Warns:
+        ImfuseWarning: pairs were found by a rule that may be wrong.
 
     Example:
         ```python
         files = find_pairs(Path("data/msrs"))
         files = find_pairs(Path("llvip/infrared/train"), Path("llvip/visible/train"))
+        files = find_pairs(pairs=Path("pairs.csv"))
         ```
     """
     infrared = folder
-    if visible is None:
-        folders = find_folders(folder, "train")
+    if folder is not None and visible is None and pairs is None:
+        folders = find_folders(folder, "train", recursive=recursive)
         infrared, visible = folders.infrared, folders.visible
-    pairing = match_folders(infrared, visible)
+    pairing = find_pairing(infrared, visible, recursive=recursive, pairs=pairs)
     if alone := [*pairing.unmatched_infrared, *pairing.unmatched_visible]:
-        raise PairError(
-            f"{infrared} and {visible}: no partner for {', '.join(alone[:8])} ({len(alone)} in all); remove them"
-        )
-    beside = labels_beside(infrared)
-    labels = label_files(beside) if beside else {}
+        shown = ", ".join(map(printable, alone[:8]))
+        where = f"{printable(infrared)} and {printable(visible)}"
+        raise PairError(f"{where}: no partner for {shown} ({len(alone)} in all); remove them")
+    beside = labels_beside(infrared) if infrared else None
+    labels = label_files(beside, recursive) if beside else {}
     return [PairFiles(pair.name, pair.infrared, pair.visible, labels.get(pair.name)) for pair in pairing.pairs]
 
 
-def label_files(folder: Path) -> dict[str, Path]:
-    """The PNG files of a folder of labels, by name."""
-    return {path.stem: path for path in folder.glob("*.png")}
+def label_files(folder: Path, recursive: bool = False) -> dict[str, Path]:
+    """The PNG files of a folder of labels, and in ``recursive`` of its sub-folders, by the names of their pairs."""
+    files = folder.glob("**/*.png" if recursive else "*.png")
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
 
 
 def read_labels(path: Path) -> NDArray[np.uint8]:
@@ -161,7 +177,7 @@ def load_pair(files: PairFiles, colour: bool = False) -> LoadedPair:
 
 
 def _load(path: Path, thermal: bool) -> Floats:
-    unit, _, _ = to_unit(read_image(path), parse_range("auto"), thermal=thermal)
+    unit, _, _ = to_unit(read_image(path), parse_range("auto"), thermal=thermal, name=str(path))
     return unit
 
 

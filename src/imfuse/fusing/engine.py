@@ -21,9 +21,14 @@ from imfuse.core.notes import collected, note
 from imfuse.core.resolve import ResolvedModel
 from imfuse.core.spec import ModelSpec, option_text
 from imfuse.core.version import VERSION
+from imfuse.fusing.sides import checked_order, checked_palette, settled
 from imfuse.fusing.sizes import Fit, checked_fit, shrunk, truncated
-from imfuse.imaging import Range, check_same_size, luminance, parse_range, recombine, resize, to_unit
+from imfuse.imaging import Range, RangeLike, as_range, check_same_size, luminance, recombine, resize, to_unit
+from imfuse.imaging._resize import Resize, checked_resize, place, placement
+from imfuse.imaging.bands import Bands, parse_bands
 from imfuse.imaging.inputs import MAX_PIXELS, Bits, Result, Stored
+from imfuse.imaging.nodata import Mask, fill_no_data, no_data
+from imfuse.imaging.order import Order
 from imfuse.inference.forms import fast_form
 from imfuse.ops.tiles import fuse_tiled, tile_side
 
@@ -36,7 +41,7 @@ class Prepared:
     """A pair as the network takes it: (H, W) luminances in [0, 1], and the visible colours (H, W, 3) if it has any.
 
     ``limits`` are the stored values that became 0 and 1, of the infrared and of the visible picture; ``size`` is the
-    height and width of the result.
+    height and width of the result; ``missing`` says where each of the two holds no data, ``None`` for nowhere.
     """
 
     infrared: Float
@@ -44,6 +49,7 @@ class Prepared:
     colours: Float | None
     limits: tuple[tuple[float, float], tuple[float, float]]
     size: tuple[int, int]
+    missing: tuple[Mask | None, Mask | None] = (None, None)
 
 
 @dataclass(frozen=True)
@@ -57,24 +63,32 @@ class Settings:
 
     device: str = "auto"
     dtype: str = "auto"
-    range: str | Range = "auto"
-    visible_range: str | Range = "auto"
+    range: RangeLike = "auto"
+    visible_range: RangeLike = "auto"
     tile: int | Literal["auto", "off"] = "auto"
     gray: bool = False
     bits: Bits | None = None
-    resize: bool = False
+    resize: bool | Resize = False
     fit: Fit = "mirror"
     memory: int | None = None
     max_pixels: int = MAX_PIXELS
     strict: bool = False
+    order: Order = "check"
+    infrared_palette: str = "auto"
+    infrared_bands: Bands = None
+    visible_bands: Bands = None
 
     def __post_init__(self) -> None:
         for name in ("range", "visible_range"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, parse_range(value) if isinstance(value, str) else value)
+            object.__setattr__(self, name, as_range(getattr(self, name)))
         if self.bits not in (None, 8, 16):
             raise ModelError(f"bits={self.bits!r}: 8 or 16 is expected")
         checked_fit(self.fit)
+        checked_resize(self.resize)
+        checked_order(self.order)
+        checked_palette(self.infrared_palette)
+        for name in ("infrared_bands", "visible_bands"):
+            object.__setattr__(self, name, parse_bands(getattr(self, name), name))
 
 
 class Engine:
@@ -95,6 +109,11 @@ class Engine:
         self.range, self.visible_range = cast(Range, settings.range), cast(Range, settings.visible_range)
         self.gray, self.bits, self.resize, self.fit = settings.gray, settings.bits, settings.resize, settings.fit
         self.memory, self.max_pixels = settings.memory, settings.max_pixels
+        self.order, self.infrared_palette = settings.order, settings.infrared_palette
+        self.infrared_bands, self.visible_bands = (
+            parse_bands(settings.infrared_bands),
+            parse_bands(settings.visible_bands),
+        )
         self.tile = _checked_tile(self.spec, settings.tile)
         self.dtype = _checked_dtype(self.spec, settings.dtype)
         self.device = _checked_device(settings.device)
@@ -116,26 +135,44 @@ class Engine:
         options = {name: option_text(value) for name, value in self.options.items()}
         settings: list[object] = [self.spec.name, self.weights_hash, options, str(self.dtype), VERSION]
         settings += [str(self.range), str(self.visible_range), self.gray, self.bits or 8, self.resize, self.fit, inputs]
+        settings += [self.infrared_palette, self.infrared_bands, self.visible_bands]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def prepare(self, infrared: Stored, visible: Stored) -> Prepared:
         """Bring a pair to one size and to [0, 1]. First step."""
+        infrared = settled(infrared, visible, self.order, self.infrared_palette)
+        shapes, names = (infrared.pixels.shape, visible.pixels.shape), (infrared.name, visible.name)
         if not self.resize:
-            check_same_size(infrared.pixels.shape, visible.pixels.shape, infrared.name, visible.name)
+            check_same_size(*shapes, *names)
+        how = placement(self.resize, *shapes, names)
         first, second, size = infrared.pixels, visible.pixels, visible.pixels.shape[:2]
+        missing = no_data(first), no_data(second)
         if self.fit == "resize":
             multiple = self.spec.size.multiple
-            first, second = (shrunk(side.pixels, multiple, side.name) for side in (infrared, visible))
+            first, second = (
+                shrunk(fill_no_data(side.pixels, side.name)[0], multiple, side.name) for side in (infrared, visible)
+            )
         ir, *ir_limits = to_unit(first, self.range, thermal=True, name=infrared.name)
         vi, *vi_limits = to_unit(second, self.visible_range, name=visible.name)
-        heat = resize(ir if ir.ndim == 2 else luminance(ir), vi.shape[0], vi.shape[1])
+        gray, colours = (vi, None) if vi.ndim == 2 else (luminance(vi), vi)
+        heat = place(ir if ir.ndim == 2 else luminance(ir), gray, how)
         limits = (ir_limits[0], ir_limits[1]), (vi_limits[0], vi_limits[1])
-        if vi.ndim == 2:
-            return Prepared(heat, vi, None, limits, size)
-        return Prepared(heat, luminance(vi), vi, limits, size)
+        if missing[0] is not None or how == "pad":
+            # The margin that "pad" leaves has no infrared data either.
+            holes = np.zeros(first.shape[:2]) if missing[0] is None else missing[0]
+            missing = place(holes.astype(np.float32), np.ones_like(gray), how) > 0, missing[1]
+        missing = missing[0], _resized(missing[1], *gray.shape)
+        return Prepared(heat, gray, colours, limits, size, missing)
 
     def fuse_luminance(self, pair: Prepared) -> Float:
-        """Run the network on a prepared pair: (H, W) in [0, 1]. Second step, the only one that needs the device."""
+        """Run the network on a prepared pair: (H, W) in [0, 1]. Second step, the only one that needs the device.
+
+        Where both pictures are constant there is nothing to fuse, and the result is their mean: what a network makes of
+        such a pair is its own bias, which no picture that it was trained on could have told it, and the frame that a
+        border of zeros leaves. It is asked as soon as one of several pixels differs.
+        """
+        if pair.visible.size > 1 and not (np.ptp(pair.infrared) or np.ptp(pair.visible)):
+            return np.float32(0.5) * (pair.infrared + pair.visible)
         return cast(Float, self.run(pair, self.network)[0, 0].float().numpy(force=True))
 
     def run(self, pair: Prepared, function: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
@@ -157,8 +194,15 @@ class Engine:
             raise
 
     def finish(self, pair: Prepared, fused: Float) -> Result:
-        """Give a fused luminance the colours of the visible picture, unless gray was asked for. Third step."""
-        unit = fused if pair.colours is None or self.gray else recombine(fused, pair.colours)
+        """Give a fused luminance the colours of the visible picture, unless gray was asked for. Third step.
+
+        Where one picture holds no data the other one is shown alone, and black where neither does.
+        """
+        colours = None if self.gray else pair.colours
+        if colours is None:
+            unit = _alone(fused, pair.infrared, pair.visible, *pair.missing)
+        else:
+            unit = _alone(recombine(fused, colours), pair.infrared[..., None], colours, *pair.missing)
         return Result(unit if self.fit == "mirror" else truncated(unit, *pair.size))
 
     def _tile(self, height: int, width: int) -> int | None:
@@ -196,6 +240,22 @@ class Engine:
         return ModelError(
             f"{name}: not enough memory for {width}x{height} pixels", "use smaller tiles, tile=256", "use device='cpu'"
         )
+
+
+def _resized(missing: Mask | None, height: int, width: int) -> Mask | None:
+    """Where a picture of another size has any part of a pixel without data."""
+    return None if missing is None else resize(missing.astype(np.float32), height, width) > 0
+
+
+def _alone(fused: Float, infrared: Float, visible: Float, no_infrared: Mask | None, no_visible: Mask | None) -> Float:
+    """A fused picture with either source alone where the other has no data."""
+    for missing, other in ((no_infrared, visible), (no_visible, infrared)):
+        if missing is not None:
+            where = missing if fused.ndim == 2 else missing[..., None]
+            fused = np.where(where, other, fused)
+    if no_infrared is not None and no_visible is not None:
+        fused[no_infrared & no_visible] = 0
+    return fused
 
 
 def _checked_tile(spec: ModelSpec, tile: int | str) -> int | Literal["auto", "off"]:

@@ -5,31 +5,36 @@ What is made of a pair is a ``Task``: a fused picture here, classes in ``imfuse.
 
 from __future__ import annotations
 
+import os
 import time
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from imfuse.core.errors import ImageError, PairError, describe_failure
-from imfuse.core.notes import collected
+from imfuse.core.files import file_identity
+from imfuse.core.lock import output_lock
+from imfuse.core.notes import collected, note
+from imfuse.core.output import check_replaceable
+from imfuse.core.signals import raise_terminated
+from imfuse.core.text import printable
 from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Engine, Float, Prepared
+from imfuse.fusing.folder_pairs import folder_pairs, is_same, read_pair, refuse_swapped, source_folders
 from imfuse.fusing.resume import FINGERPRINT, is_finished
-from imfuse.imaging import Pair, Pairing, match_folders, remove_leftovers, write_image
-from imfuse.imaging.inputs import Array, Stored, read
-from imfuse.imaging.read import image_hash
+from imfuse.fusing.threads import Pace, in_order, threads
+from imfuse.imaging import Pair, Pairing, remove_leftovers, write_image
+from imfuse.imaging._geotags import GeoTags, read_geotags
+from imfuse.imaging.inputs import Array, Stored, digest
+from imfuse.imaging.limits import limits_text
 
-AHEAD_PIXELS = 32_000_000
+INFRARED_RANGE, VISIBLE_RANGE = "imfuse:infrared-range", "imfuse:visible-range"
+"""Keys of the metadata that say which stored values of the two pictures became black and white: ``LOW,HIGH``."""
 
 Outcome = Literal["written", "skipped", "failed"]
 Computed = TypeVar("Computed")
-Item = TypeVar("Item")
-Mapped = TypeVar("Mapped")
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,8 @@ class PairJob(Generic[Computed]):
     message: str = ""
     notes: list[str] = field(default_factory=list)
     fingerprint: str = ""
+    geotags: GeoTags | None = None
+    geotags_lost: bool = False
     prepared: Prepared | None = field(default=None, repr=False)
     computed: Computed | None = field(default=None, repr=False)
 
@@ -137,10 +144,10 @@ class _Fusing(Task[Float]):
         return (self.engine.finish(prepared, computed).as_type(self.engine.bits or 8),)
 
     def metadata(self, prepared: Prepared) -> dict[str, str]:
-        (ir_low, ir_high), (vi_low, vi_high) = prepared.limits
+        infrared, visible = prepared.limits
         return {
-            "imfuse:infrared-range": f"{ir_low:g},{ir_high:g}",
-            "imfuse:visible-range": f"{vi_low:g},{vi_high:g}",
+            INFRARED_RANGE: limits_text(*infrared),
+            VISIBLE_RANGE: limits_text(*visible),
         }
 
 
@@ -169,17 +176,19 @@ def fuse_pair(
 
 def fuse_folder(
     engine: Engine,
-    infrared: Path,
-    visible: Path,
+    infrared: Path | None,
+    visible: Path | None,
     output: Path,
     *,
+    recursive: bool = False,
+    pairs: Path | None = None,
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
     workers: int = 2,
 ) -> FolderReport:
     """See :meth:`imfuse.Fuser.folder`."""
-    sources = {"infrared": infrared, "visible": visible}
-    pairing = match_folders(infrared, visible)
+    pairing = folder_pairs(engine, infrared, visible, recursive=recursive, pairs=pairs, without=(output,))
+    sources = source_folders(pairing, infrared, visible)
     return run_folder(
         _Fusing(engine), pairing, output, sources, overwrite=overwrite, progress=progress, workers=workers
     )
@@ -198,6 +207,11 @@ def run_pair(task: Task[Computed], pair: Pair, targets: tuple[Path, ...], *, ove
     _read(job, task, overwrite)
     _compute(job, task)
     _conclude(job, task)
+    if job.geotags_lost:
+        note(
+            f"{printable(pair.visible)}: its geotags are not kept, only in a TIFF picture on the same grid",
+            "choose a name that ends in .tif (output=...)",
+        )
     return job.outcome == "written"
 
 
@@ -205,7 +219,7 @@ def run_folder(
     task: Task[Computed],
     pairing: Pairing,
     output: Path,
-    sources: Mapping[str, Path],
+    sources: Mapping[Path, str],
     parts: Sequence[str] = ("",),
     *,
     overwrite: bool = False,
@@ -218,7 +232,7 @@ def run_folder(
         task: what is made of a pair.
         pairing: the pairs, and the files without a partner.
         output: folder of the results.
-        sources: folders that no result may go into, by what they hold.
+        sources: folders that no result may go into, with what they hold.
         parts: folders below it, one for each picture that the task makes; "" is ``output`` itself.
         overwrite: redo finished results and replace other files.
         progress: called before the first pair and after each.
@@ -227,92 +241,81 @@ def run_folder(
     Raises:
         PairError: results would go into one of the sources.
         ImageError: a folder of results cannot be made.
+        ImfuseError: another run uses the folder.
     """
     started = time.perf_counter()
     folders = [output / part for part in parts]
-    _make_folders([output, *folders], sources)
+    refuse_swapped(task.engine, pairing.pairs)
+    below = dict.fromkeys(pair.name.rpartition("/")[0] for pair in pairing.pairs)
+    _make_folders([output, *(folder / part for folder in folders for part in below)], sources)
     total = len(pairing.pairs)
     report_progress = progress or (lambda _: None)
     report_progress(Progress(0, total))
-    jobs = (PairJob[Computed](pair, tuple(folder / f"{pair.name}.png" for folder in folders)) for pair in pairing.pairs)
+    jobs: Iterable[PairJob[Computed]] = _jobs(pairing, folders, sources)
     done: list[PairJob[Computed]] = []
-    for job in _stream(task, jobs, overwrite, max(1, workers)):
-        done.append(job)
-        report_progress(Progress(len(done), total, job.pair.name, job.outcome))
+    with output_lock(output, "a run over two folders"), raise_terminated():
+        for job in _stream(task, jobs, overwrite, max(1, workers)):
+            done.append(job)
+            report_progress(Progress(len(done), total, job.pair.name, job.outcome))
     return FolderReport(
         written=tuple(job.pair.name for job in done if job.outcome == "written"),
         skipped=tuple(job.pair.name for job in done if job.outcome == "skipped"),
         failed=tuple((job.pair.name, job.message) for job in done if job.outcome == "failed"),
-        warnings=tuple((job.pair.name, text) for job in done if job.outcome == "written" for text in job.notes),
+        warnings=(*_warnings_of(done), *_lost_geotags(done)),
         unmatched_infrared=pairing.unmatched_infrared,
         unmatched_visible=pairing.unmatched_visible,
         seconds=time.perf_counter() - started,
     )
 
 
-class _Pace:
-    """How many pairs may be under way in a stage: fewer of large pictures, which need about 40 bytes per pixel."""
+def _jobs(pairing: Pairing, folders: Sequence[Path], sources: Iterable[Path]) -> Iterator[PairJob[Computed]]:
+    """A job for each pair; it has failed already where a link leads from its result back to what is fused."""
+    roots = [Path(os.path.realpath(source)) for source in sources]
+    for pair in pairing.pairs:
+        job = PairJob[Computed](pair, tuple(folder / f"{pair.name}.png" for folder in folders))
+        for target in job.targets:
+            if target.is_symlink() and any(Path(os.path.realpath(target)).is_relative_to(root) for root in roots):
+                job.outcome = "failed"
+                job.message = f"{printable(target)}: a link into a folder that is read; choose another output=..."
+        yield job
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
-        # Nothing is known before the first picture is read, so begin as if they were large.
-        self.largest = AHEAD_PIXELS
 
-    def observe(self, prepared: Prepared | None, first: bool) -> None:
-        pixels = prepared.visible.size if prepared is not None else 1
-        self.largest = pixels if first else max(self.largest, pixels)
+def _warnings_of(done: Sequence[PairJob[Computed]]) -> Iterator[tuple[str, str]]:
+    for job in done:
+        if job.outcome == "written":
+            yield from ((job.pair.name, text) for text in job.notes)
 
-    def depth(self) -> int:
-        return min(2 * self.workers, AHEAD_PIXELS // self.largest)
+
+def _lost_geotags(done: Sequence[PairJob[Computed]]) -> Iterator[tuple[str, str]]:
+    """One warning for all, with the first of them: in a survey it is true of every picture."""
+    lost = [job.pair for job in done if job.geotags_lost]
+    if lost:
+        yield (
+            lost[0].name,
+            f"{printable(lost[0].visible)}: its geotags are not kept, since folders get PNG pictures ({len(lost)} in "
+            "all); fuse single files into .tif to keep them",
+        )
 
 
 def _stream(
     task: Task[Computed], jobs: Iterable[PairJob[Computed]], overwrite: bool, workers: int
 ) -> Iterator[PairJob[Computed]]:
     """Read ahead in threads, compute here, write behind in threads."""
-    pace = _Pace(workers)
+    pace = Pace(workers)
 
     def guarded(function: Callable[[PairJob[Computed]], object]) -> Callable[[PairJob[Computed]], PairJob[Computed]]:
         return lambda job: _guarded(function, job)
 
     def paced(read_jobs: Iterator[PairJob[Computed]]) -> Iterator[PairJob[Computed]]:
         for i, job in enumerate(read_jobs):
-            pace.observe(job.prepared, first=i == 0)
+            pace.observe(job.prepared.visible.size if job.prepared is not None else 1, first=i == 0)
             yield job
             del job
 
-    with _threads(workers) as readers, _threads(workers) as writers:
-        reading = paced(_in_order(readers, guarded(lambda job: _read(job, task, overwrite)), jobs, pace.depth))
+    with threads(workers) as readers, threads(workers) as writers:
+        reading = paced(in_order(readers, guarded(lambda job: _read(job, task, overwrite)), jobs, pace.depth))
         computed = map(guarded(lambda job: _compute(job, task)), reading)
-        yield from _in_order(writers, guarded(lambda job: _conclude(job, task)), computed, pace.depth, eager=True)
-
-
-def _in_order(
-    pool: ThreadPoolExecutor,
-    function: Callable[[Item], Mapped],
-    items: Iterable[Item],
-    depth: Callable[[], int],
-    eager: bool = False,
-) -> Iterator[Mapped]:
-    """Map in threads, in order, with ``depth()`` items ahead; ``eager`` hands out what is done before it takes more."""
-    under_way: deque[Future[Mapped]] = deque()
-    for item in items:
-        under_way.append(pool.submit(function, item))
-        del item
-        while under_way and (len(under_way) > depth() or (eager and under_way[0].done())):
-            yield under_way.popleft().result()
-    while under_way:
-        yield under_way.popleft().result()
-
-
-@contextmanager
-def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
-    pool = ThreadPoolExecutor(workers)
-    try:
-        yield pool
-    finally:
-        # After Ctrl-C what is being written is finished, and nothing new begins.
-        pool.shutdown(wait=True, cancel_futures=True)
+        yield from in_order(writers, guarded(lambda job: _conclude(job, task)), computed, pace.depth, eager=True)
 
 
 def _guarded(function: Callable[[PairJob[Computed]], object], job: PairJob[Computed]) -> PairJob[Computed]:
@@ -330,16 +333,19 @@ def _guarded(function: Callable[[PairJob[Computed]], object], job: PairJob[Compu
 
 
 def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None:
-    job.fingerprint = task.fingerprint(image_hash(job.pair.infrared), image_hash(job.pair.visible))
+    for target in job.targets:
+        check_replaceable(target, ImageError)
+    most = task.engine.max_pixels
+    job.fingerprint = task.fingerprint(digest(job.pair.infrared, most), digest(job.pair.visible, most))
     if not overwrite:
         # All are looked at: a file of others in the place of one must stop the pair before anything is written.
         finished = [is_finished(target, job.fingerprint) for target in job.targets]
         if all(finished):
             job.outcome = "skipped"
             return
-    most = task.engine.max_pixels
     with task.engine.doubts():
-        job.prepared = task.engine.prepare(read(job.pair.infrared, most), read(job.pair.visible, most))
+        job.prepared = task.engine.prepare(*read_pair(task.engine, job.pair))
+        job.geotags = read_geotags(job.pair.visible)
 
 
 def _compute(job: PairJob[Computed], task: Task[Computed]) -> None:
@@ -362,17 +368,23 @@ def _write(job: PairJob[Computed], task: Task[Computed]) -> tuple[Array, ...]:
         FINGERPRINT: job.fingerprint,
     }
     for target, pixels in zip(job.targets, pictures, strict=True):
-        write_image(target, pixels, metadata=metadata)
+        write_image(target, pixels, metadata=metadata, geotags=job.geotags)
+    job.geotags_lost = job.geotags is not None and not any(
+        job.geotags.fit(target, pixels.shape[:2]) for target, pixels in zip(job.targets, pictures, strict=True)
+    )
     job.outcome = "written"
     return pictures
 
 
-def _make_folders(folders: Sequence[Path], sources: Mapping[str, Path]) -> None:
+def _make_folders(folders: Sequence[Path], sources: Mapping[Path, str]) -> None:
     """Make the folders of results. Raises ``PairError`` where one is among the sources, or ``ImageError``."""
+    held = {file_identity(source): name for source, name in sources.items()}
     for folder in folders:
-        for name, source in sources.items():
-            if is_same(folder, source):
-                raise PairError(f"{folder}: is the {name} folder itself", "choose another output folder (output=...)")
+        identity = file_identity(folder)
+        if identity is not None and identity in held:
+            raise PairError(
+                f"{folder}: is the {held[identity]} folder itself", "choose another output folder (output=...)"
+            )
     for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -382,11 +394,3 @@ def _make_folders(folders: Sequence[Path], sources: Mapping[str, Path]) -> None:
                 f"{folder}: cannot make the output folder ({reason})", "choose another one (output=...)"
             ) from error
         remove_leftovers(folder)
-
-
-def is_same(first: Path, second: Path) -> bool:
-    """Whether two paths lead to one file or folder; never where one of them does not exist."""
-    try:
-        return first.samefile(second)
-    except (OSError, ValueError):
-        return False

@@ -13,15 +13,20 @@ import numpy.typing as npt
 from PIL import Image
 from torch import Tensor, nn
 
+from imfuse.core.deprecation import deprecated
 from imfuse.core.errors import ModelError
+from imfuse.core.files import optional_path
 from imfuse.core.resolve import ResolvedModel, resolve_model
 from imfuse.core.spec import ModelSpec, Value
 from imfuse.fusing import folder as folders
 from imfuse.fusing.engine import Engine, Settings
 from imfuse.fusing.folder import FolderReport, Progress
 from imfuse.fusing.sizes import Fit
-from imfuse.imaging import Range, inputs
+from imfuse.imaging import RangeLike, inputs
+from imfuse.imaging._resize import Resize
+from imfuse.imaging.bands import Bands
 from imfuse.imaging.inputs import MAX_PIXELS, Bits, PathLike, Picture
+from imfuse.imaging.order import Order
 from imfuse.models._build import build_model
 
 
@@ -37,18 +42,26 @@ class Fuser(Engine):
             brings its own.
         device: "auto" (a CUDA GPU where there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
         dtype: "auto" (float32), or one of ``get_spec(model).dtypes``.
-        range: what of the infrared picture becomes 0 and 1: "auto", "full", "percentile", "minmax", "LOW,HIGH", or a
-            ``Range``; ``imfuse.imaging.to_unit`` explains them.
+        range: what of the infrared picture becomes 0 and 1: "auto", "full", "percentile", "minmax", "LOW,HIGH", a pair
+            of numbers or a ``Range``; ``imfuse.imaging.to_unit`` explains them.
         tile: side in pixels of the tiles that large pictures are fused in, "auto" (by the memory budget) or "off".
         visible_range: the same as ``range`` for the visible picture.
         gray: return the fused luminance alone, without the colours of the visible picture.
         bits: 8 or 16 for uint8 or uint16 results; ``None`` keeps the type of the visible picture (8 for files).
-        resize: bring an infrared picture of another size to the size of the visible one.
+        resize: bring an infrared picture of another size to the size of the visible one: "same" refuses another aspect
+            ratio, ``True`` stretches it with a warning; "stretch", "crop" (its middle, enlarged until it covers the
+            visible picture) and "pad" (in the middle, and around it the visible picture alone) say what to do.
         fit: how sizes that the network takes are reached: "mirror", or, as the test programs of two methods were
             released, "zero" (TransFusion) and "resize" (PSFusion), both of which also cut levels off.
         memory: budget of the network in bytes; by default 1 GiB or a quarter of what is free, the smaller of the two.
         max_pixels: the largest file that is read; its default of 100 megapixels comes with a limit of 512 MiB.
         strict: whatever raises an :class:`imfuse.ImfuseWarning` about a pair is an error instead.
+        order: "check" refuses a pair that looks swapped, by names of files and folders or by colours; "given" does not.
+        infrared_palette: of an infrared picture in false colours: "auto" recognises it and maps it back to heat, with a
+            warning; "none" takes the brightness of the colours; or one of ``imfuse.imaging.palette.PALETTES``.
+        infrared_bands: which band of a picture with others than gray or RGB is the infrared one, such as 4, or which
+            three; the first is 1.
+        visible_bands: the same for the visible picture, such as ``(1, 2, 3)``.
         options: those of the method, such as ``rule="average"``.
 
     Raises:
@@ -71,21 +84,40 @@ class Fuser(Engine):
         weights: str | Path | None = "default",
         device: str = "auto",
         dtype: str = "auto",
-        range: str | Range = "auto",
+        range: RangeLike = "auto",
         tile: int | Literal["auto", "off"] = "auto",
         *,
-        visible_range: str | Range = "auto",
+        visible_range: RangeLike = "auto",
         gray: bool = False,
         bits: Bits | None = None,
-        resize: bool = False,
+        resize: bool | Resize = False,
         fit: Fit = "mirror",
         memory: int | None = None,
         max_pixels: int = MAX_PIXELS,
         strict: bool = False,
+        order: Order = "check",
+        infrared_palette: str = "auto",
+        infrared_bands: Bands = None,
+        visible_bands: Bands = None,
         **options: Value,
     ) -> None:
         settings = Settings(
-            device, dtype, range, visible_range, tile, gray, bits, resize, fit, memory, max_pixels, strict
+            device,
+            dtype,
+            range,
+            visible_range,
+            tile,
+            gray,
+            bits,
+            resize,
+            fit,
+            memory,
+            max_pixels,
+            strict,
+            order,
+            infrared_palette,
+            infrared_bands,
+            visible_bands,
         )
         if isinstance(model, nn.Module):
             resolved = _resolve_network(model, weights, options)
@@ -113,7 +145,9 @@ class Fuser(Engine):
         """Fuse a registered pair; each picture is a path, a NumPy array, a PIL image or a tensor.
 
         Arrays are (H, W), (H, W, 1) or (H, W, 3), tensors (H, W), (C, H, W) or (N, C, H, W) with C 1 or 3; uint8,
-        uint16 or floating. Colour of the visible picture is kept, the infrared one counts by its luminance.
+        uint16, int16, int32, uint32 or floating. Colour of the visible picture is kept, the infrared one counts by its
+        luminance. Where one picture holds no data (masked by ``numpy.ma``, NaN, infinite) the result shows the other
+        one alone, and black where neither does.
 
         Args:
             infrared: one picture, or a batch of tensors.
@@ -121,7 +155,7 @@ class Fuser(Engine):
 
         Returns:
             A picture of the kind, shape and type of the visible one (an array for a path): a tensor on its device,
-            uint8 for uint8, uint16 for uint16, float32 in [0, 1] for floating; ``bits`` overrides the type, and
+            uint8 for uint8, uint16 for other integers, float32 in [0, 1] for floating; ``bits`` overrides the type, and
             ``gray`` makes it gray.
 
         Raises:
@@ -139,8 +173,8 @@ class Fuser(Engine):
             torch.Size([2, 3, 48, 64])
         """
         with self.doubts():
-            first = inputs.load(infrared, "infrared", self.max_pixels)
-            second = inputs.load(visible, "visible", self.max_pixels)
+            first = inputs.load(infrared, "infrared", self.max_pixels, self.infrared_bands)
+            second = inputs.load(visible, "visible", self.max_pixels, self.visible_bands)
             inputs.check_batches(first, second)
             prepared = [self.prepare(ir, vi) for ir, vi in zip(first.pictures, second.pictures, strict=True)]
         results = [self.finish(pair, self.fuse_luminance(pair)) for pair in prepared]
@@ -171,25 +205,51 @@ class Fuser(Engine):
         """
         return folders.fuse_files(self, Path(infrared), Path(visible), Path(output), overwrite=overwrite)
 
+    @deprecated(since="0.2", removal="0.4", instead="Fuser.files(...)")
+    def fuse_files(self, infrared: PathLike, visible: PathLike, output: PathLike, *, overwrite: bool = False) -> bool:
+        """What :meth:`files` was called in version 0.1.
+
+        Args:
+            infrared: as for :meth:`files`, and so are the others.
+            visible: the visible file.
+            output: the result.
+            overwrite: redo a finished result and replace other files.
+
+        Returns:
+            False where nothing was done.
+
+        Example:
+            ```python
+            fuser.fuse_files("ir.png", "vis.png", "fused.png")  # fuser.files(...)
+            ```
+        """
+        return self.files(infrared, visible, output, overwrite=overwrite)
+
     def folder(
         self,
-        infrared: PathLike,
-        visible: PathLike,
+        infrared: PathLike | None,
+        visible: PathLike | None,
         output: PathLike,
         *,
+        recursive: bool = False,
+        pairs: PathLike | None = None,
         overwrite: bool = False,
         progress: Callable[[Progress], None] | None = None,
         workers: int = 2,
     ) -> FolderReport:
-        """Fuse two folders, paired by name, into ``output``/<visible stem>.png.
+        """Fuse two folders, paired by name or by a list, into ``output``/<name of the pair>.png.
+
+        How names are paired :func:`imfuse.imaging.match_folders` says; the name of a pair is the visible stem.
 
         Results that an earlier run with the same files and settings left are skipped unless ``overwrite``. A pair that
         fails is reported and the others continue. A few pairs are in memory at a time.
 
         Args:
-            infrared: folder of infrared pictures.
-            visible: folder of visible pictures.
+            infrared: folder of infrared pictures; with ``pairs`` it may be ``None``.
+            visible: folder of visible pictures; the same.
             output: folder of the results; made where it is missing.
+            recursive: look into sub-folders as well; results keep the sub-folder.
+            pairs: a list of pairs, CSV or JSON Lines, as :func:`imfuse.imaging.read_pairs` takes it.
             overwrite: redo finished results and replace other files.
             progress: called before the first pair and after each.
             workers: threads that read ahead, and as many that write, while the network runs in this one.
@@ -198,17 +258,31 @@ class Fuser(Engine):
             What became of each pair, and the files without a partner.
 
         Raises:
-            PairError: the folders do not belong together, or ``output`` is one of them.
+            PairError: the folders do not belong together, lines of the list are wrong, or ``output`` is one of the
+                folders.
             ImageError: ``output`` cannot be made.
+            ImfuseError: another run uses ``output``.
+
+        Warns:
+            ImfuseWarning: pairs were found by a rule that may be wrong.
 
         Example:
             ```python
             report = fuser.folder("infrared/", "visible/", "fused/")
             print(len(report.written), report.failed, report.unmatched_infrared)
+            fuser.folder(None, None, "fused/", pairs="pairs.csv")
             ```
         """
         return folders.fuse_folder(
-            self, Path(infrared), Path(visible), Path(output), overwrite=overwrite, progress=progress, workers=workers
+            self,
+            optional_path(infrared),
+            optional_path(visible),
+            Path(output),
+            recursive=recursive,
+            pairs=optional_path(pairs),
+            overwrite=overwrite,
+            progress=progress,
+            workers=workers,
         )
 
 
@@ -244,16 +318,20 @@ def fuse(
     *,
     device: str = "auto",
     dtype: str = "auto",
-    range: str | Range = "auto",
+    range: RangeLike = "auto",
     tile: int | Literal["auto", "off"] = "auto",
-    visible_range: str | Range = "auto",
+    visible_range: RangeLike = "auto",
     gray: bool = False,
     bits: Bits | None = None,
-    resize: bool = False,
+    resize: bool | Resize = False,
     fit: Fit = "mirror",
     memory: int | None = None,
     max_pixels: int = MAX_PIXELS,
     strict: bool = False,
+    order: Order = "check",
+    infrared_palette: str = "auto",
+    infrared_bands: Bands = None,
+    visible_bands: Bands = None,
     **options: Value,
 ) -> npt.NDArray[Any] | Image.Image | Tensor:
     """Fuse one registered pair; for many pairs a :class:`Fuser` is faster, since it loads the weights once.
@@ -270,11 +348,15 @@ def fuse(
         visible_range: what of the visible picture becomes 0 and 1.
         gray: return the fused luminance alone.
         bits: 8 or 16, or ``None`` for the type of the visible picture.
-        resize: bring the infrared picture to the size of the visible one.
+        resize: bring the infrared picture to the size of the visible one, and how.
         fit: how sizes that the network takes are reached.
         memory: budget of the network in bytes.
         max_pixels: the largest file that is read.
         strict: doubts about the pair are errors.
+        order: "check", or "given" for a pair that only looks swapped.
+        infrared_palette: what the colours of the infrared picture mean.
+        infrared_bands: which band or three of the first picture are meant.
+        visible_bands: the same for the visible one.
         options: those of the method.
 
     Returns:
@@ -303,6 +385,10 @@ def fuse(
         memory=memory,
         max_pixels=max_pixels,
         strict=strict,
+        order=order,
+        infrared_palette=infrared_palette,
+        infrared_bands=infrared_bands,
+        visible_bands=visible_bands,
         **options,
     )
     result: npt.NDArray[Any] | Image.Image | Tensor = fuser(infrared, visible)

@@ -1,18 +1,33 @@
 """Files to arrays and back: reading, writing, colour, range, pairing of names."""
 
+from imfuse.core.output import remove_leftovers
+from imfuse.imaging._listing import EXTENSIONS
 from imfuse.imaging._resize import resize
 from imfuse.imaging.colour import is_gray, luminance, recombine, rgb_to_ycbcr, ycbcr_to_rgb
-from imfuse.imaging.pairs import EXTENSIONS, Pair, Pairing, check_same_size, match_folders, match_fused
-from imfuse.imaging.range import Range, parse_range, to_unit
+from imfuse.imaging.fused import match_fused
+from imfuse.imaging.pairs import (
+    Pair,
+    Pairing,
+    check_same_size,
+    find_pairing,
+    match_folders,
+    read_pairs,
+    side_of_name,
+)
+from imfuse.imaging.range import Range, RangeLike, as_range, parse_range, to_unit
 from imfuse.imaging.read import image_size, read_image
-from imfuse.imaging.write import quantise, read_metadata, remove_leftovers, write_file, write_image
+from imfuse.imaging.stored import read_metadata
+from imfuse.imaging.write import quantise, write_file, write_image
 
 __all__ = [
     "EXTENSIONS",
     "Pair",
     "Pairing",
     "Range",
+    "RangeLike",
+    "as_range",
     "check_same_size",
+    "find_pairing",
     "image_size",
     "is_gray",
     "luminance",
@@ -22,10 +37,12 @@ __all__ = [
     "quantise",
     "read_image",
     "read_metadata",
+    "read_pairs",
     "recombine",
     "remove_leftovers",
     "resize",
     "rgb_to_ycbcr",
+    "side_of_name",
     "to_unit",
     "write_file",
     "write_image",

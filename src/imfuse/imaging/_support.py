@@ -8,13 +8,66 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
+import numpy.typing as npt
 
 from imfuse.core.errors import ImageError
 from imfuse.core.text import one_line, printable
+
+
+class DamagedError(Exception):
+    """The file breaks the rules of its format; the text completes the sentence `damaged ... file: `."""
+
+
+class LayoutError(Exception):
+    """A sound file that holds something other than one gray or RGB picture, or in a way that is not read.
+
+    Args:
+        problem: what was found, what is expected, and what to do.
+        advice: as of `ImfuseError`.
+    """
+
+    def __init__(self, problem: str, *advice: str) -> None:
+        super().__init__(problem)
+        self.advice = advice
+
+
+# Cameras' own notes included, EXIF data are much shorter; longer ones say nothing about the picture.
+MAX_EXIF = 1 << 20
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says about its picture before any pixel is decoded."""
+
+    kind: str
+    width: int
+    height: int
+    pixel_bits: int
+    """Bits of one pixel once it is decoded."""
+    orientation: int = 1
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Height and width after the orientation."""
+        return (self.width, self.height) if 5 <= self.orientation <= 8 else (self.height, self.width)
+
+
+@dataclass
+class Decoded:
+    """A picture as stored, still to be turned upright."""
+
+    pixels: npt.NDArray[Any]
+    orientation: int = 1
+    invalid: npt.NDArray[np.bool_] | None = None
+    """Where the file says that there is no measurement, (H, W)."""
+    notes: tuple[str, ...] = ()
+    """What is odd about the file although it could be read."""
 
 
 def image_error(path: str | os.PathLike[str], problem: object, *advice: str) -> ImageError:

@@ -3,212 +3,215 @@
 from __future__ import annotations
 
 import io
-import struct
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-import tifffile
-from PIL import Image, ImageOps, TiffImagePlugin
+from PIL import Image
 
-from imfuse.imaging._png import DamagedError
+from imfuse.imaging import _ifd, _tiff_codecs, _tiff_samples
+from imfuse.imaging._ifd import Directory
+from imfuse.imaging._support import DamagedError, Decoded, Header, LayoutError
+from imfuse.imaging._tiff_codecs import Coding
 
-_NONE, _DEFLATES = 1, (8, 32946)
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
+_PHOTOMETRIC = {0: "MINISWHITE", 1: "MINISBLACK", 2: "RGB", 3: "PALETTE", 4: "MASK", 5: "SEPARATED", 6: "YCBCR",
+                8: "CIELAB", 9: "ICCLAB", 32803: "CFA", 34892: "LINEAR_RAW"}  # fmt: skip
 _REDUCED, _MASK = 1, 4
 _ALPHAS = (1, 2)
-# A chain of pages can be long or endless; a picture with its thumbnails never needs this many.
-_MAX_PAGES = 64
-_DEFLATE_BEST = 1032
-
-
-class LayoutError(Exception):
-    """A sound file that holds something other than one gray or RGB picture; the text says what to do."""
+_FORMATS = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complex", 6: "complex"}
+_MAX_CHANNELS = 64
+_MAX_JPEG_TABLES = 1 << 16
+_SAVE = "save it as uint16 or float32"
+_GDAL_NODATA = 42113
 
 
 @dataclass(frozen=True)
-class Header:
-    """What the first page says about itself, before any pixel is decoded."""
+class _Layout:
+    """What the page says about itself, before any pixel is decoded."""
 
     width: int
     height: int
+    coding: Coding
+    sample_format: str
+    photometric: int
     channels: int
-    bits: int
-    orientation: int
+    alphas: int
+    planes: int
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type that holds a sample: of unsigned ones with odd numbers of bits, the next wider."""
+        bits = self.coding.bits
+        if self.sample_format == "uint":
+            bits = next((size for size in (8, 16, 32) if size >= bits), bits)
+        try:
+            return np.dtype(f"{self.sample_format}{bits}")
+        except TypeError as error:
+            raise LayoutError(f"{bits}-bit {self.sample_format} samples found; {_SAVE}") from error
 
 
-def _page(tiff: tifffile.TiffFile) -> tifffile.TiffPage:
+def _page(file: BinaryIO) -> Directory:
     """Return the only full-size page; thumbnails and masks beside it do not count."""
-    pages: list[tifffile.TiffPage] = []
-    for number, page in enumerate(tiff.pages):
-        if number == _MAX_PAGES:
-            break
-        if isinstance(page, tifffile.TiffFrame):
-            page = page.aspage()
-        if number == 0 or not page.subfiletype & (_REDUCED | _MASK):
-            pages.append(page)
+    pages = [
+        page
+        for number, page in enumerate(_ifd.directories(file))
+        if number == 0 or not page.number(254, 0) & (_REDUCED | _MASK)
+    ]
     if not pages:
         raise DamagedError("it holds no page")
     if len(pages) > 1:
         raise LayoutError(f"{len(pages)} pages found, one picture is expected; save the page you want as its own file")
-    if pages[0].subfiletype & _REDUCED and pages[0].subifds:
+    if pages[0].number(254, 0) & _REDUCED and 330 in pages[0]:
         raise LayoutError("the first page is only a preview of a raw picture; develop it to a plain TIFF or PNG")
     return pages[0]
 
 
-def _header(page: tifffile.TiffPage) -> Header:
-    tag = page.tags.get(274)
-    orientation = int(tag.value) if tag is not None and tag.value in range(1, 9) else 1
-    if page.imagewidth < 1 or page.imagelength < 1 or page.imagedepth < 1 or page.samplesperpixel < 1:
+def _layout(page: Directory) -> _Layout:
+    width, height, channels = page.number(256, 0), page.number(257, 0), page.number(277, 1)
+    if width < 1 or height < 1 or not 1 <= channels <= 65535:
         raise DamagedError("its header holds impossible values")
-    if page.imagedepth != 1:
-        raise LayoutError(f"a volume of depth {page.imagedepth}, one flat picture is expected; save one slice")
-    return Header(page.imagewidth, page.imagelength, page.samplesperpixel, int(page.bitspersample), orientation)
-
-
-def header(file: BinaryIO) -> Header:
-    """Read the size and layout of the only full-size page."""
-    with tifffile.TiffFile(file) as tiff:
-        return _header(_page(tiff))
-
-
-def _check_segments(page: tifffile.TiffPage, size: int, read: Callable[[int, int], bytes], max_bytes: int) -> None:
-    """Check that all pixel data lie inside the file, and that inflating them stays under `max_bytes`."""
-    segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
-    if not segments or any(offset + count > size for offset, count in segments):
-        raise DamagedError("it ends before its pixel data do (truncated)")
-    if page.compression not in _DEFLATES or sum(count for _, count in segments) * _DEFLATE_BEST <= max_bytes:
-        return
-    budget = max_bytes
-    for offset, count in segments:
-        inflater, packed = zlib.decompressobj(), read(offset, count)
-        while packed and not inflater.eof:
-            budget -= len(inflater.decompress(packed, 1 << 20))
-            packed = inflater.unconsumed_tail
-            if budget < 0:
-                raise DamagedError(f"its pixel data inflate to more than {max_bytes} bytes")
-
-
-def _plain(page: tifffile.TiffPage) -> npt.NDArray[Any]:
-    """Decode stored or deflated samples as they are, to (H, W) or (H, W, channels)."""
-    pixels: npt.NDArray[Any] = page.asarray(maxworkers=1)
-    if page.axes == "SYX":
-        return np.moveaxis(pixels, 0, -1)
-    if page.axes not in ("YX", "YXS"):
-        raise LayoutError(f"axes {page.axes!r} found, one flat gray or RGB picture is expected")
-    return pixels
-
-
-def _arrange(page: tifffile.TiffPage, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Turn samples into gray or RGB by the photometric tag; alpha is dropped."""
-    photometric, colours = int(page.photometric), _colours(page)
-    if photometric == _PALETTE and page.colormap is not None and pixels.dtype == np.uint8:
-        painted: npt.NDArray[Any] = (page.colormap.T >> 8).astype(np.uint8)[pixels]
-        gray = (page.colormap == page.colormap[:1]).all()
-        return painted[..., 0] if gray else painted
-    if photometric == _SEPARATED and pixels.shape[2:] == (4,) and pixels.dtype == np.uint8:
-        return np.asarray(Image.frombytes("CMYK", pixels.shape[1::-1], pixels.tobytes()).convert("RGB"))
-    if photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) and colours == 1:
-        samples = pixels if pixels.ndim == 2 else pixels[..., 0]
-        return _inverted(samples) if photometric == _WHITE_IS_ZERO else samples
-    # Scientific writers store three bands as black-is-zero with two unspecified ones.
-    if photometric in (_RGB, _BLACK_IS_ZERO) and colours == 3:
-        return pixels[..., :3]
-    raise _unsupported_channels(page)
-
-
-def _colours(page: tifffile.TiffPage) -> int:
-    """Count the channels that are not alpha; a fourth one of an RGB picture is taken for alpha whatever it says."""
-    if int(page.photometric) == _RGB and page.samplesperpixel == 4:
-        return 3
-    return int(page.samplesperpixel) - sum(int(sample) in _ALPHAS for sample in page.extrasamples)
-
-
-def _unsupported_channels(page: tifffile.TiffPage) -> LayoutError:
-    name = getattr(page.photometric, "name", page.photometric)
-    return LayoutError(
-        f"{page.samplesperpixel} channels ({name}) found, a gray or RGB picture is expected; save it as one of these"
+    if channels > _MAX_CHANNELS:
+        raise LayoutError(f"{channels} channels found, a gray or RGB picture is expected; save it as one of these")
+    depth = page.number(32997, 1)
+    if depth > 1 or page.number(32998, 1) > 1:
+        raise LayoutError(f"a volume of depth {depth} found, one flat picture is expected; save one slice")
+    bits, kinds = (set(page.numbers(tag, channels).tolist()) or {1} for tag in (258, 339))
+    if len(bits) > 1 or len(kinds) > 1:
+        raise LayoutError("channels of different types found, one type is expected; save it as a plain picture")
+    if min(bits) < 1 or not kinds <= _FORMATS.keys():
+        raise DamagedError("its header holds impossible values")
+    planar, photometric = page.number(284, 1) == 2 and channels > 1, page.number(262, _BLACK_IS_ZERO)
+    coding = Coding(
+        compression=page.number(259, 1),
+        bits=min(bits),
+        channels=1 if planar else channels,
+        photometric=photometric,
+        reversed_bits=page.number(266, 1) == 2,
+        subsampling=_subsampling(page) if photometric == _YCBCR else (1, 1),
+        jpeg_tables=page.data(347, _MAX_JPEG_TABLES),
+        fax_options=page.number(292, 0),
+        big_endian=page.order == ">",
+    )
+    return _Layout(
+        width=width,
+        height=height,
+        coding=coding,
+        sample_format=_FORMATS[min(kinds)],
+        photometric=photometric,
+        channels=channels,
+        alphas=sum(int(sample) in _ALPHAS for sample in page.numbers(338, channels)),
+        planes=channels if planar else 1,
     )
 
 
-def _inverted(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _subsampling(page: Directory) -> tuple[int, int]:
+    across, down = page.numbers(530, 2).tolist() or (2, 2)
+    if across not in (1, 2, 4) or down not in (1, 2, 4):
+        raise DamagedError("its header holds impossible values")
+    return across, down
+
+
+def header(file: BinaryIO) -> Header:
+    """Read the size of the only full-size page, and the orientation."""
+    page = _page(file)
+    found = _layout(page)
+    turned = page.number(_ifd.ORIENTATION, 1)
+    bits = found.channels * max(8, found.coding.bits)
+    return Header("TIFF", found.width, found.height, bits, turned if 1 <= turned <= 8 else 1)
+
+
+def decode(data: bytes, max_bytes: int) -> Decoded:
+    """Decode the only full-size page to gray, RGB, or RGB with a fourth channel."""
+    file = io.BytesIO(data)
+    page = _page(file)
+    found = _layout(page)
+    if found.dtype.kind == "c" or found.dtype == np.int8 or found.dtype.itemsize > 8:
+        raise LayoutError(f"{found.dtype} samples found; save it as uint8, uint16 or float32")
+    cut = _tiff_samples.grid(page, found.height, found.width, found.planes)
+    nodata = _nodata(page, found.dtype)
+    samples = _tiff_samples.samples(page, data, cut, found.coding, nodata, max_bytes)
+    invalid = None
+    if nodata.size:
+        invalid = (samples[..., : max(1, found.channels - found.alphas)] == nodata).all(axis=2)
+    return Decoded(_as_supported(_arranged(page, found, samples)), header(file).orientation, invalid)
+
+
+def _nodata(page: Directory, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """The value that GDAL's entry names as no measurement; empty where there is none that a sample can have."""
+    text = page.data(_GDAL_NODATA, 64).split(b"\0")[0].decode("latin-1").strip()
+    try:
+        value = float(text)
+        # The text has more digits than the type, or says what no pixel of it can be.
+        with np.errstate(over="ignore"):
+            nodata = np.array(value if dtype.kind == "f" else int(value)).astype(dtype)
+    except (ValueError, OverflowError):
+        return np.empty(0, dtype)
+    return nodata if dtype.kind == "f" or nodata == value else np.empty(0, dtype)
+
+
+def _arranged(page: Directory, found: _Layout, samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Turn samples into gray or RGB by their photometric meaning. A fourth channel behind RGB stays."""
+    colours = found.channels - found.alphas
+    if found.photometric == _PALETTE and colours == 1 and found.coding.bits <= 8:
+        return _painted(page.numbers(320, 3 << found.coding.bits), samples[..., 0], 1 << found.coding.bits)
+    if found.photometric == _SEPARATED and found.channels == 4 and samples.dtype == np.uint8:
+        return np.asarray(Image.frombytes("CMYK", samples.shape[1::-1], samples.tobytes()).convert("RGB"))
+    if found.photometric == _YCBCR and found.channels == 3 and samples.dtype == np.uint8:
+        if found.coding.compression == _tiff_codecs.JPEG:
+            return samples
+        return np.asarray(Image.frombytes("YCbCr", samples.shape[1::-1], samples.tobytes()).convert("RGB"))
+    if found.photometric in (_WHITE_IS_ZERO, _BLACK_IS_ZERO) and colours == 1:
+        gray = _filled(samples[..., 0], found.coding.bits)
+        return _inverted(gray, found.coding.bits) if found.photometric == _WHITE_IS_ZERO else gray
+    # Scientific writers store three or four bands as black-is-zero with unspecified ones.
+    if found.photometric in (_RGB, _BLACK_IS_ZERO) and (colours == 3 or (found.channels == 4 and found.alphas == 0)):
+        return _filled(samples[..., :4], found.coding.bits)
+    raise LayoutError(
+        f"{found.channels} channels ({_PHOTOMETRIC.get(found.photometric, found.photometric)}) found, "
+        "a gray or RGB picture is expected; save it as one of these"
+    )
+
+
+def _painted(colours: npt.NDArray[Any], indices: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+    """The colours of a palette; gray if all of them are gray."""
+    if colours.dtype.kind != "u" or len(colours) != 3 * count:
+        raise DamagedError("its palette has another number of colours than its bits can name")
+    table = (colours.reshape(3, count).T >> 8).astype(np.uint8)
+    painted: npt.NDArray[Any] = (table[:, 0] if (table == table[:, :1]).all() else table)[indices]
+    return painted
+
+
+def _filled(pixels: npt.NDArray[Any], bits: int) -> npt.NDArray[Any]:
+    """Samples of less than 8 bits spread over the range of 8 bits; others as they are."""
+    return pixels * np.uint8(255 // (2**bits - 1)) if bits < 8 else pixels
+
+
+def _inverted(pixels: npt.NDArray[Any], bits: int) -> npt.NDArray[Any]:
     if not np.issubdtype(pixels.dtype, np.unsignedinteger):
         raise LayoutError(f"white-is-zero {pixels.dtype} samples found; save the picture as black-is-zero")
-    return np.iinfo(pixels.dtype).max - pixels
-
-
-def _by_pillow(data: bytes) -> npt.NDArray[Any]:
-    """Decode uncompressed 1- to 4-bit pictures (compressed ones would make Pillow's libtiff print to stderr)."""
-    with TiffImagePlugin.TiffImageFile(io.BytesIO(data)) as image:
-        image.load()
-        # Pillow may already have turned the picture; then the tag is gone and this does nothing.
-        upright = ImageOps.exif_transpose(image)
-    if upright.mode not in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr"):
-        raise LayoutError(f"{upright.mode} pixels found, a gray or RGB picture is expected; save it as one of these")
-    return np.asarray(upright.convert("L" if upright.mode in ("1", "L", "LA") else "RGB"))
-
-
-def _by_opencv(page: tifffile.TiffPage, data: bytes) -> npt.NDArray[Any]:
-    """Decode LZW, JPEG, PackBits and fax compression, small compressed depths, and YCbCr."""
-    kind = getattr(page.compression, "name", page.compression)
-    advice = "save it uncompressed or with deflate (ZIP) compression"
-    if int(page.photometric) not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR):
-        photometric = getattr(page.photometric, "name", page.photometric)
-        raise LayoutError(f"{photometric} pixels with {kind} compression cannot be read; {advice}")
-    if _colours(page) != (3 if int(page.photometric) in (_RGB, _YCBCR) else 1):
-        raise _unsupported_channels(page)
-    plain, tag = bytearray(data), page.tags.get(274)
-    if tag is not None and tag.dtype == 3 and tag.count == 1:
-        # OpenCV versions differ in whether they turn the picture; ours is turned once, by the caller.
-        struct.pack_into(page.parent.byteorder + "H", plain, tag.valueoffset, 1)
-    pixels = cv2.imdecode(np.frombuffer(plain, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.shape[:2] != (page.imagelength, page.imagewidth):
-        raise LayoutError(f"{page.bitspersample}-bit pixels with {kind} compression cannot be read; {advice}")
-    return pixels if pixels.ndim == 2 else pixels[..., 2::-1]
+    inverted: npt.NDArray[Any] = pixels.dtype.type(2 ** max(bits, 8) - 1) - pixels
+    return inverted
 
 
 def _as_supported(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Map samples to uint8, uint16 or float32.
+    """Floating samples as float32; 64-bit integers as uint16 when all values fit, since cameras store counts that way.
 
-    Signed and wide integers become uint16 when all values fit, since cameras store counts that way; anything else
-    would need a rule for scaling that only the owner of the file knows.
+    Anything else would need a rule for scaling that only the owner of the file knows.
     """
-    if pixels.dtype in (np.uint8, np.uint16, np.float32):
-        return pixels
-    if pixels.dtype in (np.float16, np.float64):
+    if pixels.dtype.kind == "f":
         with np.errstate(over="ignore"):
-            return pixels.astype(np.float32)
-    if pixels.dtype.kind in "iu" and pixels.dtype.itemsize > 1:
-        low, high = int(pixels.min()), int(pixels.max())
-        if low >= 0 and high <= 65535:
-            return pixels.astype(np.uint16)
-        raise LayoutError(
-            f"{pixels.dtype} values {low}..{high} found, 0..65535 is expected; save it as uint16 or float32"
-        )
-    raise LayoutError(f"{pixels.dtype} samples found; save it as uint8, uint16 or float32")
-
-
-def decode(data: bytes, max_bytes: int) -> tuple[npt.NDArray[Any], int]:
-    """Decode the only full-size page; return the pixels as stored and the orientation (1 to 8) still to be applied."""
-    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
-        page = _page(tiff)
-        head = _header(page)
-        _check_segments(page, len(data), lambda offset, count: data[offset : offset + count], max_bytes)
-        if page.compression not in (_NONE, *_DEFLATES) or int(page.photometric) == _YCBCR:
-            return _as_supported(_by_opencv(page, data)), head.orientation
-        if head.bits in (8, 16, 32, 64):
-            return _as_supported(_arrange(page, _plain(page))), head.orientation
-        if page.compression == _NONE:
-            return _by_pillow(data), 1
-        return _as_supported(_by_opencv(page, data)), head.orientation
+            return pixels.astype(np.float32, copy=False)
+    if pixels.dtype.itemsize < 8:
+        return pixels
+    low, high = int(pixels.min()), int(pixels.max())
+    if low >= 0 and high <= 65535:
+        return pixels.astype(np.uint16)
+    raise LayoutError(f"{pixels.dtype} values {low}..{high} found, 0..65535 is expected; save it as int32 or float32")
 
 
 def description(file: BinaryIO, max_bytes: int) -> str:
     """Return the image description of the first page, or nothing when there is none or it is too long."""
-    with tifffile.TiffFile(file) as tiff:
-        tag = tiff.pages.first.tags.get(270)
-        return str(tag.value) if tag is not None and tag.count <= max_bytes else ""
+    page = next(_ifd.directories(file))
+    return page.data(270, max_bytes).split(b"\0")[0].decode("utf-8", "replace")

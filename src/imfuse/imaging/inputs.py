@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Union
 
@@ -14,14 +15,19 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from imfuse.core.errors import ImageError, PairError
+from imfuse.core.errors import ImageError, PairError, first_line
+from imfuse.core.notes import note
 from imfuse.imaging import is_gray, quantise, read_image
+from imfuse.imaging._channels import as_array, without_alpha
+from imfuse.imaging._support import LayoutError, quiet
+from imfuse.imaging.bands import take_bands
+from imfuse.imaging.read import image_hash, upright
 
 Array = npt.NDArray[Any]
 PathLike = Union[str, "os.PathLike[str]"]
 Picture = Union[str, "os.PathLike[str]", npt.NDArray[Any], Image.Image, Tensor]
 Bits = Literal[8, 16]
-_BITS: dict[str, Bits] = {"uint8": 8, "uint16": 16}
+_BITS: dict[str, Bits] = {"uint8": 8, **dict.fromkeys(("uint16", "int16", "int32", "uint32"), 16)}
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 512 * 2**20
 
@@ -43,10 +49,14 @@ class Result:
 
 @dataclass(frozen=True)
 class Stored:
-    """A picture as stored, (H, W) or (H, W, 3) uint8, uint16 or floating; ``name`` is what errors call it."""
+    """A picture as stored, (H, W) or (H, W, 3), masked where it holds no data; ``name`` is what errors call it.
+
+    ``path`` is that of its file, ``None`` for one that never was in a file.
+    """
 
     pixels: Array
     name: str
+    path: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -57,39 +67,54 @@ class Loaded:
     give_back: Callable[[list[Result], Bits | None], Any]
 
 
-def load(picture: Picture, side: str, max_pixels: int) -> Loaded:
+def load(picture: Picture, side: str, max_pixels: int, bands: tuple[int, ...] | None = None) -> Loaded:
     """Take a picture of any kind; ``side`` ("infrared" or "visible") names it in errors. Raises ``ImageError``."""
     if isinstance(picture, (str, os.PathLike)):
-        return Loaded([read(picture, max_pixels)], lambda results, bits: results[0].as_type(bits or 8))
+        stored = read(picture, max_pixels, side, bands)
+        return Loaded([stored], lambda results, bits: results[0].as_type(bits or 8))
     if isinstance(picture, np.ndarray):
-        return _from_array(picture, side)
+        return _from_array(picture, side, bands)
     if isinstance(picture, Image.Image):
-        return _from_pil(picture, side)
+        return _from_pil(picture, side, bands)
     if isinstance(picture, Tensor):
-        return _from_tensor(picture, side)
+        return _from_tensor(picture, side, bands)
     raise ImageError(
         f"{side}: a path, a NumPy array, a PIL image or a tensor is expected, found {type(picture).__name__}"
     )
 
 
-def read(path: PathLike, max_pixels: int) -> Stored:
+def read(
+    path: PathLike, max_pixels: int, side: str = "infrared or visible", bands: tuple[int, ...] | None = None
+) -> Stored:
     """Read a file. A gray picture that is stored as RGB counts as gray: its result is gray as well."""
-    # Who raises the limit on pixels wants the pictures read, so the limit on bytes goes along.
-    max_bytes = MAX_BYTES * max(max_pixels, MAX_PIXELS) // MAX_PIXELS
-    try:
+    with _byte_limit(max_pixels) as max_bytes:
         pixels = read_image(path, max_pixels=max_pixels, max_bytes=max_bytes)
+    name = str(Path(path))
+    return replace(as_stored(take_bands(pixels, bands, name, side), name), path=Path(path))
+
+
+def digest(path: PathLike, max_pixels: int) -> str:
+    """SHA-256 of a file, as 64 hexadecimal digits, where :func:`read` would not refuse it for its length."""
+    with _byte_limit(max_pixels) as max_bytes:
+        return image_hash(path, max_bytes=max_bytes)
+
+
+@contextmanager
+def _byte_limit(max_pixels: int) -> Iterator[int]:
+    """Who raises the limit on pixels wants the pictures read, so the limit on bytes goes along."""
+    try:
+        yield MAX_BYTES * max(max_pixels, MAX_PIXELS) // MAX_PIXELS
     except ImageError as error:
         advice = [words for words in error.advice if "max_bytes=" not in words]
         if len(advice) == len(error.advice):
             raise
         raise ImageError(error.message, *advice, "use a larger max_pixels=..., with which the limit grows") from error
-    return as_stored(pixels, str(Path(path)))
 
 
 def as_stored(pixels: Array, name: str) -> Stored:
     """Pixels as ``read`` returns them for a file that holds them."""
     if pixels.ndim == 3 and is_gray(pixels, equal_channels=True):
-        pixels = np.ascontiguousarray(pixels[..., 0])
+        pixels = pixels[..., 0].copy()
     return Stored(pixels, name)
 
 
@@ -102,15 +127,16 @@ def check_batches(infrared: Loaded, visible: Loaded) -> None:
 
 
 def bits_of(dtype: np.dtype[Any]) -> Bits | None:
-    """Bits of an integer type of pixels; ``None`` for a floating one."""
+    """Bits of a result like pixels of an integer type; ``None`` for a floating one."""
     return _BITS.get(dtype.name)
 
 
-def _from_array(array: Array, side: str) -> Loaded:
-    single = array.ndim == 3 and array.shape[2] == 1
-    pixels = array[..., 0] if single else array
-    if pixels.ndim != 2 and not (pixels.ndim == 3 and pixels.shape[2] == 3):
+def _from_array(array: Array, side: str, bands: tuple[int, ...] | None) -> Loaded:
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] in (0, 2) and bands is None):
         raise ImageError(f"{side}: an array (H, W), (H, W, 1) or (H, W, 3) is expected, found shape {array.shape}")
+    chosen = take_bands(array, bands, side, side)
+    single = chosen.ndim == 3 and chosen.shape[2] == 1
+    pixels = chosen[..., 0] if single else chosen
 
     def give_back(results: list[Result], bits: Bits | None) -> Array:
         fused = results[0].as_type(bits or bits_of(array.dtype))
@@ -119,8 +145,17 @@ def _from_array(array: Array, side: str) -> Loaded:
     return Loaded([Stored(pixels, side)], give_back)
 
 
-def _from_pil(image: Image.Image, side: str) -> Loaded:
-    pixels = _pil_pixels(image, side)
+def _from_pil(image: Image.Image, side: str, bands: tuple[int, ...] | None) -> Loaded:
+    with quiet():
+        shortened = _is_cut_to_8_bits(image)
+        try:
+            image.load()
+        except (OSError, SyntaxError, ValueError) as error:
+            raise ImageError(f"{side}: PIL cannot decode this image: {first_line(error)}") from error
+        # As read_image turns the picture that the file of this image holds.
+        pixels = take_bands(upright(_pil_pixels(image, side), image.info.get("exif", b"")), bands, side, side)
+    if shortened:
+        note(f"{side}: PIL has cut the 16 bits of this file to 8", "give the path of the file instead")
 
     def give_back(results: list[Result], bits: Bits | None) -> Image.Image:
         fused = results[0].as_type(bits or bits_of(pixels.dtype))
@@ -132,31 +167,38 @@ def _from_pil(image: Image.Image, side: str) -> Loaded:
 
 
 def _pil_pixels(image: Image.Image, side: str) -> Array:
-    if image.mode in ("L", "RGB", "F") or image.mode.startswith("I;16"):
+    if image.mode == "F" or image.mode.startswith("I;16"):
         pixels = np.asarray(image)
         return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if image.mode == "I":
+        # Some versions of PIL open PNG files of 16 bits in it; a TIFF file of 32 bits is read as it is stored.
         wide = np.asarray(image)
-        if wide.min() < 0 or wide.max() > 65535:
-            raise ImageError(f"{side}: values {wide.min()}..{wide.max()} found, 0..65535 is expected of mode I")
-        return wide.astype(np.uint16)
-    if image.mode in ("1", "LA", "La"):
-        return np.asarray(image.convert("L"))
-    if image.mode in ("P", "PA", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"):
-        return np.asarray(image.convert("RGB"))
-    raise ImageError(f"{side}: PIL mode {image.mode} cannot be used; convert it to L or RGB")
+        narrow = image.format != "TIFF" and wide.min() >= 0 and wide.max() <= 65535
+        return wide.astype(np.uint16) if narrow else wide
+    try:
+        return without_alpha(as_array(image))
+    except LayoutError as error:
+        raise ImageError(f"{side}: PIL mode {image.mode} cannot be used; convert it to L or RGB") from error
 
 
-def _from_tensor(tensor: Tensor, side: str) -> Loaded:
-    """(H, W), (C, H, W) or (N, C, H, W), C 1 or 3."""
+def _is_cut_to_8_bits(image: Image.Image) -> bool:
+    """Whether PIL decodes, or has begun to decode, a file of more bits than its mode has."""
+    return image.mode in ("L", "LA", "RGB", "RGBA") and any(
+        ";16" in str(tile.args) for tile in getattr(image, "tile", ())
+    )
+
+
+def _from_tensor(tensor: Tensor, side: str, bands: tuple[int, ...] | None) -> Loaded:
+    """(H, W), (C, H, W) or (N, C, H, W), C 1 or 3, or as many as ``bands`` choose from."""
     batch = tensor.detach()[(None,) * max(0, 4 - tensor.ndim)]
-    if batch.ndim != 4 or tensor.ndim < 2 or batch.shape[1] not in (1, 3) or batch.shape[0] == 0:
+    if batch.ndim != 4 or tensor.ndim < 2 or batch.shape[0] == 0 or (batch.shape[1] in (0, 2) and bands is None):
         raise ImageError(
             f"{side}: a tensor (H, W), (C, H, W) or (N, C, H, W) with C 1 or 3 is expected, found {tuple(tensor.shape)}"
         )
     # NumPy has no bfloat16, and half precision would lose levels.
     batch = batch.float() if batch.is_floating_point() else batch
     arrays = [item[0] if len(item) == 1 else np.moveaxis(item, 0, 2) for item in batch.numpy(force=True)]
+    arrays = [take_bands(array, bands, side, side) for array in arrays]
 
     def give_back(results: list[Result], bits: Bits | None) -> Tensor:
         fused = [result.as_type(bits or bits_of(arrays[0].dtype)) for result in results]

@@ -1,30 +1,28 @@
-"""Which infrared picture belongs to which visible one: pairing two folders by file name."""
+"""Which infrared picture belongs to which visible one: pairing by file names, or by a list."""
 
 from __future__ import annotations
 
 import filecmp
 import os
-import re
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from imfuse.core.errors import PairError
 from imfuse.core.files import os_reason
 from imfuse.core.text import printable
+from imfuse.imaging._listing import PictureFile, few, labels, list_pictures, natural
+from imfuse.imaging._matching import Left, Match, match_neighbours, match_numbers, match_strictly, refuse_equal_stems
+from imfuse.imaging._names import Side, look_swapped, side_of, split_name
+from imfuse.imaging._pair_list import read_list
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+PathLike: TypeAlias = "str | os.PathLike[str]"
 
-_INFRARED = ("infrared", "thermal", "lwir", "nir", "inf", "ir", "t")
-_VISIBLE = ("visible", "colour", "color", "vis", "rgb", "vi", "v")
-_MEDICAL = ("spect", "mri", "pet", "ct")
-_WORDS = "|".join((*_INFRARED, *_VISIBLE, *_MEDICAL))
-_SEPARATOR = r"[-_. ]+"
-_AT_START = re.compile(rf"({_WORDS})(?:{_SEPARATOR}|(?=[0-9])|$)")
-_AT_END = re.compile(rf"{_SEPARATOR}({_WORDS})([0-9]*)$")
-_FUSED = re.compile(rf"^(?:fused|fusion){_SEPARATOR}|{_SEPARATOR}(?:fused|fusion)$", re.IGNORECASE)
+_SIDES: tuple[Side, Side] = ("infrared", "visible")
 _COMPARED = 3
-_LISTED = 4
+_LIST_THEM = "or list the pairs in a file (pairs=...)"
 
 
 @dataclass(frozen=True)
@@ -32,9 +30,10 @@ class Pair:
     """Two files that show one scene.
 
     Args:
-        name: what the pair is called: the stem of the visible file.
+        name: what the pair is called: the stem of the visible file, after its sub-folder where there is one.
         infrared: the infrared file.
         visible: the visible file.
+        rule: by what the two were paired: "name", "case", "side words", "numbers", "neighbours" or "list".
 
     Example:
         >>> Pair("07", Path("ir/07.png"), Path("vis/07.jpg")).name
@@ -44,6 +43,7 @@ class Pair:
     name: str
     infrared: Path
     visible: Path
+    rule: str = "name"
 
 
 @dataclass(frozen=True)
@@ -64,85 +64,201 @@ class Pairing:
     unmatched_infrared: tuple[str, ...]
     unmatched_visible: tuple[str, ...]
 
+    @property
+    def rules(self) -> dict[str, int]:
+        """How many pairs each rule found."""
+        return dict(Counter(pair.rule for pair in self.pairs))
 
-def match_folders(infrared: str | os.PathLike[str], visible: str | os.PathLike[str]) -> Pairing:
-    """Pair the pictures of two folders by name.
 
-    Names match by stem (the extensions may differ), then without regard to case, then without a modality word at
-    either end: `IR1.png` and `VIS1.jpg`, `07_ir.png` and `07_vis.png`, `x-thermal.tif` and `x-rgb.png`. Hidden files,
-    subfolders and files without an image extension are ignored.
+def find_pairing(
+    infrared: PathLike | None,
+    visible: PathLike | None,
+    *,
+    recursive: bool = False,
+    pairs: PathLike | None = None,
+    without: Collection[Path] = (),
+    order: str = "check",
+) -> Pairing:
+    """Pair two folders by name, or as a list says.
 
     Args:
-        infrared: the folder of infrared pictures.
-        visible: the folder of visible pictures.
+        infrared: the folder of infrared pictures; may be left out with a list.
+        visible: the folder of visible pictures; the same.
+        recursive: look into their sub-folders as well.
+        pairs: a list of pairs, as for :func:`read_pairs`.
+        without: folders to leave out, such as that of the results.
+        order: "given" takes the first folder for the infrared one, whatever the names say.
 
     Returns:
         The pairs, at least one, and the names of files without a partner.
 
     Raises:
-        PairError: a folder is missing, unreadable or without pictures; both are the same folder or hold the same
-            pictures; the folders look swapped; two files of one folder fit the same name; nothing matches.
+        PairError: as :func:`match_folders` or :func:`read_pairs`, or neither folders nor a list are given.
+
+    Warns:
+        ImfuseWarning: as :func:`match_folders`.
+
+    Example:
+        ```python
+        pairing = find_pairing(None, None, pairs="pairs.csv")
+        ```
+    """
+    if pairs is not None:
+        return read_pairs(pairs, infrared, visible, recursive=recursive, without=without)
+    if infrared is None or visible is None:
+        raise PairError(
+            "two folders or a list of pairs are expected", "give infrared=... and visible=...", "or give pairs=..."
+        )
+    return match_folders(infrared, visible, recursive=recursive, without=without, order=order)
+
+
+def match_folders(
+    infrared: PathLike,
+    visible: PathLike,
+    *,
+    recursive: bool = False,
+    without: Collection[Path] = (),
+    order: str = "check",
+) -> Pairing:
+    """Pair the pictures of two folders by name.
+
+    Names match by stem (the extensions may differ), then without regard to case, then without the words that tell the
+    sides apart: `IR1.png` and `VIS1.jpg`, `07_tir.png` and `07_eo.png`, `11IR.png` and `11RGB.png`, `DJI_0001_T.JPG`
+    and `DJI_0001_W.JPG`. What is left over is matched where numbers differ only by leading zeros, and where a camera
+    numbered its two sensors one after the other or within a second; a note says so, with an example. What could belong
+    to more than one file is refused, or left without a partner, never chosen.
+
+    One folder for both sides will do where every name says its side. Hidden files and files without an image extension
+    are ignored, sub-folders as well unless a folder holds nothing else.
+
+    Args:
+        infrared: the folder of infrared pictures.
+        visible: the folder of visible pictures.
+        recursive: look into sub-folders as well; a picture and its partner are in sub-folders of the same name, words
+            for a side aside (`seq1/ir/07.png` and `seq1/vis/07.png`).
+        without: folders to leave out, such as that of the results.
+        order: "given" takes the first folder for the infrared one, whatever the names say.
+
+    Returns:
+        The pairs, at least one, and the names of files without a partner.
+
+    Raises:
+        PairError: a folder is missing, unreadable or without pictures; both are the same folder and names do not say
+            their side, or hold the same pictures; the folders look swapped; two files of one folder fit the same name;
+            nothing matches.
+
+    Warns:
+        ImfuseWarning: pairs were found by a rule that may be wrong, or in sub-folders.
 
     Example:
         ```python
         for pair in match_folders("infrared/", "visible/").pairs:
-            print(pair.name, pair.infrared, pair.visible)
+            print(pair.name, pair.infrared, pair.visible, pair.rule)
         ```
     """
     folders = Path(infrared), Path(visible)
-    files = _pictures(folders[0], "infrared"), _pictures(folders[1], "visible")
-    if folders[0].samefile(folders[1]):
-        raise PairError(
-            f"{printable(folders[0])}: the same folder is given as infrared and as visible; give two folders"
-        )
+    files = _sides(folders, recursive, without)
     for side in files:
-        _refuse_duplicates(_group(side, _stem))
-    pairs, unmatched = _match(*files)
-    if not pairs:
+        refuse_equal_stems(side)
+    matches, unmatched = _match(*files, _together(folders))
+    if not matches:
         raise PairError(
-            f"no file names match between {printable(folders[0])} ({_few(files[0])}) and {printable(folders[1])} "
-            f"({_few(files[1])}); give both files of a pair the same name"
+            f"no file names match between {printable(folders[0])} ({few(files[0])}) and {printable(folders[1])} "
+            f"({few(files[1])}); give both files of a pair the same name",
+            _LIST_THEM,
         )
-    pairs.sort(key=lambda pair: _natural(pair.name))
+    matches.sort(key=lambda match: natural(match[1].name))
+    pairs = tuple(Pair(second.name, Path(first.path), Path(second.path), rule) for first, second, rule in matches)
     _refuse_same_pictures(pairs, folders)
-    _refuse_swapped(pairs, folders)
-    return Pairing(tuple(pairs), _names(unmatched[0]), _names(unmatched[1]))
+    if order == "check":
+        _refuse_swapped(matches, folders)
+    return Pairing(pairs, labels(unmatched[0]), labels(unmatched[1]))
 
 
-def match_fused(folder: str | os.PathLike[str], pairs: Sequence[Pair]) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """Find which picture of a folder was fused from which pair.
+def read_pairs(
+    path: PathLike,
+    infrared: PathLike | None = None,
+    visible: PathLike | None = None,
+    *,
+    recursive: bool = False,
+    without: Collection[Path] = (),
+) -> Pairing:
+    """Read a list of pairs, CSV with a line of headings or one JSON object per line.
 
-    A fused picture is named like the visible one or else like the infrared one, by the rules of `match_folders`; the
-    word "fused" at either end is ignored (`07_fused.png`).
+    Columns or keys are `infrared` and `visible`, the paths of the two files, and `name`, which may be left out: a pair
+    is then called by the stem of its visible file, and where stems repeat by its path from the folder that all have in
+    common. Paths are taken from the folder of the list, or from the two folders where these are given.
 
     Args:
-        folder: the fused pictures.
-        pairs: those of `match_folders`.
+        path: the list, in UTF-8.
+        infrared: the folder of infrared pictures, if the list does not say where they are.
+        visible: the folder of visible pictures.
+        recursive: look for pictures that the list does not name in sub-folders of the two folders as well.
+        without: folders to leave out there.
 
     Returns:
-        The file of each pair's name, for the pairs that have one, and the file names that belong to no pair.
+        The pairs, and those pictures of the folders that the list does not name.
 
     Raises:
-        PairError: the folder is missing, unreadable or without pictures; two files fit one pair; none fits any.
+        PairError: the list is no such file, or lines of it are wrong; the message gives their numbers.
+
+    Warns:
+        ImfuseWarning: the list has columns without a meaning.
 
     Example:
         ```python
-        pairing = match_folders("infrared/", "visible/")
-        fused, unmatched = match_fused("fused/", pairing.pairs)
+        pairing = read_pairs("pairs.csv")    # infrared,visible / ir/0001.tif,vis/0002.jpg / ...
         ```
     """
-    files = unmatched = _pictures(Path(folder), "fused")
-    fused: dict[str, Path] = {}
-    for side in ("visible", "infrared"):
-        sources = {getattr(pair, side): pair.name for pair in pairs if pair.name not in fused}
-        matched, (unmatched, _) = _match(unmatched, list(sources), (*_KEYS, _unfused))
-        fused |= {sources[match.visible]: match.infrared for match in matched}
-    if not fused:
-        raise PairError(
-            f"no file names match between {printable(folder)} ({_few(files)}) and the pairs "
-            f"({_few([pair.visible for pair in pairs])}); give a fused picture the name of its visible picture"
-        )
-    return fused, _names(unmatched)
+    folders = tuple(None if folder is None else Path(folder) for folder in (infrared, visible))
+    listed = sorted(read_list(Path(path), (folders[0], folders[1])), key=lambda pair: natural(pair.name))
+    unlisted: list[tuple[str, ...]] = []
+    for folder, side in zip(folders, _SIDES, strict=True):
+        named = {str(getattr(pair, side)) for pair in listed}
+        pictures = [] if folder is None else list_pictures(folder, side, recursive, without)
+        unlisted.append(labels([picture for picture in pictures if os.path.normpath(picture.path) not in named]))
+    pairs = tuple(Pair(pair.name, pair.infrared, pair.visible, "list") for pair in listed)
+    return Pairing(pairs, unlisted[0], unlisted[1])
+
+
+def pair_with_itself(folder: PathLike, *, recursive: bool = False, without: Collection[Path] = ()) -> Pairing:
+    """Take each picture of a folder for both sides of a pair, as those whose bands hold both.
+
+    Args:
+        folder: the pictures.
+        recursive: look into its sub-folders as well.
+        without: folders to leave out, such as that of the results.
+
+    Returns:
+        The pairs, at least one.
+
+    Raises:
+        PairError: the folder is missing, unreadable or without pictures, or two files have one stem.
+
+    Example:
+        ```python
+        pairing = pair_with_itself("four_bands/")
+        ```
+    """
+    files = list_pictures(Path(folder), "infrared", recursive, without)
+    refuse_equal_stems(files)
+    return Pairing(tuple(Pair(file.name, Path(file.path), Path(file.path)) for file in files), (), ())
+
+
+def side_of_name(name: str) -> Side | None:
+    """The side that a name says it shows.
+
+    Args:
+        name: of a file, without its extension, or of a folder.
+
+    Returns:
+        "infrared" or "visible"; ``None`` where it says neither, or both.
+
+    Example:
+        >>> side_of_name("0007_tir"), side_of_name("11RGB"), side_of_name("tree")
+        ('infrared', 'visible', None)
+    """
+    return side_of(split_name(name)[1])
 
 
 def check_same_size(
@@ -182,89 +298,38 @@ def check_same_size(
     )
 
 
-def _pictures(folder: Path, side: str) -> list[Path]:
-    where = printable(folder)
+def _sides(
+    folders: tuple[Path, Path], recursive: bool, without: Collection[Path]
+) -> tuple[list[PictureFile], list[PictureFile]]:
+    """The pictures of the two sides; of one folder for both by what their names say."""
+    infrared = list_pictures(folders[0], "infrared", recursive, without)
+    if not _same_folder(*folders):
+        return infrared, list_pictures(folders[1], "visible", recursive, without)
+    sides = [side_of(picture.said[1]) for picture in infrared]
+    if unsaid := [picture for picture, side in zip(infrared, sides, strict=True) if side is None]:
+        raise PairError(
+            f"{printable(folders[0])}: the same folder is given as infrared and as visible, and not every name says "
+            f"its side as 07_ir.png and 07_vis.png do: {few(unsaid)}; give two folders",
+            _LIST_THEM,
+        )
+    first, second = (
+        [picture for picture, said in zip(infrared, sides, strict=True) if said == side] for side in _SIDES
+    )
+    return first, second
+
+
+def _same_folder(first: Path, second: Path) -> bool:
     try:
-        pictures = [
-            entry
-            for entry in folder.iterdir()
-            if entry.suffix.lower() in EXTENSIONS and not entry.name.startswith(".") and entry.is_file()
-        ]
-    except NotADirectoryError as error:
-        raise PairError(f"{where}: the {side} argument is a file, a folder of pictures is expected") from error
-    except FileNotFoundError as error:
-        raise PairError(f"{where}: no such {side} folder") from error
-    except (OSError, ValueError) as error:
-        raise PairError(f"{where}: the {side} folder cannot be listed: {os_reason(error)}") from error
-    if not pictures:
-        kinds = " ".join(sorted(EXTENSIONS))
-        raise PairError(f"{where}: no pictures in the {side} folder; files ending in {kinds} are expected")
-    return sorted(pictures, key=lambda path: _natural(path.name))
+        return first.samefile(second)
+    except OSError:
+        return False
 
 
-def _stem(path: Path) -> str:
-    return path.stem
-
-
-def _folded(path: Path) -> str:
-    return path.stem.casefold()
-
-
-def _split(path: Path) -> tuple[str, frozenset[str]]:
-    """Return the stem without the modality words at its ends, and these words."""
-    stem, words = path.stem.casefold(), set()
-    start = _AT_START.match(stem)
-    if start:
-        words.add(start[1])
-        stem = stem[start.end() :]
-    end = _AT_END.search(stem)
-    if end:
-        words.add(end[1])
-        stem = stem[: end.start()] + (f"_{end[2]}" if end[2] else "")
-    return stem, frozenset(words)
-
-
-def _bare(path: Path) -> str:
-    return _split(path)[0]
-
-
-def _unfused(path: Path) -> str:
-    return _bare(path.with_name(_FUSED.sub("", path.stem) + path.suffix))
-
-
-_KEYS = (_stem, _folded, _bare)
-
-
-def _group(files: Sequence[Path], key: Callable[[Path], str]) -> dict[str, list[Path]]:
-    groups: dict[str, list[Path]] = {}
-    for path in files:
-        groups.setdefault(key(path), []).append(path)
-    return groups
-
-
-def _match(
-    infrared: list[Path], visible: list[Path], keys: Sequence[Callable[[Path], str]] = _KEYS
-) -> tuple[list[Pair], tuple[list[Path], list[Path]]]:
-    """Match by the strictest key first; what it leaves over is tried with the next one."""
-    pairs: list[Pair] = []
-    for key in keys:
-        first, second = _group(infrared, key), _group(visible, key)
-        common = first.keys() & second.keys()
-        _refuse_duplicates({name: first[name] for name in common})
-        _refuse_duplicates({name: second[name] for name in common})
-        pairs += [Pair(second[name][0].stem, first[name][0], second[name][0]) for name in common]
-        infrared = [path for path in infrared if key(path) not in common]
-        visible = [path for path in visible if key(path) not in common]
-    return pairs, (infrared, visible)
-
-
-def _refuse_duplicates(groups: dict[str, list[Path]]) -> None:
-    for files in groups.values():
-        if len(files) > 1:
-            first, second = (printable(path.name) for path in files[:2])
-            raise PairError(
-                f"{printable(files[0].parent)}: {first} and {second} fit the same pair; remove or rename one of them"
-            )
+def _match(infrared: Sequence[PictureFile], visible: Sequence[PictureFile], where: str) -> tuple[list[Match], Left]:
+    matches, left = match_strictly(infrared, visible)
+    numbered, left = match_numbers(*left, where)
+    neighbours, left = match_neighbours(*left, [*matches, *numbered], where)
+    return [*matches, *numbered, *neighbours], left
 
 
 def _refuse_same_pictures(pairs: Sequence[Pair], folders: tuple[Path, Path]) -> None:
@@ -274,30 +339,20 @@ def _refuse_same_pictures(pairs: Sequence[Pair], folders: tuple[Path, Path]) -> 
         raise PairError(f"{printable(error.filename or folders[0])}: cannot be read: {os_reason(error)}") from error
     if same:
         raise PairError(
-            f"{printable(folders[0])} and {printable(folders[1])} hold the same pictures; "
-            "one folder of infrared and one of visible pictures is expected"
+            f"{_together(folders)} hold the same pictures; one folder of infrared and one of visible pictures is "
+            "expected"
         )
 
 
-def _refuse_swapped(pairs: Sequence[Pair], folders: tuple[Path, Path]) -> None:
-    for pair in pairs:
-        infrared, visible = _split(pair.infrared)[1], _split(pair.visible)[1]
-        if infrared & set(_VISIBLE) and visible & set(_INFRARED):
+def _refuse_swapped(matches: Sequence[Match], folders: tuple[Path, Path]) -> None:
+    for infrared, visible, _ in matches:
+        if look_swapped(infrared.said[1], visible.said[1]):
             raise PairError(
-                f"{printable(folders[0])} and {printable(folders[1])} look swapped: {printable(pair.infrared.name)} is "
-                f"given as infrared and {printable(pair.visible.name)} as visible; give the infrared folder first"
+                f"{_together(folders)} look swapped: {printable(infrared.file)} is given as infrared and "
+                f"{printable(visible.file)} as visible; give the infrared folder first",
+                "use order='given' if they are right as they are",
             )
 
 
-def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
-    return [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts], name
-
-
-def _names(files: Sequence[Path]) -> tuple[str, ...]:
-    return tuple(path.name for path in sorted(files, key=lambda path: _natural(path.name)))
-
-
-def _few(files: Sequence[Path]) -> str:
-    shown = ", ".join(printable(path.name) for path in files[:_LISTED])
-    return shown if len(files) <= _LISTED else f"{shown}, ... {len(files)} files"
+def _together(folders: tuple[Path, Path]) -> str:
+    return " and ".join(dict.fromkeys(printable(folder) for folder in folders))

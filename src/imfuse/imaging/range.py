@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from imfuse.core.errors import ImageError
 from imfuse.core.text import printable
+from imfuse.imaging.limits import doubt_clipping, doubt_depth, is_normalised, percentile_limits
+from imfuse.imaging.nodata import fill_no_data
 
 Kind = Literal["auto", "full", "percentile", "minmax", "limits"]
 _KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
 _FORMS = "auto, full, percentile, minmax, or LOW,HIGH in stored units such as 7000,9000"
-_PERCENTILES = (0.5, 99.5)
+_TYPES = ("uint8", "uint16", "int16", "int32", "uint32")
 
 
 @dataclass(frozen=True)
@@ -81,32 +83,79 @@ def parse_range(text: str) -> Range:
     return Range("limits", low, high)
 
 
+RangeLike: TypeAlias = "str | Range | tuple[float, float]"
+"""What stands for a rule: its text, itself, or the two limits."""
+
+
+def as_range(value: RangeLike) -> Range:
+    """Take a rule as text, as it is, or as two limits.
+
+    Args:
+        value: what :func:`parse_range` reads, a :class:`Range`, or ``(LOW, HIGH)`` in stored units.
+
+    Returns:
+        The rule.
+
+    Raises:
+        ImageError: it is none of these, or not LOW < HIGH, both finite.
+
+    Example:
+        >>> as_range((7000, 9000)) == as_range("7000,9000")
+        True
+    """
+    if isinstance(value, Range):
+        return value
+    if isinstance(value, str):
+        return parse_range(value)
+    try:
+        low, high = (float(limit) for limit in value)
+    except (TypeError, ValueError) as error:
+        raise ImageError(f"range {printable(repr(value))}: expected {_FORMS}") from error
+    return Range("limits", low, high)
+
+
 def to_unit(
     pixels: npt.NDArray[Any], range_: Range, *, thermal: bool = False, name: str = "image"
 ) -> tuple[npt.NDArray[np.float32], float, float]:
     """Map stored values linearly to [0, 1]; values outside the limits are clipped. All channels share the limits.
 
-    - full: 0..255 (uint8), 0..65535 (uint16), 0..1 (floating).
+    - full: 0..255 (uint8), 0..65535 (other integers, whose values have to lie there), 0..1 (floating).
     - percentile: the 0.5 % and 99.5 % percentiles of the values; the extremes where these two coincide, so that a
       small hot spot on an even background is kept.
     - minmax: the extremes.
     - LOW,HIGH: these stored values.
-    - auto: full for uint8; percentile for a thermal uint16 picture, full for any other uint16 picture; full for a
-      floating picture inside [0, 1], percentile for a thermal one outside it, and an error for any other.
+    - auto: full for uint8; percentile for a thermal picture of other integers, full for a visible one; full for a
+      floating picture inside [0, 1], percentile for a thermal one outside it, and an error for a visible one. What is
+      at most 0.001 outside, as by filters and rounding, counts as inside, and is clipped.
+
+    For a thermal picture percentile has two more rules, so that neither noise nor a small target is lost in the other:
+
+    - The limits are at least about one kelvin apart (1 in floating pictures, 100 in integers, 8 in uint8, 8 / 255 in
+      floating pictures of 0..1); closer ones are moved apart, with their middle at 0.5. The noise of an even scene,
+      some 0.3 kelvin between the percentiles, is not stretched over all grays.
+    - Three or more pixels that touch, further than five spans (the larger of the percentiles' and the smallest)
+      beyond a percentile, are a target: their extreme becomes the limit, but no more than 16 smallest spans beyond
+      the percentile, so that the scene keeps some grays. Fewer pixels are dead ones, and are clipped.
 
     A constant picture under percentile or minmax becomes 0.5 everywhere: it has no contrast to show.
 
+    Pixels without data, masked ones (``numpy.ma``), NaN and infinity, count in none of this, and get the value of the
+    nearest pixel that has data.
+
+    Where limits that were given clip more than 99 % of a picture, or a visible picture of 16 bits holds values of at
+    most 14 bits and so comes out dark, an :class:`imfuse.ImfuseWarning` names both ranges.
+
     Args:
-        pixels: (H, W) or (H, W, 3); uint8, uint16, or floating and finite in float32.
+        pixels: (H, W) or (H, W, 3), or a masked array; uint8, uint16, int16, int32, uint32 or floating.
         range_: the rule.
-        thermal: the picture is the infrared one, which `auto` treats differently.
+        thermal: the picture is the infrared one, which `auto` and `percentile` treat differently.
         name: what errors call the picture, usually its file.
 
     Returns:
         The float32 array in [0, 1] and the two stored values that became 0 and 1.
 
     Raises:
-        ImageError: another type, an empty or not finite picture, or a floating visible picture that `auto` cannot map.
+        ImageError: another type, a picture that is empty or without any data, or values that have no full range.
 
     Example:
         >>> unit, low, high = to_unit(np.uint16([[7000, 8000, 9000]]), parse_range("minmax"))
@@ -114,61 +163,66 @@ def to_unit(
         (array([[0. , 0.5, 1. ]], dtype=float32), 7000.0, 9000.0)
     """
     _check(pixels, name)
-    kind = _resolve(pixels, range_, thermal, name)
+    pixels, missing = fill_no_data(pixels, name)
+    values = pixels if missing is None else pixels[~missing]
+    parameter = "range" if thermal else "visible_range"
+    kind = _resolve(values, range_, thermal)
     if kind == "full":
-        return _full(pixels)
-    low, high = _limits(pixels, range_, kind)
+        top = _top(values, range_, parameter, name)
+        if top == 65535 and (thermal or range_.kind == "auto"):
+            doubt_depth(values, parameter, name)
+        unit: npt.NDArray[np.float32] = pixels.astype(np.float32) / np.float32(top)
+        np.clip(unit, 0, 1, out=unit)
+        return unit, 0.0, top
+    if kind == "percentile":
+        low, high = percentile_limits(pixels, missing, thermal)
+    elif range_.low is not None and range_.high is not None:
+        low, high = float(range_.low), float(range_.high)
+        doubt_clipping(values, low, high, parameter, name)
+    else:
+        low, high = float(values.min()), float(values.max())
+    return _between(pixels, low, high), low, high
+
+
+def _between(pixels: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.float32]:
     if low == high:
-        return np.full(pixels.shape, 0.5, np.float32), low, high
+        return np.full(pixels.shape, 0.5, np.float32)
     # float64: in float32 close or extreme limits would collapse to one value or overflow.
     with np.errstate(over="ignore"):
-        unit = np.subtract(pixels, low, dtype=np.float64)
+        unit: npt.NDArray[np.float64] = np.subtract(pixels, low, dtype=np.float64)
         unit /= high - low
     np.clip(unit, 0, 1, out=unit)
-    return unit.astype(np.float32), low, high
+    return unit.astype(np.float32)
 
 
 def _check(pixels: npt.NDArray[Any], name: str) -> None:
-    if pixels.dtype not in (np.uint8, np.uint16) and pixels.dtype.kind != "f":
-        raise ImageError(f"{printable(name)}: uint8, uint16 or floating pixels are expected, found {pixels.dtype}")
+    if pixels.dtype.name not in _TYPES and pixels.dtype.kind != "f":
+        raise ImageError(
+            f"{printable(name)}: integers of 8 bits, unsigned, of 16 or 32 bits, or floating pixels are expected, "
+            f"found {pixels.dtype}"
+        )
     if pixels.size == 0:
         raise ImageError(f"{printable(name)}: the picture is empty, shape {pixels.shape}")
-    with np.errstate(over="ignore"):
-        if pixels.dtype.kind == "f" and not np.isfinite(pixels.astype(np.float32, copy=False)).all():
-            raise ImageError(f"{printable(name)}: NaN or infinite values found, finite float32 numbers are expected")
 
 
-def _resolve(pixels: npt.NDArray[Any], range_: Range, thermal: bool, name: str) -> str:
+def _resolve(values: npt.NDArray[Any], range_: Range, thermal: bool) -> Kind:
     if range_.kind != "auto":
         return range_.kind
-    if pixels.dtype == np.uint8:
+    if values.dtype == np.uint8 or not thermal:
         return "full"
-    if pixels.dtype == np.uint16:
-        return "percentile" if thermal else "full"
-    low, high = float(pixels.min()), float(pixels.max())
-    if low >= 0 and high <= 1:
-        return "full"
-    if thermal:
-        return "percentile"
-    raise ImageError(
-        f"{printable(name)}: floating values {low:g}..{high:g} found, 0..1 is expected for a visible picture",
-        "say how to map them by visible_range='percentile', 'minmax' or 'LOW,HIGH'",
-    )
+    return "full" if values.dtype.kind == "f" and is_normalised(values) else "percentile"
 
 
-def _full(pixels: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float32], float, float]:
-    if pixels.dtype.kind == "f":
-        return np.clip(pixels, 0, 1).astype(np.float32), 0.0, 1.0
-    top = float(np.iinfo(pixels.dtype).max)
-    return pixels.astype(np.float32) / np.float32(top), 0.0, top
-
-
-def _limits(pixels: npt.NDArray[Any], range_: Range, kind: str) -> tuple[float, float]:
-    if kind == "limits" and range_.low is not None and range_.high is not None:
-        return float(range_.low), float(range_.high)
-    if kind == "percentile":
-        values = pixels.astype(np.float64) if pixels.dtype.kind == "f" else pixels
-        low, high = (float(value) for value in np.percentile(values, _PERCENTILES))
-        if low < high:
-            return low, high
-    return float(pixels.min()), float(pixels.max())
+def _top(values: npt.NDArray[Any], range_: Range, parameter: str, name: str) -> float:
+    """What the full range of a picture ends with; it begins with 0."""
+    floating = values.dtype.kind == "f"
+    low, high = float(values.min()), float(values.max())
+    if floating and (range_.kind == "full" or is_normalised(values)):
+        return 1.0
+    if floating or low < 0 or high > 65535:
+        found, expected = ("floating values", "0..1") if floating else (f"{values.dtype} values", "0..65535")
+        raise ImageError(
+            f"{printable(name)}: {found} {low:g}..{high:g} found, {expected} is expected of the full range",
+            f"say how to map them by {parameter}='LOW,HIGH', 'percentile' or 'minmax'",
+        )
+    return 255.0 if values.dtype == np.uint8 else 65535.0

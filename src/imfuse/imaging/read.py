@@ -4,59 +4,37 @@ from __future__ import annotations
 
 import io
 import os
-import stat
-import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
-import tifffile
-from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
+from PIL import Image
 
 from imfuse.core.errors import ImageError
-from imfuse.core.files import file_hash, os_reason
-from imfuse.imaging import _png, _tiff
-from imfuse.imaging._png import DamagedError
-from imfuse.imaging._support import as_path, image_error, quiet
-from imfuse.imaging._tiff import LayoutError
+from imfuse.core.files import input_hash, open_input, os_reason, read_input
+from imfuse.core.notes import note
+from imfuse.core.text import printable
+from imfuse.imaging import _bmp, _flir, _ifd, _jpeg, _png, _tiff, _webp
+from imfuse.imaging._channels import as_array, without_alpha
+from imfuse.imaging._support import DamagedError, Decoded, Header, LayoutError, as_path, image_error, quiet
 
-_TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_ORIENTATION = 0x0112
-# The plugin classes, not Image.open: it warns or refuses by a process-wide pixel limit, and ours is per call.
-_OPENERS: dict[str, Callable[[BinaryIO], ImageFile.ImageFile]] = {
-    "PNG": PngImagePlugin.PngImageFile,
-    "JPEG": JpegImagePlugin.jpeg_factory,
-    "BMP": BmpImagePlugin.BmpImageFile,
-    "WebP": WebPImagePlugin.WebPImageFile,
-}
-
-
-@dataclass(frozen=True)
-class _Header:
-    kind: str
-    width: int
-    height: int
-    row_bits: int
-    orientation: int
-
-    @property
-    def upright(self) -> tuple[int, int]:
-        return (self.width, self.height) if 5 <= self.orientation <= 8 else (self.height, self.width)
+_EXPECTED = "an image file"
+_MAX_BYTES = 512 * 2**20
 
 
 def read_image(
-    path: str | os.PathLike[str], *, max_pixels: int = 100_000_000, max_bytes: int = 512 * 2**20
+    path: str | os.PathLike[str], *, max_pixels: int = 100_000_000, max_bytes: int = _MAX_BYTES
 ) -> npt.NDArray[Any]:
     """Read one picture from a PNG, JPEG, TIFF, BMP or WebP file; the content decides the format, not the name.
 
-    The EXIF orientation is applied and alpha is dropped. A palette becomes RGB, or gray if all its colours are gray;
-    1-bit pictures become 0 and 255. float16 and float64 become float32; integers of other types become uint16 if all
-    values lie in 0..65535.
+    The EXIF orientation is applied. A palette becomes RGB, or gray if all its colours are gray; 1-bit pictures become 0
+    and 255. Transparency is dropped; a fourth channel that is a picture of its own (another band, not a mask) is kept.
+    Of a radiometric JPEG of a FLIR camera the counts of the thermal sensor are read, not the painted picture. A file
+    that is odd but readable is read with a warning (`imfuse.core.notes.ImfuseWarning`).
 
     Args:
         path: the file.
@@ -64,12 +42,13 @@ def read_image(
         max_bytes: the largest file, and the largest decoded picture, in bytes; checked before decoding.
 
     Returns:
-        (H, W) gray or (H, W, 3) RGB, contiguous and writable, with the stored values: uint8 in 0..255, uint16 in
-        0..65535, or finite float32.
+        (H, W) gray, (H, W, 3) RGB or (H, W, 4), contiguous and writable, with the stored values: uint8, uint16, int16,
+        int32, uint32, or float32 for floating types; 64-bit integers become uint16 if all values lie in 0..65535. A
+        masked array where pixels of the file are no measurement (NaN, infinity, GDAL's nodata value), else a plain one.
 
     Raises:
-        ImageError: the file is missing, unreadable, damaged, too large, animated, has several pages, or holds
-            something other than gray or RGB pixels (NaN and infinity included). Nothing else is raised.
+        ImageError: the file is missing, unreadable, damaged, too large, animated, has several pages, holds something
+            other than gray or RGB pixels, or no valid pixel at all. Nothing else is raised.
 
     Example:
         ```python
@@ -78,18 +57,16 @@ def read_image(
     """
     file = as_path(path)
     with _errors(file):
-        data = _read_bytes(file, max_bytes)
+        data = read_input(file, ImageError, _EXPECTED, max_bytes)
         with quiet():
-            head = _header(io.BytesIO(data))
+            stream = io.BytesIO(data)
+            head, thermal = _header(stream)
             _check_limits(head, max_pixels, max_bytes)
-            pixels, orientation = _decode(data, head, max_bytes)
-        if pixels.size == 0:
-            raise DamagedError("it holds no pixels")
-        # A copy where Pillow hands out read-only memory: callers pass the array on to code that needs to write.
-        pixels = np.require(_turn(pixels, orientation), pixels.dtype.newbyteorder("="), ["C", "W"])
-        if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
-            raise LayoutError("NaN or infinite values found, finite numbers are expected; replace them first")
-        return pixels
+            decoded = (thermal and thermal.decoded) or _decode(data, head, max_bytes)
+            pixels = _finish(decoded)
+    for text in decoded.notes if thermal is None else (thermal.note, *decoded.notes):
+        note(f"{printable(os.fspath(path))}: {text}")
+    return pixels
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -110,18 +87,13 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
         ```
     """
     file = as_path(path)
-    with _errors(file):
-        _regular_size(file)
-        with file.open("rb") as stream, quiet():
-            return _header(stream).upright
+    with _errors(file), open_input(file, ImageError, _EXPECTED) as stream, quiet():
+        return _header(stream)[0].upright
 
 
-def image_hash(path: str | os.PathLike[str]) -> str:
+def image_hash(path: str | os.PathLike[str], *, max_bytes: int = _MAX_BYTES) -> str:
     """SHA-256 of an image file, as 64 hexadecimal digits. Raises `ImageError` in the words of `read_image`."""
-    file = as_path(path)
-    with _errors(file):
-        _regular(file)
-        return file_hash(file)
+    return input_hash(as_path(path), ImageError, _EXPECTED, max_bytes)
 
 
 @contextmanager
@@ -130,10 +102,8 @@ def _errors(path: Path) -> Iterator[None]:
         yield
     except ImageError:
         raise
-    except _FileAccessError as error:
-        raise image_error(path, error, *error.advice) from error.__cause__
     except LayoutError as error:
-        raise image_error(path, error) from error
+        raise image_error(path, error, *error.advice) from error
     except DamagedError as error:
         raise image_error(path, f"the image file is damaged: {error}; copy or export it again") from error
     except MemoryError as error:
@@ -142,62 +112,20 @@ def _errors(path: Path) -> Iterator[None]:
         reason = os_reason(error) if error.errno else f"the image file is damaged: {error}; copy or export it again"
         raise image_error(path, reason) from error
     except Exception as error:  # decoders raise anything on damaged files
-        says_why = isinstance(error, (SyntaxError, zlib.error, tifffile.TiffFileError))
-        detail = str(error)[:120] if says_why else "its contents make no sense"
+        detail = str(error)[:120] if isinstance(error, (SyntaxError, zlib.error)) else "its contents make no sense"
         raise image_error(path, f"the image file is damaged: {detail}; copy or export it again") from error
 
 
-class _FileAccessError(Exception):
-    """The file cannot be opened or is not one that may be read; `advice` as of `ImfuseError`."""
-
-    def __init__(self, problem: str, *advice: str) -> None:
-        super().__init__(problem)
-        self.advice = advice
-
-
-def _regular(path: Path) -> os.stat_result:
-    """What the system knows of a file; a folder, a pipe or a device is none that may be read."""
-    try:
-        status = path.stat()
-    except (OSError, ValueError) as error:
-        raise _FileAccessError(os_reason(error)) from error
-    if stat.S_ISDIR(status.st_mode):
-        raise _FileAccessError("this is a folder, an image file is expected")
-    if not stat.S_ISREG(status.st_mode):
-        raise _FileAccessError("not a regular file, an image file is expected")
-    return status
-
-
-def _regular_size(path: Path) -> int:
-    size = _regular(path).st_size
-    if size == 0:
-        raise _FileAccessError("the file is empty (0 bytes), an image is expected")
-    return size
-
-
-def _read_bytes(path: Path, max_bytes: int) -> bytes:
-    size = _regular_size(path)
-    if size > max_bytes:
-        raise _FileAccessError(
-            f"the file has {size} bytes, at most {max_bytes} are read", f"use max_bytes={size} to allow it"
-        )
-    try:
-        with path.open("rb") as stream:
-            return stream.read(size)
-    except OSError as error:
-        raise _FileAccessError(os_reason(error)) from error
-
-
-def _check_limits(head: _Header, max_pixels: int, max_bytes: int) -> None:
+def _check_limits(head: Header, max_pixels: int, max_bytes: int) -> None:
     if head.width * head.height > max_pixels:
-        raise _FileAccessError(
+        raise LayoutError(
             f"{head.width}x{head.height} pixels found, at most {max_pixels} pixels are read",
             "use a smaller picture",
             f"use max_pixels={head.width * head.height} to allow it",
         )
-    decoded = head.width * head.height * head.row_bits // 8
+    decoded = head.width * head.height * head.pixel_bits // 8
     if decoded > max_bytes:
-        raise _FileAccessError(
+        raise LayoutError(
             f"{head.width}x{head.height} pixels need {decoded} bytes, at most {max_bytes} are decoded",
             "use a smaller picture",
             f"use max_bytes={decoded} to allow it",
@@ -209,87 +137,62 @@ def _kind(start: bytes) -> str:
         return "PNG"
     if start.startswith(b"\xff\xd8\xff"):
         return "JPEG"
-    if start.startswith(_TIFF_SIGNATURES):
+    if start.startswith(_ifd.SIGNATURES):
         return "TIFF"
     if start.startswith(b"BM"):
         return "BMP"
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         return "WebP"
-    raise _FileAccessError("not a PNG, JPEG, TIFF, BMP or WebP image (by its content); convert it to one of these")
+    raise LayoutError("not a PNG, JPEG, TIFF, BMP or WebP image (by its content); convert it to one of these")
 
 
-def _header(stream: BinaryIO) -> _Header:
+_HEADERS = {"PNG": _png.header, "JPEG": _jpeg.header, "TIFF": _tiff.header, "BMP": _bmp.header, "WebP": _webp.header}
+
+
+def _header(stream: BinaryIO) -> tuple[Header, _flir.Thermal | None]:
+    """The header, and what a JPEG file has beside its picture: that may be what counts in it."""
     kind = _kind(stream.read(16))
     stream.seek(0)
-    if kind == "PNG":
-        return _png_header(stream)
-    if kind == "TIFF":
-        tiff = _tiff.header(stream)
-        return _Header(kind, tiff.width, tiff.height, tiff.channels * tiff.bits, tiff.orientation)
-    if kind == "WebP":
-        return _webp_header(stream)
-    with _OPENERS[kind](stream) as image:
-        width, height = image.size
-        if width < 1 or height < 1:
-            raise DamagedError("its header holds impossible values")
-        return _Header(kind, width, height, 8 * len(image.getbands()), _orientation(image.info.get("exif", b"")))
+    thermal = _flir.thermal(stream) if kind == "JPEG" else None
+    if thermal is not None and thermal.counts is not None:
+        height, width = thermal.counts.shape
+        return Header(kind, width, height, 16), thermal
+    return _HEADERS[kind](stream), thermal
 
 
-def _png_header(stream: BinaryIO) -> _Header:
-    head = _png.header(stream)
-    frames = _png.frames(stream)
-    if frames > 1:
-        raise LayoutError(f"an animation of {frames} frames found, one picture is expected; save one frame")
-    # Palettes and small depths decode to 8-bit channels.
-    bits = 24 if head.colour == 3 else head.channels * max(head.depth, 8)
-    return _Header("PNG", head.width, head.height, bits, _orientation(_png.exif(stream)))
+def _decode(data: bytes, head: Header, max_bytes: int) -> Decoded:
+    if head.kind == "TIFF":
+        return _tiff.decode(data, max_bytes)
+    notes: tuple[str, ...] = ()
+    picture: Image.Image | npt.NDArray[Any]
+    if head.kind == "PNG":
+        picture, notes = _png.decode(data)
+    elif head.kind == "JPEG":
+        picture, notes = _jpeg.decode(data, head)
+    elif head.kind == "BMP":
+        picture, notes = _bmp.decode(data, head)
+    else:
+        picture = _webp.decode(data, head)
+    return Decoded(as_array(picture) if isinstance(picture, Image.Image) else picture, head.orientation, None, notes)
 
 
-def _webp_header(stream: BinaryIO) -> _Header:
-    """Read the size from the chunks themselves, because Pillow allocates the whole canvas when it opens a file."""
-    size: tuple[int, int] | None = None
-    exif = b""
-    position, end = 12, stream.seek(0, os.SEEK_END)
-    for _ in range(_png.MAX_CHUNKS):
-        stream.seek(position)
-        head = stream.read(18)
-        if len(head) < 8:
-            break
-        kind, length = struct.unpack("<4sI", head[:8])
-        if size is None:
-            size = _webp_size(kind, head[8:], stream)
-        if kind == b"EXIF" and length <= end:
-            stream.seek(position + 8)
-            exif = stream.read(length)
-        position += 8 + length + length % 2
-    if size is None:
-        raise DamagedError("no picture size in its header")
-    return _Header("WebP", *size, 32, _orientation(exif))
-
-
-def _webp_size(kind: bytes, body: bytes, stream: BinaryIO) -> tuple[int, int]:
-    if kind == b"VP8X" and len(body) == 10:
-        if body[0] & 0x02:
-            raise LayoutError("an animation found, one picture is expected; save one frame")
-        return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
-    if kind == b"VP8L" and body[:1] == b"\x2f":
-        bits = int.from_bytes(body[1:5], "little")
-        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    if kind == b"VP8 " and body[3:6] == b"\x9d\x01\x2a":
-        width, height = struct.unpack("<HH", body[6:10])
-        return width & 0x3FFF, height & 0x3FFF
-    raise DamagedError("no picture size in its header")
-
-
-def _orientation(exif: bytes) -> int:
-    """Return 1 to 8; damaged EXIF data must not make a good picture unreadable."""
-    try:
-        tags = Image.Exif()
-        tags.load(exif)
-        value = tags.get(_ORIENTATION, 1)
-    except Exception:
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+def _finish(decoded: Decoded) -> npt.NDArray[Any]:
+    """Upright, without transparency, native, contiguous and writable; masked where there is no measurement."""
+    pixels, invalid = without_alpha(decoded.pixels), decoded.invalid
+    if pixels.size == 0:
+        raise DamagedError("it holds no pixels")
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
+        odd = ~np.isfinite(pixels)
+        odd = odd if odd.ndim == 2 else odd.any(axis=2)
+        invalid = odd if invalid is None else invalid | odd
+    # A copy where Pillow hands out read-only memory: callers pass the array on to code that needs to write.
+    pixels = np.require(_turn(pixels, decoded.orientation), pixels.dtype.newbyteorder("="), ["C", "W"])
+    if invalid is None:
+        return pixels
+    if invalid.all():
+        raise LayoutError("all pixels are NaN, infinite or marked as nodata, finite numbers are expected")
+    mask = np.ascontiguousarray(_turn(invalid, decoded.orientation))
+    return np.ma.MaskedArray(pixels, mask if pixels.ndim == 2 else np.repeat(mask[..., None], pixels.shape[2], axis=2))
 
 
 def _turn(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
@@ -303,31 +206,6 @@ def _turn(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
     return pixels
 
 
-def _decode(data: bytes, head: _Header, max_bytes: int) -> tuple[npt.NDArray[Any], int]:
-    stream = io.BytesIO(data)
-    if head.kind == "TIFF":
-        return _tiff.decode(data, max_bytes)
-    if head.kind == "PNG":
-        _png.check(stream)
-        png = _png.header(stream)
-        if png.depth == 16:
-            return _png.decode_16_bit(stream, png), head.orientation
-        stream.seek(0)
-    with _OPENERS[head.kind](stream) as image:
-        if image.size != (head.width, head.height):
-            raise DamagedError("its headers contradict each other")
-        image.load()
-        return np.asarray(_gray_or_rgb(image)), head.orientation
-
-
-def _gray_or_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in ("L", "RGB"):
-        return image
-    if image.mode in ("1", "LA", "La"):
-        return image.convert("L")
-    if image.mode in ("P", "PA"):
-        palette = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
-        return image.convert("L" if (palette == palette[:, :1]).all() else "RGB")
-    if image.mode in ("RGBA", "RGBX", "RGBa", "CMYK", "YCbCr"):
-        return image.convert("RGB")
-    raise LayoutError(f"{image.mode} pixels found, a gray or RGB picture is expected; save it as one of these")
+def upright(pixels: npt.NDArray[Any], exif: bytes) -> npt.NDArray[Any]:
+    """Turn pixels as their EXIF data say, as `read_image` does."""
+    return _turn(pixels, _ifd.orientation(exif))

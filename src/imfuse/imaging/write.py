@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import json
 import os
-import platform
 import re
-import secrets
-import zlib
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -22,12 +17,12 @@ import tifffile
 from PIL import Image
 
 from imfuse.core.errors import ImageError
-from imfuse.core.files import os_reason
-from imfuse.imaging import _png, _tiff
+from imfuse.core.output import write_output
+from imfuse.imaging import _png
+from imfuse.imaging._geotags import GeoTags
 from imfuse.imaging._support import as_path, image_error, quiet
+from imfuse.imaging.stored import MAX_METADATA, sealed
 
-_MAX_METADATA = 2**20
-_TEMPORARY = re.compile(r"\.imfuse-([0-9a-f]{8})-(\d+)-[0-9a-f]+\.tmp", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e\xa1-\xff](?: ?[\x21-\x7e\xa1-\xff]){0,78}")
 _EXTENSIONS: dict[str, tuple[str, ...]] = {
     "uint8": (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"),
@@ -71,18 +66,23 @@ def quantise(unit: npt.NDArray[Any], bits: Literal[8, 16]) -> npt.NDArray[np.uin
 
 
 def write_image(
-    path: str | os.PathLike[str], pixels: npt.NDArray[Any], *, metadata: Mapping[str, str] | None = None
+    path: str | os.PathLike[str],
+    pixels: npt.NDArray[Any],
+    *,
+    metadata: Mapping[str, str] | None = None,
+    geotags: GeoTags | None = None,
 ) -> None:
     """Write one picture; the extension decides the format, and the old file stays whole until the new one is.
 
-    Missing folders are created. JPEG is written at quality 95 without chroma subsampling, WebP lossless, TIFF
-    uncompressed.
+    Missing folders are created, links are followed, and the mode of a file that was there is kept. JPEG is written at
+    quality 95 without chroma subsampling, WebP lossless, TIFF uncompressed.
 
     Args:
         path: ends in .png, .jpg, .jpeg, .tif, .tiff, .bmp or .webp; uint16 needs PNG or TIFF, float32 needs TIFF.
         pixels: (H, W) gray or (H, W, 3) RGB; uint8, uint16 or finite float32.
         metadata: stored in PNG (text chunks; a key has 1 to 79 Latin-1 characters) and TIFF (description, as JSON),
             at most 1 MiB; other formats do not store it.
+        geotags: of a picture on the same grid, as `read_geotags` reads them; only TIFF stores them.
 
     Raises:
         ImageError: the pixels do not fit the format, the metadata cannot be stored, or the disk refuses.
@@ -98,68 +98,17 @@ def write_image(
     entries = _checked_metadata(target, metadata or {})
     try:
         with quiet():
-            data = _ENCODERS[extension](np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("=")), entries)
+            native = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder("="))
+            if geotags is not None and geotags.fit(target, pixels.shape[:2]):
+                data = _encode_tiff(native, entries, geotags)
+            else:
+                data = _ENCODERS[extension](native, entries)
     except Exception as error:
         height, width = pixels.shape[:2]
         raise image_error(
             target, f"{width}x{height} pixels cannot be stored as {extension} ({error}); use .png or .tif"
         ) from error
     write_file(target, data)
-
-
-def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Read back what `write_image` stored, without decoding pixels.
-
-    Args:
-        path: a file.
-
-    Returns:
-        The metadata; empty where there are none, or they are damaged, or the file cannot be read.
-
-    Example:
-        ```python
-        print(read_metadata("fused.png")["imfuse:infrared-range"])
-        ```
-    """
-    try:
-        with Path(path).open("rb") as stream, quiet():
-            start = stream.read(8)
-            if start == _png.SIGNATURE:
-                return _png.texts(stream, _MAX_METADATA)
-            return _read_description(stream) if start[:2] in (b"II", b"MM") else {}
-    except Exception:
-        return {}
-
-
-def remove_leftovers(folder: str | os.PathLike[str]) -> int:
-    """Delete the temporary files that killed runs on this machine left behind.
-
-    Files of processes that still run, and of other machines, stay.
-
-    Args:
-        folder: the folder that they wrote into; one that cannot be listed counts as clean.
-
-    Returns:
-        How many files were deleted.
-
-    Example:
-        ```python
-        remove_leftovers("fused/")
-        ```
-    """
-    removed = 0
-    try:
-        entries = list(Path(folder).iterdir())
-    except OSError:
-        return 0
-    for entry in entries:
-        match = _TEMPORARY.fullmatch(entry.name)
-        if match is None or match[1] != _machine() or _is_running(int(match[2])):
-            continue
-        with suppress(OSError):
-            entry.unlink()
-            removed += 1
-    return removed
 
 
 def _check_pixels(target: Path, extension: str, pixels: npt.NDArray[Any]) -> None:
@@ -188,8 +137,8 @@ def _checked_metadata(target: Path, metadata: Mapping[str, str]) -> dict[str, st
             raise image_error(target, f"the metadata value of {key!r} is not valid Unicode") from error
         if "\0" in value:
             raise image_error(target, f"the metadata value of {key!r} holds a NUL character, which PNG cannot store")
-    if size > _MAX_METADATA:
-        raise image_error(target, f"the metadata need {size} bytes, at most {_MAX_METADATA} are stored; shorten them")
+    if size > MAX_METADATA:
+        raise image_error(target, f"the metadata need {size} bytes, at most {MAX_METADATA} are stored; shorten them")
     return dict(metadata)
 
 
@@ -208,7 +157,7 @@ def _encode_png(pixels: npt.NDArray[Any], metadata: Mapping[str, str]) -> bytes:
     return data[:after_header] + texts + data[after_header:] if texts else data
 
 
-def _encode_tiff(pixels: npt.NDArray[Any], metadata: Mapping[str, str]) -> bytes:
+def _encode_tiff(pixels: npt.NDArray[Any], metadata: Mapping[str, str], geotags: GeoTags | None = None) -> bytes:
     buffer = io.BytesIO()
     tifffile.imwrite(
         buffer,
@@ -217,8 +166,9 @@ def _encode_tiff(pixels: npt.NDArray[Any], metadata: Mapping[str, str]) -> bytes
         description=json.dumps(metadata) if metadata else None,
         metadata=None,
         software=False,
+        extratags=() if geotags is None else geotags.tags,
     )
-    return buffer.getvalue()
+    return sealed(buffer.getvalue()) if metadata else buffer.getvalue()
 
 
 def _encode_by_pillow(kind: str, **options: Any) -> Callable[[npt.NDArray[Any], Mapping[str, str]], bytes]:
@@ -245,62 +195,18 @@ _ENCODERS: dict[str, Callable[[npt.NDArray[Any], Mapping[str, str]], bytes]] = {
 def write_file(path: str | os.PathLike[str], data: bytes) -> None:
     """Write beside the target and rename, so that a reader sees the old file or the new one, never half of it.
 
+    A link stays, and what it leads to is replaced; the new file has the mode of the old one.
+
     Args:
         path: the file; missing folders are created.
         data: its content.
 
     Raises:
-        ImageError: the path is a folder, or the disk refuses.
+        ImageError: the path is a folder, a pipe, a device or a socket, or the disk refuses.
 
     Example:
         ```python
         write_file("results/table.md", text.encode())
         ```
     """
-    target = as_path(path)
-    try:
-        if target.is_dir():
-            raise image_error(target, "this is a folder, a file name is expected")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        name = f".imfuse-{_machine()}-{os.getpid()}-{secrets.token_hex(6)}.tmp"
-        _replace(target.with_name(name), target, data)
-    except (OSError, ValueError) as error:
-        raise image_error(target, f"cannot write: {os_reason(error)}") from error
-
-
-def _replace(temporary: Path, target: Path, data: bytes) -> None:
-    try:
-        with temporary.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
-
-
-def _machine() -> str:
-    """Return eight hex digits for this machine: a process id says nothing about a shared folder's other writers."""
-    return f"{zlib.crc32(platform.node().encode('utf-8', 'replace')):08x}"
-
-
-def _is_running(process: int) -> bool:
-    if os.name == "nt":  # signal 0 would end the process there, and an open file cannot be deleted anyway
-        return process == os.getpid()
-    try:
-        os.kill(process, 0)
-    except OSError as error:
-        return error.errno != errno.ESRCH
-    except OverflowError:
-        return False
-    return True
-
-
-def _read_description(stream: BinaryIO) -> dict[str, str]:
-    stream.seek(0)
-    entries = json.loads(_tiff.description(stream, 2 * _MAX_METADATA))
-    if isinstance(entries, dict) and all(isinstance(value, str) for value in entries.values()):
-        return entries
-    return {}
+    write_output(as_path(path), data, ImageError)

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from imfuse.core.size_rule import SizeRule
 from imfuse.layers.blocks import Conv3x3, sum_shifted, tap_weights
 from imfuse.layers.output import to_unit_range
-from imfuse.models.lrrnet import MAPS, Encoder, LRRNet, normalised
+from imfuse.models.lrrnet import EPSILON, MAPS, Encoder, LRRNet, normalised
 from imfuse.ops.filters import reflect_pad
 from imfuse.ops.tiles import fuse_tiled
 
@@ -55,9 +55,8 @@ class TiledLRRNet(nn.Module):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]."""
         pair = normalised(infrared), normalised(visible)
-        return to_unit_range(
-            fuse_tiled(self._tile, *pair, tile=TILE, rule=SizeRule(min_size=2, halo=HALO)), self.output
-        )
+        raw = fuse_tiled(self._tile, *pair, tile=TILE, rule=SizeRule(min_size=2, halo=HALO))
+        return to_unit_range(raw, self.output, EPSILON)
 
     def _tile(self, infrared: Tensor, visible: Tensor) -> Tensor:
         parts = torch.cat([self.infrared(infrared), self.visible(visible)], dim=1)

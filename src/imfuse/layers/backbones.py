@@ -11,8 +11,10 @@ from torch import Tensor
 
 from imfuse.core.checkpoint import read_checkpoint
 from imfuse.core.errors import WeightsError
-from imfuse.core.files import file_hash
-from imfuse.core.weights import check_layout
+from imfuse.core.files import input_hash
+from imfuse.core.safetensors_file import MAX_BYTES
+from imfuse.core.text import printable
+from imfuse.core.weights import check_finite, check_layout
 
 
 def cached_file(url: str) -> Path:
@@ -50,12 +52,13 @@ def read_backbone(file: Path, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]
     Raises:
         WeightsError: the file is missing, damaged, or lacks an entry of that name and shape.
     """
-    if not file.is_file():
-        raise WeightsError(f"{file}: no such file")
     stated = re.search(r"-([0-9a-f]{8})$", file.stem)
-    if stated and not file_hash(file).startswith(stated[1]):
-        raise WeightsError(f"{file}: damaged (its sha256 does not begin with {stated[1]}); download it again")
+    if stated and not input_hash(file, WeightsError, "a checkpoint", MAX_BYTES, fixed=True).startswith(stated[1]):
+        raise WeightsError(
+            f"{printable(file)}: damaged (its sha256 does not begin with {stated[1]}); download it again"
+        )
     entries = read_checkpoint(file)
     needed = {name: entries[name] for name in wanted if name in entries}
     check_layout(file, needed, wanted)
+    check_finite(file, needed)
     return needed

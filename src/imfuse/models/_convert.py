@@ -12,15 +12,17 @@ from torch import Tensor
 
 from imfuse.core.checkpoint import read_checkpoint
 from imfuse.core.errors import WeightsError
-from imfuse.core.files import file_hash
+from imfuse.core.files import input_hash
 from imfuse.core.plugins import PluginError
 from imfuse.core.registry import list_models
+from imfuse.core.safetensors_file import MAX_BYTES, SAFETENSORS
 from imfuse.core.tensorflow_bundle import DATA, INDEX, data_file
-from imfuse.core.weights import check_layout, save_weights
+from imfuse.core.text import printable, shortened
+from imfuse.core.weights import CONVERTED, check_finite, check_layout, save_weights
 from imfuse.models._base import FusionModel
 from imfuse.models._build import model_class
 
-SUFFIXES = frozenset({".pth", ".pt", ".pkl", ".model", ".ckpt", ".bin", ".safetensors", INDEX})
+SUFFIXES = frozenset({".pth", ".pt", ".pkl", ".model", ".ckpt", ".bin", SAFETENSORS, INDEX})
 
 
 def convert(sources: Iterable[Path], target: Path, model: str | None = None) -> str:
@@ -44,24 +46,38 @@ def convert(sources: Iterable[Path], target: Path, model: str | None = None) -> 
         ```
     """
     files = list(_files(sources))
-    entries: dict[str, Tensor] = {}
-    for file in files:
-        for name, value in read_checkpoint(file).items():
-            if name in entries:
-                raise WeightsError(f"{file}: holds {name} again; give the files of one checkpoint only")
-            entries[name] = value
+    entries = _entries(files)
     name = model or recognise(entries, files[0])
     state = to_our_layout(entries, name, files[0])
     header = {
         "model": name,
-        "recipe": "converted from the authors' checkpoint",
-        "files": ", ".join(f"{file.name} sha256:{file_hash(file)}" for file in _with_data(files)),
+        "recipe": CONVERTED,
+        "files": ", ".join(f"{printable(file.name)} sha256:{_hash(file)}" for file in _with_data(files)),
         "licence": "that of the checkpoint",
     }
-    if target.suffix != ".safetensors":
-        raise WeightsError(f"{target}: the name of a weights file ends in .safetensors")
+    if target.suffix != SAFETENSORS:
+        raise WeightsError(f"{printable(target)}: the name of a weights file ends in .safetensors")
     save_weights(target, state, header)
     return name
+
+
+def _entries(files: Iterable[Path]) -> dict[str, Tensor]:
+    """Tensors of all files by name; together these are no larger than one may be."""
+    entries: dict[str, Tensor] = {}
+    left = MAX_BYTES
+    for file in files:
+        for name, value in read_checkpoint(file, left).items():
+            if name in entries:
+                raise WeightsError(
+                    f"{printable(file)}: holds {shortened(name)} again; give the files of one checkpoint only"
+                )
+            entries[name] = value
+        left = max(left - file.stat().st_size, 0)
+    return entries
+
+
+def _hash(file: Path) -> str:
+    return input_hash(file, WeightsError, "a checkpoint", MAX_BYTES, fixed=True)
 
 
 def _files(sources: Iterable[Path]) -> Iterable[Path]:
@@ -70,13 +86,13 @@ def _files(sources: Iterable[Path]) -> Iterable[Path]:
         if source.is_dir():
             files += sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES)
         elif source.name.endswith(DATA):
-            raise WeightsError(f"{source}: give its index, {source.name.removesuffix(DATA)}{INDEX}")
-        elif source.is_file():
+            raise WeightsError(f"{printable(source)}: give its index, {source.name.removesuffix(DATA)}{INDEX}")
+        elif source.exists():
             files.append(source)
-        elif source.with_name(source.name + INDEX).is_file():
+        elif source.with_name(source.name + INDEX).exists():
             files.append(source.with_name(source.name + INDEX))
         else:
-            raise WeightsError(f"{source}: no such file or folder")
+            raise WeightsError(f"{printable(source)}: no such file or folder")
     if not files:
         raise WeightsError(f"no checkpoint found: expected files that end in {', '.join(sorted(SUFFIXES))}")
     return files
@@ -99,9 +115,9 @@ def recognise(entries: Mapping[str, Tensor], origin: Path) -> str:
     # One of several files is recognised too, so that its user learns what is missing.
     if len(layouts[best] & renamed[best]) < len(entries) / 2:
         published = ", ".join(name for name, layout in layouts.items() if layout)
-        some = ", ".join(list(entries)[:3])
+        some = ", ".join(shortened(name) for name in list(entries)[:3])
         raise WeightsError(
-            f"{origin}: no known method has entries such as {some}; checkpoints are known of {published}"
+            f"{printable(origin)}: no known method has entries such as {some}; checkpoints are known of {published}"
         )
     return best
 
@@ -128,4 +144,6 @@ def to_our_layout(entries: Mapping[str, Tensor], model: str, origin: Path) -> di
     entries = network.from_release(entries)
     entries = {n: v for n, v in entries.items() if n in layout or not any(fnmatch.fnmatchcase(n, e) for e in extras)}
     check_layout(origin, entries, {theirs: ours[name] for theirs, name in layout.items()})
-    return {name: entries[theirs].to(ours[name].dtype) for theirs, name in layout.items()}
+    state = {theirs: entries[theirs].to(ours[name].dtype) for theirs, name in layout.items()}
+    check_finite(origin, state)
+    return {name: state[theirs] for theirs, name in layout.items()}

@@ -47,6 +47,7 @@ SPEC = ModelSpec(
             recipe="auif",
             data="RoadScene, the 180 FLIR training pairs",
             date="2026-11-21",
+            bias=32,
         ),
     ),
 )

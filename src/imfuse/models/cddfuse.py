@@ -37,6 +37,7 @@ SPEC = ModelSpec(
         min_size=2,
         not_tileable="attention weighs channels over the whole picture",
     ),
+    uneven="zeros beyond the border",
     memory_per_pixel=3200,
     options=(
         Option("output", ("clip", "stretch"), "clip", "the result as computed, or its range stretched to the whole"),

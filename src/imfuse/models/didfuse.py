@@ -34,6 +34,7 @@ SPEC = ModelSpec(
         # six 3x3 convolutions in a row and the activity of rule l1
         halo=7,
     ),
+    uneven="zeros beyond the border",
     memory_per_pixel=3200,
     dtypes=("float32", "bfloat16"),
     options=(Option("rule", ("sum", "average", "l1"), "sum", "how the maps of the two images are joined"),),
@@ -45,6 +46,7 @@ SPEC = ModelSpec(
             recipe="didfuse with precision=bf16-mixed",
             data="RoadScene, the 180 FLIR training pairs",
             date="2026-11-21",
+            bias=43,
         ),
     ),
 )

@@ -35,7 +35,13 @@ SPEC = ModelSpec(
     ),
     memory_per_pixel=128,
     options=(
-        Option("output", ("clip", "stretch"), "stretch", "the result as computed, or its range stretched to the whole"),
+        Option(
+            "output",
+            ("clip", "stretch", "stretch-cut"),
+            "stretch",
+            "clip: as computed; stretch: least and largest value become black and white; stretch-cut: the same with "
+            "levels truncated, 254 the largest, as in the published pictures",
+        ),
     ),
     weights=(
         WeightsSpec(
@@ -45,6 +51,7 @@ SPEC = ModelSpec(
             recipe="lrrnet_roadscene",
             data="RoadScene train (180 pairs)",
             date="2026-11-22",
+            bias=253,
         ),
     ),
 )
@@ -53,7 +60,7 @@ MAPS = 128
 """Low-rank maps of an image, and the same number of sparse ones."""
 STEPS = 4
 EPSILON = 1e-5
-"""Number of grey levels that is added to the range of an image when it is normalised."""
+"""What is added to the range that is divided by: gray levels for an image, values for a truncated result."""
 
 
 class Step(nn.Module):
@@ -115,7 +122,7 @@ class LRRNet(FusionModel):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H, W >= 2."""
-        return to_unit_range(self.raw(infrared, visible), self.output)
+        return to_unit_range(self.raw(infrared, visible), self.output, EPSILON)
 
     def raw(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """The sum of both fused parts, (N, 1, H, W) without a fixed range; the images are normalised first."""

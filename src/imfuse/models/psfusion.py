@@ -54,6 +54,7 @@ SPEC = ModelSpec(
         not_tileable="attention and normalised features see the whole picture; the inference form computes all else in "
         "tiles",
     ),
+    uneven="zeros beyond the border",
     memory_per_pixel=900,
     dtypes=("float32", "bfloat16"),
     classes=9,

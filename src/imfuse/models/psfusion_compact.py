@@ -22,6 +22,7 @@ SPEC = replace(
             recipe="psfusion_compact",
             data="RoadScene train (180 pairs), 120 rendered scenes",
             date="2026-11-21",
+            bias=160,
         ),
     ),
 )

@@ -62,6 +62,7 @@ SPEC = ModelSpec(
             recipe="refinefuse_roadscene, then 40 epochs of it with loss.gain=1.1",
             data="RoadScene, the 180 FLIR training pairs",
             date="2026-11-21",
+            bias=41,
         ),
         WeightsSpec(
             name="medical",
@@ -70,6 +71,7 @@ SPEC = ModelSpec(
             recipe="refinefuse_medical, from the default weights",
             data="Harvard atlas, the 80 training pairs of MRI with PET and SPECT",
             date="2026-11-21",
+            bias=17,
         ),
     ),
 )

@@ -33,6 +33,7 @@ SPEC = ModelSpec(
         # a 5x5 and three 3x3 convolutions in a row
         halo=5,
     ),
+    uneven="zeros beyond the border",
     memory_per_pixel=160,
     options=(
         Option(
@@ -57,6 +58,7 @@ SPEC = ModelSpec(
             recipe="sdnet_roadscene",
             data="RoadScene train (180 pairs)",
             date="2026-11-22",
+            bias=46,
         ),
     ),
 )

@@ -38,6 +38,7 @@ SPEC = ModelSpec(
         # 3x3 convolutions in a row: one, two in each of two blocks, four to decode
         halo=9,
     ),
+    uneven="zeros beyond the border",
     memory_per_pixel=350,
     options=(
         Option(
@@ -61,6 +62,7 @@ SPEC = ModelSpec(
             recipe="seafusion_roadscene (both stages)",
             data="RoadScene train (180 pairs)",
             date="2026-11-22",
+            bias=88,
         ),
     ),
 )

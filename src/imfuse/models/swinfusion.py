@@ -34,6 +34,7 @@ SPEC = ModelSpec(
         min_size=8,
         not_tileable="its windows begin at the top left of the picture; it cuts large ones into parts itself",
     ),
+    uneven="zeros beyond the border",
     memory_per_pixel=1500,
     options=(
         Option(

@@ -34,6 +34,7 @@ SPEC = ModelSpec(
         min_size=16,
         not_tileable="channel weights are pooled over the whole picture",
     ),
+    uneven="zeros beyond the border",
     memory_per_pixel=2700,
     dtypes=("float32", "bfloat16"),
     options=(

@@ -25,6 +25,7 @@ SPEC = replace(
             recipe="transfusion_compact (both stages)",
             data="RoadScene train (180 pairs)",
             date="2026-11-21",
+            bias=253,
         ),
     ),
 )

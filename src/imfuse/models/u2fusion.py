@@ -60,6 +60,7 @@ SPEC = ModelSpec(
             recipe="u2fusion_roadscene",
             data="RoadScene train (180 pairs)",
             date="2026-11-22",
+            bias=29,
         ),
     ),
 )

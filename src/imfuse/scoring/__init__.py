@@ -8,14 +8,26 @@ from imfuse.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from imfuse.scoring.files import HEADLINE, score, score_files, score_folders
+    from imfuse.scoring.ranges import UsedRange
     from imfuse.scoring.scores import Failure, ImageScores, Scores
     from imfuse.scoring.summary import Summary
 
-__all__ = ["HEADLINE", "Failure", "ImageScores", "Scores", "Summary", "score", "score_files", "score_folders"]
+__all__ = [
+    "HEADLINE",
+    "Failure",
+    "ImageScores",
+    "Scores",
+    "Summary",
+    "UsedRange",
+    "score",
+    "score_files",
+    "score_folders",
+]
 
 _HOMES = {
     **dict.fromkeys(("HEADLINE", "score", "score_files", "score_folders"), "imfuse.scoring.files"),
     **dict.fromkeys(("Failure", "ImageScores", "Scores"), "imfuse.scoring.scores"),
     "Summary": "imfuse.scoring.summary",
+    "UsedRange": "imfuse.scoring.ranges",
 }
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

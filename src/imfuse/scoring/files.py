@@ -21,12 +21,14 @@ from torch import Tensor
 from imfuse.core.errors import ImageError, MetricError, PairError, describe_failure
 from imfuse.core.files import is_folder
 from imfuse.fusing.folder import Progress
-from imfuse.imaging import Pair, Range, check_same_size, inputs, match_folders, match_fused, parse_range
+from imfuse.imaging import Pair, RangeLike, as_range, find_pairing, inputs, match_fused
 from imfuse.imaging.inputs import MAX_PIXELS, PathLike, Stored
 from imfuse.imaging.inputs import Picture as AnyPicture
 from imfuse.metrics import METRICS, get_convention, get_definition, score_images
 from imfuse.scoring.levels import ScoredImage
+from imfuse.scoring.ranges import Ranges, stored_ranges
 from imfuse.scoring.scores import Failure, ImageScores, Scores
+from imfuse.scoring.sources import Sources, check_size
 
 Chosen: TypeAlias = "str | Sequence[str] | None"
 
@@ -45,7 +47,8 @@ def score(
     *,
     metrics: Chosen = ...,
     convention: str = ...,
-    range: str | Range = ...,
+    range: RangeLike | None = ...,
+    visible_range: RangeLike | None = ...,
     max_pixels: int = ...,
 ) -> Any: ...
 @overload
@@ -56,7 +59,8 @@ def score(
     *,
     metrics: Chosen = ...,
     convention: str = ...,
-    range: str | Range = ...,
+    range: RangeLike | None = ...,
+    visible_range: RangeLike | None = ...,
     max_pixels: int = ...,
 ) -> dict[str, float]: ...
 def score(
@@ -66,13 +70,15 @@ def score(
     *,
     metrics: Chosen = None,
     convention: str = "plain",
-    range: str | Range = "full",
+    range: RangeLike | None = None,
+    visible_range: RangeLike | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> dict[str, float] | Scores:
     """Score a fused picture against its sources; or those of a folder, each against its pair.
 
     A picture is a path, a NumPy array, a PIL image or a tensor, as for ``imfuse.fuse``. All are brought to the gray
-    levels 0..255 first: uint16 by its full range, floating ones from [0, 1], colour by the rule of the convention.
+    levels 0..255 first: the fused one by the full range of its type, from [0, 1] if it is floating, its sources by
+    ``range`` and ``visible_range``, colour by the rule of the convention.
 
     Args:
         fused: the picture to score, or a folder of them. Arrays are (H, W), (H, W, 1) or (H, W, 3), tensors (H, W),
@@ -82,7 +88,9 @@ def score(
         metrics: symbols, as a sequence or with commas between them, or "all" that the convention defines. Left out:
             those of ``HEADLINE`` that it defines.
         convention: one of ``imfuse.metrics.CONVENTIONS``.
-        range: what of the infrared picture becomes black and white: give the one that it was fused by.
+        range: what of the infrared picture becomes black and white, as for :class:`imfuse.Fuser`. Left out: what the
+            metadata of the fused file say that it was fused by, else "auto" as for fusing.
+        visible_range: the same for the visible picture.
         max_pixels: the largest file that is read, in pixels.
 
     Returns:
@@ -106,12 +114,15 @@ def score(
     ]
     if len(folders) == len(pictures):
         paths = [cast(PathLike, picture) for picture in pictures.values()]
-        return score_folders(*paths, metrics=metrics, convention=convention, range=range, max_pixels=max_pixels)
+        settings: dict[str, Any] = {"metrics": metrics, "convention": convention, "max_pixels": max_pixels}
+        return score_folders(*paths, range=range, visible_range=visible_range, **settings)
     if folders:
         raise PairError(f"three pictures or three folders are expected; folders are: {', '.join(folders)}")
-    scorer = Scorer.of(metrics, convention, range, max_pixels)
+    scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range)
     stored = {side: _load(picture, side, max_pixels) for side, picture in pictures.items()}
-    return scorer.values(stored["fused"], *scorer.sources(stored["infrared"], stored["visible"]))
+    fused_by = stored_ranges(fused) if isinstance(fused, (str, os.PathLike)) else (None, None)
+    sources = scorer.sources(stored["infrared"], stored["visible"])
+    return dict(scorer.score("", "", stored["fused"], sources, fused_by).values)
 
 
 def score_files(
@@ -121,7 +132,8 @@ def score_files(
     *,
     metrics: Chosen = None,
     convention: str = "plain",
-    range: str | Range = "full",
+    range: RangeLike | None = None,
+    visible_range: RangeLike | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Scores:
     """Score what several methods made of one pair.
@@ -130,9 +142,10 @@ def score_files(
         fused: the file of each method by its name.
         infrared: the infrared file.
         visible: the visible file.
-        metrics: as for ``score``; so are ``convention``, ``range`` and ``max_pixels``.
+        metrics: as for ``score``; so are the others.
         convention: see ``score``.
         range: see ``score``.
+        visible_range: see ``score``.
         max_pixels: see ``score``.
 
     Returns:
@@ -149,42 +162,45 @@ def score_files(
         ```
     """
     started = time.perf_counter()
-    scorer = Scorer.of(metrics, convention, range, max_pixels)
+    scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range)
     pair = Pair(Path(visible).stem, Path(infrared), Path(visible))
     sources = scorer.read_sources(pair)
-    rows = [
-        ImageScores(method, pair.name, scorer.values(inputs.read(path, max_pixels), *sources))
-        for method, path in _by_name(fused).items()
-    ]
+    rows = [scorer.score_file(method, pair.name, path, sources) for method, path in _by_name(fused).items()]
     seconds = time.perf_counter() - started
     return Scores(convention, scorer.metrics, tuple(fused), pairs=1, rows=tuple(rows), seconds=seconds)
 
 
 def score_folders(
     fused: PathLike | Mapping[str, PathLike],
-    infrared: PathLike,
-    visible: PathLike,
+    infrared: PathLike | None,
+    visible: PathLike | None,
     *,
+    recursive: bool = False,
+    pairs: PathLike | None = None,
     metrics: Chosen = None,
     convention: str = "plain",
-    range: str | Range = "full",
+    range: RangeLike | None = None,
+    visible_range: RangeLike | None = None,
     max_pixels: int = MAX_PIXELS,
     workers: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Scores:
     """Score folders of fused pictures against the pairs that they were fused from.
 
-    Sources are paired by ``imfuse.imaging.match_folders``, fused pictures belong to them by ``match_fused``. A pair is
+    Sources are paired by ``imfuse.imaging.find_pairing``, fused pictures belong to them by ``match_fused``. A pair is
     read once, and what metrics need of it is computed once, for all methods. A picture that is missing or cannot be
     scored is reported in the result, and the others are scored.
 
     Args:
         fused: the folder of each method by its name, or one folder, which lends its name.
-        infrared: the folder of infrared pictures.
-        visible: the folder of visible pictures.
-        metrics: as for ``score``; so are ``convention``, ``range`` and ``max_pixels``.
+        infrared: the folder of infrared pictures; with ``pairs`` it may be ``None``.
+        visible: the folder of visible pictures; the same.
+        recursive: look into sub-folders as well; fused pictures are expected in the same ones.
+        pairs: a list of pairs, CSV or JSON Lines, as ``imfuse.imaging.read_pairs`` takes it.
+        metrics: as for ``score``; so are the others.
         convention: see ``score``.
         range: see ``score``.
+        visible_range: see ``score``.
         max_pixels: see ``score``.
         workers: pairs that are scored at a time, each in a thread of its own; by default as many as torch has threads,
             but at most 8.
@@ -196,7 +212,10 @@ def score_folders(
     Raises:
         MetricError: a metric or convention is unknown or not defined.
         ImageError: a range is invalid.
-        PairError: the folders do not belong together.
+        PairError: the folders do not belong together, or lines of the list are wrong.
+
+    Warns:
+        ImfuseWarning: pairs were found by a rule that may be wrong.
 
     Example:
         ```python
@@ -205,9 +224,9 @@ def score_folders(
         ```
     """
     started = time.perf_counter()
-    scorer = Scorer.of(metrics, convention, range, max_pixels)
+    scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range)
     folders = _by_name(fused)
-    pairing = match_folders(infrared, visible)
+    pairing = find_pairing(infrared, visible, recursive=recursive, pairs=pairs, without=tuple(folders.values()))
     matches = {method: match_fused(folder, pairing.pairs) for method, folder in folders.items()}
     jobs = [
         _Job(pair, {method: files[pair.name] for method, (files, _) in matches.items() if pair.name in files})
@@ -255,32 +274,50 @@ class _Job:
 
 @dataclass(frozen=True)
 class Scorer:
-    """What to compute, checked."""
+    """What to compute, checked. ``ranges`` are those that the caller gives for both sources."""
 
     metrics: tuple[str, ...]
     convention: str
-    range: Range
+    ranges: Ranges
     max_pixels: int
 
     @classmethod
-    def of(cls, metrics: Chosen, convention: str, range_: str | Range, max_pixels: int) -> Scorer:
+    def of(
+        cls,
+        metrics: Chosen,
+        convention: str,
+        range_: RangeLike | None,
+        max_pixels: int,
+        visible_range: RangeLike | None = None,
+    ) -> Scorer:
         """Check the arguments of ``score``."""
-        range_ = parse_range(range_) if isinstance(range_, str) else range_
-        return cls(choose_metrics(metrics, convention), convention, range_, max_pixels)
+        ranges = (
+            None if range_ is None else as_range(range_),
+            None if visible_range is None else as_range(visible_range),
+        )
+        return cls(choose_metrics(metrics, convention), convention, ranges, max_pixels)
 
-    def read_sources(self, pair: Pair) -> tuple[ScoredImage, ScoredImage]:
+    def read_sources(self, pair: Pair) -> Sources:
         """Infrared and visible picture of a pair; raises what ``score`` raises."""
         return self.sources(inputs.read(pair.infrared, self.max_pixels), inputs.read(pair.visible, self.max_pixels))
 
-    def sources(self, infrared: Stored, visible: Stored) -> tuple[ScoredImage, ScoredImage]:
+    def sources(self, infrared: Stored, visible: Stored) -> Sources:
         """The same of pictures that are read."""
-        _check_size(infrared, visible)
-        gray = get_convention(self.convention).gray
-        return ScoredImage(infrared, gray, self.range), ScoredImage(visible, gray)
+        return Sources(infrared, visible, get_convention(self.convention).gray)
+
+    def score_file(self, method: str, image: str, path: Path, sources: Sources) -> ImageScores:
+        """Score a fused file by the ranges in its metadata; raises what ``score`` raises."""
+        return self.score(method, image, inputs.read(path, self.max_pixels), sources, stored_ranges(path))
+
+    def score(self, method: str, image: str, fused: Stored, sources: Sources, fused_by: Ranges) -> ImageScores:
+        """Score a fused picture; ``fused_by`` are the ranges that it is known to be fused by."""
+        infrared, visible = (sources.seen(i, self.ranges[i], fused_by[i]) for i in range(2))
+        values = self.values(fused, infrared.image, visible.image)
+        return ImageScores(method, image, values, infrared.range, visible.range)
 
     def values(self, fused: Stored, infrared: ScoredImage, visible: ScoredImage) -> dict[str, float]:
         """Value under each symbol; the mean over the channels where the convention scores them one by one."""
-        _check_size(fused, visible.stored)
+        check_size(fused, visible.stored)
         image = ScoredImage(fused, visible.gray)
         triples = zip(*(one.pictures(image.channels) for one in (image, infrared, visible)), strict=True)
         # Not inference mode: windows that are made once and kept would be useless for gradients later.
@@ -329,18 +366,11 @@ def _score_pair(scorer: Scorer, job: _Job) -> list[ImageScores | Failure]:
     return [_score_file(scorer, method, job.pair.name, path, sources) for method, path in job.fused.items()]
 
 
-def _score_file(
-    scorer: Scorer, method: str, image: str, path: Path, sources: tuple[ScoredImage, ScoredImage]
-) -> ImageScores | Failure:
+def _score_file(scorer: Scorer, method: str, image: str, path: Path, sources: Sources) -> ImageScores | Failure:
     try:
-        return ImageScores(method, image, scorer.values(inputs.read(path, scorer.max_pixels), *sources))
+        return scorer.score_file(method, image, path, sources)
     except Exception as error:
         return Failure(method, image, describe_failure(error, path))
-
-
-def _check_size(first: Stored, second: Stored) -> None:
-    why = "metrics compare pixel with pixel, so a fused picture and its sources need one size"
-    check_same_size(first.pixels.shape, second.pixels.shape, first.name, second.name, why)
 
 
 def _load(picture: AnyPicture, side: str, max_pixels: int) -> Stored:

@@ -13,6 +13,8 @@ import torch
 from imfuse.core.errors import ImageError
 from imfuse.imaging import Range, to_unit
 from imfuse.imaging.inputs import Stored
+from imfuse.imaging.limits import is_normalised
+from imfuse.imaging.nodata import no_data
 from imfuse.metrics import Picture
 from imfuse.metrics.conventions import Gray
 
@@ -30,13 +32,14 @@ class ScoredImage:
     Attributes:
         stored: as it was read.
         levels: (H, W) or (H, W, 3) uint8.
+        limits: the stored values that became 0 and 255.
         gray: the rule for colour.
     """
 
-    def __init__(self, stored: Stored, gray: Gray, range_: Range = FULL) -> None:
-        """Quantise; raises ``ImageError`` for a floating picture outside [0, 1] and for other types."""
+    def __init__(self, stored: Stored, gray: Gray, range_: Range = FULL, *, thermal: bool = False) -> None:
+        """Quantise; raises what :func:`to_levels` raises."""
         self.stored = stored
-        self.levels = to_levels(stored, range_)
+        self.levels, self.limits = _quantised(stored, range_, thermal)
         self.gray = gray
 
     @property
@@ -58,27 +61,51 @@ class ScoredImage:
 
 
 def to_levels(stored: Stored, range_: Range = FULL) -> Levels:
-    """Quantise to uint8 by the full range of the type, [0, 1] for floating pixels, or by ``range_``.
+    """Quantise to uint8 by the full range of the type, [0, 1] for floating pixels, or an infrared one by ``range_``.
 
-    Raises ``ImageError`` for floating pixels outside [0, 1] under the full range, and for other types.
+    Raises ``ImageError`` for floating pixels outside [0, 1] under the full range, for pixels without data (masked, nan
+    or infinite), since a metric would count what they are filled with, and for other types.
     """
+    return _quantised(stored, range_, range_ != FULL)[0]
+
+
+def _quantised(stored: Stored, range_: Range, thermal: bool) -> tuple[Levels, tuple[float, float]]:
     pixels, name = stored.pixels, stored.name
-    if range_.kind != "full":
-        pixels, *_ = to_unit(pixels, range_, thermal=True, name=name)
-    if pixels.dtype == np.uint8:
-        return pixels
-    if pixels.dtype == np.uint16:
-        return cast(Levels, np.rint(pixels / 257).astype(np.uint8))
-    if pixels.dtype.kind != "f" or pixels.size == 0:
-        raise ImageError(f"{name}: uint8, uint16 or floating pixels are expected, found {pixels.shape} {pixels.dtype}")
-    low, high = pixels.min(), pixels.max()
-    if not (low >= 0 and high <= 1):
+    _check(pixels, range_, name)
+    if pixels.dtype == np.uint8 and range_.kind in ("full", "auto"):
+        return pixels, (0, 255)
+    unit, *limits = to_unit(pixels, range_, thermal=thermal, name=name)
+    low, high = limits
+    full = (low, high) == (0, 1 if pixels.dtype.kind == "f" else 255 if pixels.dtype == np.uint8 else 65535)
+    return _exactly(pixels) if full else _rounded(255 * unit.astype(np.float64)), (low, high)
+
+
+def _check(pixels: npt.NDArray[Any], range_: Range, name: str) -> None:
+    missing = no_data(pixels)
+    if missing is not None:
         raise ImageError(
-            f"{name}: values {low:g}..{high:g} found, 0..1 is expected of floating pixels",
+            f"{name}: {missing.sum()} pixels without data (masked, nan or infinite) found; metrics need every pixel",
+            "crop the fused picture and its sources to what they share",
+        )
+    if range_.kind == "full" and pixels.dtype.kind == "f" and pixels.size and not is_normalised(pixels):
+        raise ImageError(
+            f"{name}: values {pixels.min():g}..{pixels.max():g} found, 0..1 is expected of floating pixels",
             "for an infrared picture use range='LOW,HIGH'",
             "save others in 8 or 16 bits",
         )
-    return cast(Levels, np.rint(255 * pixels.astype(np.float64)).astype(np.uint8))
+
+
+def _exactly(pixels: npt.NDArray[Any]) -> Levels:
+    """By the full range, without a detour over float32, which could round another way."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype.kind == "f":
+        return _rounded(255 * pixels.astype(np.float64).clip(0, 1))
+    return _rounded(pixels.clip(0, 65535) / 257)
+
+
+def _rounded(levels: npt.NDArray[np.float64]) -> Levels:
+    return cast(Levels, np.rint(levels).astype(np.uint8))
 
 
 def to_gray(levels: Levels, rule: Gray) -> Levels:

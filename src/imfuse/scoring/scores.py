@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
-import io
 import json
 import math
 import os
@@ -19,8 +17,11 @@ import numpy as np
 from imfuse.core.errors import ImfuseError, MetricError
 from imfuse.core.version import VERSION
 from imfuse.imaging import write_file
+from imfuse.imaging.limits import limits_text
 from imfuse.metrics import METRICS, get_convention, get_definition
 from imfuse.scoring.html import html_table
+from imfuse.scoring.ranges import UsedRange, summary_of
+from imfuse.scoring.spreadsheet import csv_text
 from imfuse.scoring.summary import Summary, summarise
 
 _SHORT = reprlib.Repr()
@@ -34,6 +35,8 @@ class ImageScores:
         method: the method that made it.
         image: the name of its pair.
         values: the value under each symbol; nan where a metric is undefined.
+        infrared_range: which values of the infrared picture were black and white; ``None`` where it is not known.
+        visible_range: the same of the visible picture.
 
     Example:
         >>> ImageScores("ours", "01", {"EN": 6.5}).values["EN"]
@@ -43,6 +46,8 @@ class ImageScores:
     method: str
     image: str
     values: Mapping[str, float]
+    infrared_range: UsedRange | None = None
+    visible_range: UsedRange | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +126,18 @@ class Scores:
         """Whether every method has a scored picture of every pair, and no picture besides."""
         return not (self.failed or any(self.missing.values()) or any(self.unmatched.values()))
 
+    @property
+    def ranges(self) -> dict[str, str]:
+        """By which ranges the sources were scored, in a few words for "infrared" and "visible", where it is known.
+
+        Each row has its own in full.
+        """
+        used = {
+            "infrared": [row.infrared_range for row in self.rows if row.infrared_range],
+            "visible": [row.visible_range for row in self.rows if row.visible_range],
+        }
+        return {side: summary_of(ranges) for side, ranges in used.items() if ranges}
+
     @cached_property
     def summaries(self) -> dict[str, dict[str, Summary]]:
         """Statistics by method, then by symbol."""
@@ -154,6 +171,10 @@ class Scores:
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write one line per picture: convention, method, image, then the metrics in full precision.
 
+        Names that a spreadsheet would take for a formula, such as ``=1+1``, get an apostrophe in front; of line breaks
+        and the like their escapes are written. Where it is known by which ranges the sources were scored, two more
+        columns say LOW,HIGH of each.
+
         Args:
             path: the file; an old one stays whole until the new one is. Its folder is made.
 
@@ -165,13 +186,8 @@ class Scores:
             imfuse.score("fused/", "infrared/", "visible/").to_csv("scores.csv")
             ```
         """
-        text = io.StringIO(newline="")
-        table = csv.writer(text, lineterminator="\n")
-        table.writerow(("convention", "method", "image", *self.metrics))
-        for row in self.rows:
-            table.writerow((self.convention, row.method, row.image, *(row.values[symbol] for symbol in self.metrics)))
-        # Names of files may be no text.
-        write_file(path, text.getvalue().encode("utf-8", "backslashreplace"))
+        columns = self._columns()
+        write_file(path, csv_text([tuple(columns), *zip(*columns.values(), strict=True)]))
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Write all there is to know: definitions, statistics, values by image, failures. Undefined is null.
@@ -193,8 +209,8 @@ class Scores:
         """The scores as a data frame of pandas, which has to be installed: ``pip install pandas``.
 
         Returns:
-            A ``pandas.DataFrame`` with one row per picture: ``convention``, ``method``, ``image``, then the metrics,
-            nan where one is undefined; what :meth:`to_csv` writes.
+            A ``pandas.DataFrame`` with one row per picture and the columns that :meth:`to_csv` writes: ``convention``,
+            ``method``, ``image``, then the metrics, nan where one is undefined, then the ranges.
 
         Raises:
             ImfuseError: pandas is not installed.
@@ -209,13 +225,7 @@ class Scores:
             pandas = importlib.import_module("pandas")
         except ModuleNotFoundError:
             raise ImfuseError("a data frame needs another package: pip install pandas") from None
-        columns: dict[str, Any] = {
-            "convention": [self.convention] * len(self.rows),
-            "method": [row.method for row in self.rows],
-            "image": [row.image for row in self.rows],
-        }
-        columns |= {symbol: np.array([row.values[symbol] for row in self.rows], float) for symbol in self.metrics}
-        return pandas.DataFrame(columns)
+        return pandas.DataFrame(self._columns()).astype(dict.fromkeys(self.metrics, float))
 
     def as_dict(self) -> dict[str, Any]:
         """What ``to_json`` writes."""
@@ -229,6 +239,7 @@ class Scores:
                 method: {
                     "summary": {symbol: _without_nan(vars(one)) for symbol, one in self.summaries[method].items()},
                     "images": {row.image: _without_nan(row.values) for row in self.rows if row.method == method},
+                    "ranges": {row.image: _ranges_of(row) for row in self.rows if row.method == method},
                     "missing": self.missing.get(method, ()),
                     "unmatched": self.unmatched.get(method, ()),
                 }
@@ -238,6 +249,19 @@ class Scores:
             "unmatched_infrared": self.unmatched_infrared,
             "unmatched_visible": self.unmatched_visible,
         }
+
+    def _columns(self) -> dict[str, list[Any]]:
+        """One value for each row: what tables in files have."""
+        columns: dict[str, list[Any]] = {
+            "convention": [self.convention] * len(self.rows),
+            "method": [row.method for row in self.rows],
+            "image": [row.image for row in self.rows],
+            **{symbol: [float(row.values[symbol]) for row in self.rows] for symbol in self.metrics},
+        }
+        if self.ranges:
+            columns["infrared_range"] = [_text(row.infrared_range) for row in self.rows]
+            columns["visible_range"] = [_text(row.visible_range) for row in self.rows]
+        return columns
 
     def _describe(self, symbol: str) -> dict[str, str]:
         spec, accident = METRICS[symbol], get_definition(symbol, self.convention).accident
@@ -251,3 +275,12 @@ class Scores:
 
 def _without_nan(values: Mapping[str, float]) -> dict[str, float | None]:
     return {key: value if math.isfinite(value) else None for key, value in values.items()}
+
+
+def _ranges_of(row: ImageScores) -> dict[str, Any]:
+    used = {"infrared": row.infrared_range, "visible": row.visible_range}
+    return {side: vars(one) for side, one in used.items() if one}
+
+
+def _text(used: UsedRange | None) -> str:
+    return limits_text(used.low, used.high) if used else ""

@@ -8,6 +8,7 @@ import pytest
 
 from imfuse.core.errors import ImfuseError
 from imfuse.core.registry import get_spec
+from imfuse.core.text import one_line
 
 
 def main(names: list[str]) -> int:
@@ -19,7 +20,7 @@ def main(names: list[str]) -> int:
         for name in names:
             get_spec(name)
     except ImfuseError as error:
-        print(f"imfuse: {error}", file=sys.stderr)
+        print(one_line(f"imfuse: {error}"), file=sys.stderr)
         return 2
     # Settings of the folder that it is run in are of other tests.
     settings = ["-o", "addopts=", "-p", "imfuse.testing.plugin", "-p", "no:cacheprovider"]

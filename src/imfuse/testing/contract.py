@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -217,14 +218,56 @@ def seeded() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
-@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
-def test_constant_images_give_a_finite_even_image(name: str, value: float) -> None:
-    spec = get_spec(name)
-    side = spec.size.padded(48)
-    flat = torch.full((1, 1, side, side), value)
-    with torch.inference_mode():
-        fused = build(name)(flat, flat)
-    assert fused.isfinite().all()
+FLAT = ((0.0, 0.0), (0.25, 0.25), (0.5, 0.5), (1.0, 1.0), (0.2, 0.8), (0.8, 0.2))
+"""Levels of pairs without any detail."""
+EVEN = 1.0
+"""Gray levels that pixels of a flat result may lie apart."""
+CLOSE = 2.0
+"""Gray levels that they may lie outside their sources; more is the bias that ``WeightsSpec`` declares."""
+
+
+def flat_results(name: str, model: nn.Module) -> Iterator[tuple[tuple[float, float], Tensor]]:
+    """What a network makes of pairs of constant images, in gray levels."""
+    side = get_spec(name).size.padded(48)
+    for levels in FLAT:
+        with torch.inference_mode():
+            yield levels, 255 * model(*(torch.full((1, 1, side, side), level) for level in levels))
+
+
+def test_constant_images_give_a_finite_even_image(name: str) -> None:
+    """With random weights and with those that ship, unless the specification says why it does not."""
+    reason = get_spec(name).uneven
+    for model in (fast_form_of(name), *(shipped(name, entry.name) for entry in get_spec(name).weights)):
+        for levels, fused in flat_results(name, model):
+            assert fused.isfinite().all()
+            apart = float(fused.max() - fused.min())
+            assert reason or apart <= EVEN, f"{levels}: {apart:.1f} levels apart, and spec.uneven gives no reason"
+
+
+def test_constant_images_stay_near_their_levels(name: str) -> None:
+    """With the weights that ship, as far as they say; how far random ones are is no matter."""
+    for entry in get_spec(name).weights:
+        away = 0.0
+        for levels, fused in flat_results(name, shipped(name, entry.name)):
+            low, high = 255 * min(levels), 255 * max(levels)
+            away = max(away, low - float(fused.min()), float(fused.max()) - high)
+        assert away <= CLOSE + entry.bias, f"{entry.name}: {away:.1f} levels outside its sources, bias={entry.bias}"
+        assert entry.bias <= away, f"{entry.name}: bias={entry.bias} declared, only {away:.1f} levels found"
+
+
+def test_pairs_without_detail_come_out_as_they_are(name: str, fuser: Fuser) -> None:
+    """Whatever the network would make of them: there is nothing to fuse."""
+    for first, second in FLAT:
+        infrared, visible = (np.full((40, 56), round(255 * level), np.uint8) for level in (first, second))
+        fused = fuser(infrared, visible).astype(float)
+        assert np.ptp(fused) == 0
+        assert min(infrared[0, 0], visible[0, 0]) <= fused[0, 0] <= max(infrared[0, 0], visible[0, 0])
+
+
+@lru_cache(maxsize=1)
+def shipped(name: str, weights: str) -> nn.Module:
+    """The inference form with weights that ship."""
+    return fast_form(create_model(name, weights))
 
 
 def test_gradients_reach_every_parameter(name: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 
 from imfuse.core.errors import RecipeError
 from imfuse.data.pairs import LoadedPair, PairFiles
 from imfuse.metrics.catalogue import METRICS
+from imfuse.training.checkpoints import read_checkpoint
 from imfuse.training.recipe import SEGMENTATION_SCORES, Recipe
 
 
@@ -43,6 +43,6 @@ def keep_best_of(recipe: Recipe, validation: Sequence[PairFiles | LoadedPair], o
 
 def restore_best(recipe: Recipe, saver: ModelCheckpoint, module: nn.Module) -> dict[str, str]:
     """Load the best state into a module; returns entries for the header of its weights."""
-    checkpoint = torch.load(saver.best_model_path, map_location="cpu", weights_only=True)
+    checkpoint = read_checkpoint(Path(saver.best_model_path))
     module.load_state_dict(checkpoint["state_dict"])
     return {"steps": str(checkpoint["global_step"]), "best": recipe.best}

@@ -5,27 +5,28 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypedDict
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from imfuse.core.errors import RecipeError
 from imfuse.core.weights import save_weights
 from imfuse.data.pairs import PairFiles, check_pairs, split_pairs
 from imfuse.training.best import keep_best_of, restore_best
+from imfuse.training.checkpoints import LAST, CheckpointFiles, Position, SaveLast
 from imfuse.training.devices import placement
 from imfuse.training.initial import initialise
-from imfuse.training.interrupt import Interrupted, SaveOnInterrupt
+from imfuse.training.interrupt import Interrupted, StopSignals
 from imfuse.training.loaders import Loaders
 from imfuse.training.log import LOG, JsonLines, draw_curves
 from imfuse.training.module import FusionTraining
 from imfuse.training.objective import wants_colour
-from imfuse.training.provenance import begin_with, environment, header_of
-from imfuse.training.recipe import Recipe, load_recipe
+from imfuse.training.provenance import begin_with, header_of
+from imfuse.training.recipe import Recipe
+from imfuse.training.run_folder import held, prepare
 
 HARMLESS = (
     # Decoded pairs come from memory, of which each process that loads would need a copy.
@@ -40,8 +41,6 @@ HARMLESS = (
     "is deprecated, use `isinstance",
 )
 """Warnings of libraries about what is meant to be as it is."""
-LAST = "last.ckpt"
-RECIPE = "recipe.yaml"
 WEIGHTS = "weights.safetensors"
 
 
@@ -78,9 +77,10 @@ def train(
         recipe: what decides the training, as :func:`imfuse.training.recipe.load_recipe` reads it.
         files: the pairs, those to hold out included, as :func:`imfuse.data.find_pairs` finds them.
         output: folder of the run. It gets the weights, the resolved recipe, ``environment.txt``, ``log.jsonl``,
-            TensorBoard events, ``curve.png`` and ``last.ckpt``.
+            TensorBoard events, ``curve.png``, and the two newest checkpoints, ``last.ckpt`` and ``previous.ckpt``.
         start: weights to begin with, a shipped entry or a file.
-        resume: continue a run that was stopped from its ``last.ckpt``, with the losses that it would have had.
+        resume: continue a run that was stopped from its newest whole checkpoint, with the losses that it would have
+            had.
         licence: of the weights, for their header. Weights that a run starts with pass on theirs.
         data_name: what the pairs are called in the header of the weights.
         device: "auto" (the GPUs that there are, else the processor), "cpu", "cuda", "mps", or GPUs by their numbers,
@@ -98,6 +98,9 @@ def train(
         PairError: pairs cannot be used; the message has all of them.
         WeightsError: weights to begin with, or a checkpoint, cannot be used.
         ModelError: there is no such device.
+        ImfuseError: another training works in ``output``.
+        KeyboardInterrupt: Ctrl-C stopped the run, or SIGTERM (:class:`imfuse.core.signals.Terminated`); its checkpoint
+            is written.
 
     Example:
         ```python
@@ -107,73 +110,55 @@ def train(
         ```
     """
     output, (accelerator, devices) = Path(output), placement(device, processes)
-    checkpoint = _prepare(recipe, output, resume)
-    module, loaders = _built(recipe, files, start, licence, fresh=checkpoint is None)
-    log, interrupt = JsonLines(output), SaveOnInterrupt(output / LAST)
-    keep_best = keep_best_of(recipe, loaders.validation, output)
-    if checkpoint is not None:
-        log.forget_after(loaders.continue_from(checkpoint))
-    bar = [RichProgressBar()] if progress else []
-    trainer = L.Trainer(
-        **_settings(recipe, output),
-        accelerator=accelerator,
-        devices=devices,
-        num_nodes=nodes,
-        limit_val_batches=None if loaders.validation else 0,
-        callbacks=[*_savers(recipe, output), log, interrupt, *([keep_best] if keep_best else []), *bar, *callbacks],
-        enable_progress_bar=progress,
-    )
-    with interrupt:
-        _fit(trainer, module, loaders, checkpoint)
-    trainer.save_checkpoint(output / LAST)
-    if trainer.is_global_zero:
-        draw_curves(output / LOG, output / "curve.png")
-        network = module.network
-        header = header_of(recipe, network.spec.name, loaders.files, trainer.global_step, data_name) | module.origin
-        if keep_best:
-            header |= restore_best(recipe, keep_best, module)
-        save_weights(output / WEIGHTS, network.state_dict(), header)
+    with held(output):
+        position = prepare(recipe, output, resume)
+        module, loaders = _built(recipe, files, start, licence, position)
+        log, stop = JsonLines(output), StopSignals()
+        if position is not None:
+            log.forget_after(position.step)
+        average = EMAWeightAveraging(decay=recipe.average) if recipe.average else None
+        keep_best = keep_best_of(recipe, loaders.validation, output)
+        ours = [log, average, RichProgressBar() if progress else None, *callbacks]
+        savers = [keep_best, SaveLast(output, recipe.checkpoint_minutes, stop)]
+        trainer = L.Trainer(
+            **_settings(recipe, output),
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=nodes,
+            limit_val_batches=None if loaders.validation else 0,
+            callbacks=[callback for callback in (*ours, *savers) if callback],
+            plugins=[CheckpointFiles(last_is_good=position is None or position.checkpoint.name == LAST)],
+            enable_progress_bar=progress,
+        )
+        with stop:
+            _fit(trainer, module, loaders, position, stop)
+        if average is not None:
+            # Of a run that was stopped after its last step, Lightning does not take it over.
+            average.on_train_end(trainer, module)
+        trainer.save_checkpoint(output / LAST)
+        if trainer.is_global_zero:
+            draw_curves(output / LOG, output / "curve.png")
+            network = module.network
+            header = header_of(recipe, network.spec.name, loaders.files, trainer.global_step, data_name) | module.origin
+            if keep_best:
+                header |= restore_best(recipe, keep_best, module)
+            save_weights(output / WEIGHTS, network.state_dict(), header)
     return output / WEIGHTS
 
 
-def _prepare(recipe: Recipe, output: Path, resume: bool) -> Path | None:
-    """Create the folder of a run, or find the checkpoint to continue from."""
-    checkpoint = output / LAST
-    if resume:
-        if (output / RECIPE).is_file() and load_recipe(output / RECIPE) != recipe:
-            raise RecipeError(
-                f"{output}: its {RECIPE} is another recipe; give that one", "use output=... for another folder"
-            )
-        # A run that was stopped before its first checkpoint starts again.
-        if not checkpoint.is_file():
-            (output / LOG).unlink(missing_ok=True)
-            return None
-        return checkpoint
-    if (output / LOG).exists() or checkpoint.exists():
-        raise RecipeError(
-            f"{output}: holds a run already", "use resume=True to continue it", "use output=... for another folder"
-        )
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        (output / RECIPE).write_text(recipe.to_yaml(), encoding="utf-8")
-        (output / "environment.txt").write_text(environment(), encoding="utf-8")
-    except OSError as error:
-        raise RecipeError(f"{output}: cannot write there ({error.strerror})") from None
-    return None
-
-
 def _built(
-    recipe: Recipe, files: Sequence[PairFiles], start: str | Path | None, licence: str, *, fresh: bool
+    recipe: Recipe, files: Sequence[PairFiles], start: str | Path | None, licence: str, position: Position | None
 ) -> tuple[FusionTraining, Loaders]:
     """Network and data of a run, both checked before the first step."""
     train_files, validation_files = split_pairs(files, recipe.data.validation)
     cache = check_pairs(files, recipe.data.crop.size, recipe.data.cache_mb << 20, wants_colour(recipe))
     L.seed_everything(recipe.seed, workers=True, verbose=False)
     module = FusionTraining(recipe)
-    if recipe.initial and fresh:
+    if recipe.initial and position is None:
         initialise(module.network, recipe.initial)
     module.origin = begin_with(module.network, start, licence)
-    return module, Loaders(recipe, train_files, validation_files, cache)
+    done = position.batches if position else 0
+    return module, Loaders(recipe, train_files, validation_files, cache, done)
 
 
 def _settings(recipe: Recipe, output: Path) -> dict[str, Any]:
@@ -194,18 +179,14 @@ def _settings(recipe: Recipe, output: Path) -> dict[str, Any]:
     }
 
 
-def _savers(recipe: Recipe, output: Path) -> list[Callback]:
-    """What writes checkpoints, and the moving average that is in them."""
-    interval = timedelta(minutes=recipe.checkpoint_minutes)
-    last = ModelCheckpoint(output, filename="last", train_time_interval=interval, enable_version_counter=False)
-    return [last, *([EMAWeightAveraging(decay=recipe.average)] if recipe.average else [])]
-
-
-def _fit(trainer: L.Trainer, module: FusionTraining, loaders: Loaders, checkpoint: Path | None) -> None:
+def _fit(
+    trainer: L.Trainer, module: FusionTraining, loaders: Loaders, position: Position | None, stop: StopSignals
+) -> None:
+    checkpoint = str(position.checkpoint) if position else None
     with warnings.catch_warnings():
         for message in HARMLESS:
             warnings.filterwarnings("ignore", message=f".*{message}")
         try:
-            trainer.fit(module, datamodule=loaders, ckpt_path=str(checkpoint or "") or None, weights_only=True)
-        except Interrupted:
-            raise KeyboardInterrupt from None
+            trainer.fit(module, datamodule=loaders, ckpt_path=checkpoint, weights_only=True)
+        except (Interrupted, SIGTERMException):
+            raise (stop.received or KeyboardInterrupt) from None

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from imfuse.core.errors import RecipeError, WeightsError
+from imfuse.core.text import printable
 from imfuse.layers.backbones import downloaded_file, read_backbone
 from imfuse.models import FusionModel
 
@@ -32,8 +33,8 @@ def initialise(network: FusionModel, initial: str) -> None:
         file = downloaded_file(network.initial_url) if initial == DOWNLOAD else Path(initial)
     except WeightsError as error:
         raise RecipeError(f"initial: {error}") from None
-    if not file.is_file():
-        raise RecipeError(f"initial: {file}: no such file")
+    if not file.exists():
+        raise RecipeError(f"initial: {printable(file)}: no such file")
     state = network.state_dict()
     entries = read_backbone(file, {published: state[names[0]] for published, names in layout.items()})
     with torch.no_grad():

@@ -1,47 +1,46 @@
-"""Ctrl-C ends a run after the step it is in, with a checkpoint: nothing is lost."""
+"""Ctrl-C and SIGTERM end a run after the step it is in, with a checkpoint: nothing is lost."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from pathlib import Path
+from types import FrameType
 from typing import Any
 
-import lightning as L
-from lightning.pytorch.callbacks import Callback
+from imfuse.core.signals import Terminated
+
+REASONS: dict[int, type[KeyboardInterrupt]] = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: Terminated}
 
 
-class SaveOnInterrupt(Callback):
-    """On the first Ctrl-C the step is finished and saved; a second one ends the process where it is.
+class StopSignals:
+    """Notes the first Ctrl-C or SIGTERM; a second one ends the process where it is.
 
     A context around ``trainer.fit``, not a pair of hooks: Lightning restores the handlers that it replaced in between.
     """
 
-    def __init__(self, checkpoint: Path) -> None:
-        self.checkpoint = checkpoint
-        self.pressed = False
-        self._before: Any = None
+    def __init__(self) -> None:
+        self.received: type[KeyboardInterrupt] | None = None
+        self._before: dict[int, Any] = {}
 
     def __enter__(self) -> None:
-        """Listen for Ctrl-C (Python allows that in the main thread alone)."""
+        """Listen (Python allows that in the main thread alone)."""
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._note)
+            self._before = {number: signal.signal(number, self._note) for number in REASONS}
 
     def __exit__(self, *_: object) -> None:
         """Stop listening."""
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
-    def _note(self, number: int, frame: Any) -> None:
-        self.pressed = True
-        signal.signal(signal.SIGINT, self._before)
+    def listen_to_sigterm(self) -> None:
+        """Listen again where Lightning has put its own handler, which ends a run in the middle of a validation."""
+        if self._before and self.received is None:
+            signal.signal(signal.SIGTERM, self._note)
 
-    def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, *_: Any) -> None:
-        """Save and stop, if Ctrl-C was pressed in this step."""
-        if self.pressed:
-            trainer.save_checkpoint(self.checkpoint)
-            raise Interrupted
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received = REASONS[number]
+        signal.signal(number, self._before[number])
 
 
 class Interrupted(Exception):
-    """Ends the training loop after a step that Ctrl-C came in."""
+    """Ends the training loop after a step that Ctrl-C or SIGTERM came in."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import cast
 
 import lightning as L
-import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from imfuse.core.errors import WeightsError
 from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan
 from imfuse.data.pairs import LoadedPair, PairFiles, TrainingPairs, WholePairs, rendered_pairs
@@ -28,10 +25,16 @@ class Loaders(L.LightningDataModule):
         train: pairs to train on.
         validation: pairs that are held out.
         cache: decoded pairs by their keys; what is not among them is read when it is needed.
+        skip: batches of the first epoch that a stopped run has had.
     """
 
     def __init__(
-        self, recipe: Recipe, train: list[PairFiles], validation: list[PairFiles], cache: dict[str, LoadedPair]
+        self,
+        recipe: Recipe,
+        train: list[PairFiles],
+        validation: list[PairFiles],
+        cache: dict[str, LoadedPair],
+        skip: int = 0,
     ) -> None:
         super().__init__()
         data, colour = recipe.data, wants_colour(recipe)
@@ -52,18 +55,7 @@ class Loaders(L.LightningDataModule):
         )
         self.validation: Sequence[PairFiles | LoadedPair] = [*validation, *scenes[len(scenes) - held_out :]]
         self.files, self.cache = len(train), cache
-        self.skip = 0
-
-    def continue_from(self, checkpoint: Path) -> int:
-        """Begin with the batch that follows a checkpoint; returns the step of that."""
-        try:
-            state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-            batches = state["loops"]["fit_loop"]["epoch_loop.batch_progress"]
-            self.skip = 0 if batches["is_last_batch"] else int(batches["current"]["processed"])
-            return int(state["global_step"])
-        except Exception as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise WeightsError(f"{checkpoint}: not a checkpoint to resume from ({reason:.200})") from None
+        self.skip = skip
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
         """Batches of this process."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import TYPE_CHECKING, Any, cast
 
 import lightning as L
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -61,18 +63,27 @@ class FusionTraining(L.LightningModule):
             part.eval()
         return self
 
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Make what is random in a step, such as stochastic depth, the same in a run that continues before it."""
+        place = (self.recipe.seed, self.current_epoch, batch_idx, self.global_rank)
+        seed = int(np.random.SeedSequence(place).generate_state(1)[0])
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002 (objectives of others may use it)
+        torch.manual_seed(seed)
+
     def training_step(self, batch: dict[str, Tensor], _index: int) -> Tensor:
         """Loss of a batch; its parts are logged."""
         loss: Tensor
         loss, parts = self.objective(self.network, batch)
         if not torch.isfinite(loss):
-            raise RecipeError(
-                f"the loss became {loss.item()} at step {self.global_step}; "
-                f"lower optimizer.lr or set clip (now {self.recipe.clip})"
-            )
+            raise self._diverged(f"the loss became {loss.item()}")
         self.log_dict({"loss": loss, **parts}, prog_bar=False, batch_size=len(next(iter(batch.values()))))
         self.log("train_loss", loss, prog_bar=True, logger=False)
         return loss
+
+    def _diverged(self, what: str) -> RecipeError:
+        advice = f"lower optimizer.lr or set clip (now {self.recipe.clip})"
+        return RecipeError(f"{what} at step {self.global_step}; {advice}")
 
     def validation_step(self, batch: dict[str, Tensor], _index: int) -> None:
         """Score a whole pair: by the objective, if it has scores of its own, else by those of its fused image."""
@@ -84,6 +95,8 @@ class FusionTraining(L.LightningModule):
         spec, size = self.network.spec, infrared.shape[-2:]
         pair = (infrared, batch["colours"] if spec.colour and "colours" in batch else visible)
         prediction = vars(self.network.predict(*(pad_to(image, spec.size) for image in pair)))
+        if not torch.isfinite(prediction["fused"]).all():
+            raise self._diverged("a fused image of the validation has NaN or infinite pixels")
         fused = crop_to(prediction["fused"].float(), *size)
         for part in ("all", "night" if visible.mean() < NIGHT else "day"):
             self._scores(part).update(fused, infrared, visible)

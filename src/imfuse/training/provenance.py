@@ -11,9 +11,9 @@ import lightning as L
 import torch
 
 from imfuse.core.errors import WeightsError
-from imfuse.core.files import file_hash
+from imfuse.core.text import shortened
 from imfuse.core.version import VERSION
-from imfuse.core.weights import load_weights, read_header, resolve_weights
+from imfuse.core.weights import load_weights, read_header, resolve_weights, weights_hash
 from imfuse.models import FusionModel
 from imfuse.training.recipe import Recipe
 
@@ -34,7 +34,7 @@ def begin_with(network: FusionModel, start: str | Path | None, licence: str) -> 
         return {"licence": licence or NOT_STATED}
     path = resolve_weights(network.spec, start)
     entries = {
-        "start": f"{path.name} sha256:{file_hash(path)}",
+        "start": f"{path.name} sha256:{weights_hash(path)}",
         "licence": agreed_licence(licence, read_header(path).get("licence", ""), str(path)),
     }
     network.load_state_dict(load_weights(path, network.spec, network.state_dict()))
@@ -58,7 +58,7 @@ def agreed_licence(stated: str, inherited: str, origin: str) -> str:
     stated, inherited = ("" if licence == NOT_STATED else licence for licence in (stated, inherited))
     if stated and inherited and stated != inherited:
         raise WeightsError(
-            f"{origin}: its licence, {inherited!r}, is that of what is trained from it",
+            f"{origin}: its licence, {shortened(inherited)!r}, is that of what is trained from it",
             f"leave out licence={stated!r}",
         )
     return stated or inherited or NOT_STATED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from imfuse.core.errors import RecipeError
 from imfuse.core.registry import get_spec
 from imfuse.core.spec import ModelSpec
+from imfuse.core.text import shortened
+from imfuse.core.yaml_input import parse_yaml
 from imfuse.training.sources import SUFFIXES, Source, absolute, list_recipes, read_source
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -301,11 +304,7 @@ def _apply(content: dict[str, Any], change: str) -> None:
         section = section.setdefault(name, {})
         if not isinstance(section, dict):
             raise RecipeError(f"change {change!r}: {name!r} is a value, not a section")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise RecipeError(f"change {change!r}: {text!r} is not a YAML value") from None
-    section[last] = value
+    section[last] = parse_yaml(text, RecipeError, f"change {shortened(change)!r} is not a YAML value")
 
 
 def _explain(problem: Any) -> str:
@@ -313,5 +312,5 @@ def _explain(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         return f"unknown key {place!r}"
     message = problem["msg"].removeprefix("Value error, ")
-    value = "" if problem["type"] in ("missing", "value_error") else f" (found {problem['input']!r:.60})"
+    value = "" if problem["type"] in ("missing", "value_error") else f" (found {reprlib.repr(problem['input']):.60})"
     return f"{place}: {message}{value}" if place else message

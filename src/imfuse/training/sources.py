@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from importlib import resources
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from imfuse.core.errors import RecipeError
 from imfuse.core.plugins import is_reference, plugins
+from imfuse.core.text import printable
+from imfuse.core.yaml_input import read_yaml
 
 ENTRY_POINTS = "imfuse.recipes"
 SUFFIXES = (".yaml", ".yml")
-MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,11 @@ def read_source(name: str | Path) -> Source:
     In files ``model`` and ``objective`` may be ``file.py:Name``, with a path that is relative to the file.
     """
     origin, file = _find(name)
-    try:
-        content = yaml.safe_load(_text(file))
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{origin}: not YAML ({' '.join(str(error).split())})") from None
-    except RecursionError:
-        raise RecipeError(f"{origin}: nested too deeply") from None
+    content = read_yaml(file, RecipeError, "a recipe")
     if not isinstance(content, dict):
-        raise RecipeError(f"{origin}: keys and values are expected, such as model: auif, found {content!r:.60}")
+        raise RecipeError(
+            f"{origin}: keys and values are expected, such as model: auif, found {reprlib.repr(content):.60}"
+        )
     for key in ("model", "objective"):
         if isinstance(content.get(key), str):
             content[key] = absolute(content[key], file.parent)
@@ -93,7 +90,7 @@ def _find(name: str | Path) -> tuple[str, Path]:
     path = Path(name)
     if path.suffix not in SUFFIXES:
         raise RecipeError(f"no recipe {str(name)!r}: there are {', '.join(list_recipes())}; or give a .yaml file")
-    return str(path), path
+    return printable(path), path
 
 
 def _file_of(point: EntryPoint) -> Path:
@@ -102,12 +99,3 @@ def _file_of(point: EntryPoint) -> Path:
         return Path(str(resources.files(package))) / (file or f"{point.name}.yaml")
     except (ImportError, TypeError) as error:
         raise RecipeError(f"recipe {point.name}: {package} is not a package that can be imported ({error})") from None
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise RecipeError(f"{path}: {path.stat().st_size} bytes is too large for a recipe (1 MiB at most)")
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path}: cannot read the recipe ({getattr(error, 'strerror', None) or error})") from None

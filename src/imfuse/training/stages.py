@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from imfuse.data.pairs import PairFiles
 from imfuse.training.engine import WEIGHTS, train
 from imfuse.training.recipe import Recipe
+from imfuse.training.run_folder import held
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -69,6 +71,8 @@ def train_stages(
         PairError: pairs cannot be used; the message has all of them.
         WeightsError: weights to begin with, or a checkpoint, cannot be used.
         ModelError: there is no such device.
+        ImfuseError: another training works in ``output``.
+        KeyboardInterrupt: Ctrl-C or SIGTERM stopped a stage; its checkpoint is written.
 
     Example:
         ```python
@@ -76,14 +80,16 @@ def train_stages(
         weights = train_stages(stages, find_pairs(Path("pairs")), "runs/mine", device="cuda")
         ```
     """
+    several = len(stages) > 1
     weights = Path(output) / WEIGHTS
-    for name, recipe in stages.items():
-        folder = Path(output) / name if len(stages) > 1 else Path(output)
-        weights = folder / WEIGHTS
-        done = resume and len(stages) > 1 and weights.is_file()
-        if announce is not None:
-            announce(Stage(name, recipe, folder, done))
-        if not done:
-            train(recipe, files, folder, start=start, resume=resume, **settings)
-        start = weights
+    with held(Path(output)) if several else nullcontext():
+        for name, recipe in stages.items():
+            folder = Path(output) / name if several else Path(output)
+            weights = folder / WEIGHTS
+            done = resume and several and weights.is_file()
+            if announce is not None:
+                announce(Stage(name, recipe, folder, done))
+            if not done:
+                train(recipe, files, folder, start=start, resume=resume, **settings)
+            start = weights
     return weights

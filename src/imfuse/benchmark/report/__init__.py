@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from imfuse.benchmark.origins import footnotes, labels_of, origin_of
 from imfuse.benchmark.report.pictures import embed_pictures
 from imfuse.benchmark.results import Results
 from imfuse.benchmark.statistics import critical_difference, mean_ranks, value_table
-from imfuse.benchmark.tables import Table, caption, tables_of
+from imfuse.benchmark.table import Table, caption, comparison_note, tables_of
 from imfuse.core.errors import ImfuseError
+from imfuse.core.text import printable
 from imfuse.imaging import write_file
 from imfuse.metrics import METRICS
 
@@ -53,7 +55,12 @@ def write_report(results: Results, folder: Path, output: Path | None = None) -> 
     tables = tables_of(results)
     loader = jinja2.FileSystemLoader(_HERE)
     environment = jinja2.Environment(
-        autoescape=True, loader=loader, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        autoescape=True,
+        loader=loader,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_shown,
     )
     # Metrics keep their order.
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
@@ -61,6 +68,11 @@ def write_report(results: Results, folder: Path, output: Path | None = None) -> 
         results=results,
         tables=tables,
         caption=caption,
+        comparison_note=comparison_note,
+        labels=labels_of(results.methods),
+        footnotes=footnotes(results.methods.values()),
+        origin_of=origin_of,
+        numbers={method: i for i, method in enumerate(results.methods)},
         specs=METRICS,
         style=_source("page.css"),
         script=_source(*_SCRIPTS),
@@ -81,13 +93,21 @@ def _source(*names: str) -> Any:
     return Markup("\n".join((_HERE / name).read_text(encoding="utf-8") for name in names))
 
 
+def _shown(value: Any) -> Any:
+    """What stands in the page for a value: no name turns the direction of writing, or hides a part of itself."""
+    from markupsafe import Markup
+
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
 def _content(results: Results, tables: list[Table]) -> dict[str, Any]:
     """What the scripts draw from."""
     metrics = {
         symbol: {"name": METRICS[symbol].name, "unit": METRICS[symbol].unit, "better": METRICS[symbol].better}
         for symbol in results.metrics
     }
-    return {"metrics": metrics, "methods": list(results.methods), "sets": [_set(results, table) for table in tables]}
+    methods = [printable(label) for label in labels_of(results.methods).values()]
+    return {"metrics": metrics, "methods": methods, "sets": [_set(results, table) for table in tables]}
 
 
 def _set(results: Results, table: Table) -> dict[str, Any]:
@@ -100,9 +120,9 @@ def _set(results: Results, table: Table) -> dict[str, Any]:
             difference = critical_difference(len(means), pairs)
             ranks[symbol] = {"means": _rounded(means), "pairs": pairs, "difference": round(difference, 4)}
     return {
-        "title": table.title,
+        "title": printable(table.title),
         "methods": [places[method] for method in scores.methods],
-        "pairs": names,
+        "pairs": [printable(name) for name in names],
         # By metric, pair, method.
         "values": {symbol: _rounded(value_table(scores, symbol)) for symbol in scores.metrics},
         "ranks": ranks,

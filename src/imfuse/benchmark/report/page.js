@@ -37,7 +37,7 @@ for (const table of document.querySelectorAll(".sortable")) {
 }
 
 for (const key of document.querySelectorAll(".key[data-method]")) {
-  const method = content.methods.indexOf(key.dataset.method);
+  const method = Number(key.dataset.method);
   key.textContent = String(method + 1);
   key.setAttribute("style", colour(method));
 }

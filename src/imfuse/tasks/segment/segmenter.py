@@ -13,13 +13,15 @@ import torch
 from torch import Tensor
 
 from imfuse.core.errors import ModelError, PairError
+from imfuse.core.files import optional_path
 from imfuse.core.registry import get_spec, list_models
 from imfuse.core.weights import model_of
 from imfuse.data.pairs import label_files, read_labels
 from imfuse.fusing.engine import Prepared
 from imfuse.fusing.folder import FolderReport, PairJob, Progress, Task, run_folder, run_pair
+from imfuse.fusing.folder_pairs import folder_pairs, source_folders
 from imfuse.fusing.fuser import Fuser
-from imfuse.imaging import Pair, check_same_size, inputs, match_folders, quantise
+from imfuse.imaging import Pair, check_same_size, inputs, quantise
 from imfuse.imaging.inputs import Array, PathLike, Picture
 from imfuse.scenes.classes import PALETTE
 from imfuse.tasks.segment.scores import confusion_matrix
@@ -115,11 +117,13 @@ class Segmenter:
             classes = segmenter("ir.png", "vis.png")
             ```
         """
-        first = inputs.load(infrared, "infrared", self.fuser.max_pixels)
-        second = inputs.load(visible, "visible", self.fuser.max_pixels)
-        if len(first.pictures) != 1 or len(second.pictures) != 1:
-            raise PairError("one pair is segmented at a time; a batch of several was given")
-        return self.segment(self.fuser.prepare(first.pictures[0], second.pictures[0]))
+        with self.fuser.doubts():
+            first = inputs.load(infrared, "infrared", self.fuser.max_pixels, self.fuser.infrared_bands)
+            second = inputs.load(visible, "visible", self.fuser.max_pixels, self.fuser.visible_bands)
+            if len(first.pictures) != 1 or len(second.pictures) != 1:
+                raise PairError("one pair is segmented at a time; a batch of several was given")
+            pair = self.fuser.prepare(first.pictures[0], second.pictures[0])
+        return self.segment(pair)
 
     def segment(self, pair: Prepared) -> Classes:
         """Class numbers of a prepared pair, (H, W) uint8."""
@@ -155,25 +159,29 @@ class Segmenter:
 
     def folder(
         self,
-        infrared: PathLike,
-        visible: PathLike,
+        infrared: PathLike | None,
+        visible: PathLike | None,
         output: PathLike,
         *,
+        recursive: bool = False,
+        pairs: PathLike | None = None,
         labels: PathLike | None = None,
         overwrite: bool = False,
         progress: Callable[[Progress], None] | None = None,
         workers: int = 2,
     ) -> SegmentationReport:
-        """Segment two folders, paired by name, as ``files`` does.
+        """Segment two folders, paired by name or by a list, as ``files`` does.
 
         Results that an earlier run with the same files and settings left are skipped unless ``overwrite``. A pair that
         fails is reported and the others continue.
 
         Args:
-            infrared: folder of infrared pictures.
-            visible: folder of visible pictures.
+            infrared: folder of infrared pictures; with ``pairs`` it may be ``None``.
+            visible: folder of visible pictures; the same.
             output: folder of the results.
-            labels: folder of true classes, PNG files named as the visible ones (gray, 255 where nothing is known).
+            recursive: look into sub-folders as well, those of ``labels`` too; results keep the sub-folder.
+            pairs: a list of pairs, CSV or JSON Lines, as :func:`imfuse.imaging.read_pairs` takes it.
+            labels: folder of true classes, PNG files named as the pairs (gray, 255 where nothing is known).
             overwrite: redo finished results and replace other files.
             progress: called before the first pair and after each.
             workers: threads that read ahead, and as many that write, while the network runs in this one.
@@ -182,8 +190,12 @@ class Segmenter:
             What became of each pair, and the confusion matrix where ``labels`` are given.
 
         Raises:
-            PairError: the folders do not belong together, results would go into one of them, or there are no labels.
+            PairError: the folders do not belong together, lines of the list are wrong, results would go into one of the
+                folders, or there are no labels.
             ImageError: a folder of results cannot be made.
+
+        Warns:
+            ImfuseWarning: pairs were found by a rule that may be wrong.
 
         Example:
             ```python
@@ -193,16 +205,20 @@ class Segmenter:
             print(report.failed, mean_iou(report.counts))
             ```
         """
-        sources = {"infrared": Path(infrared), "visible": Path(visible)}
+        ir, vi = optional_path(infrared), optional_path(visible)
+        pairing = folder_pairs(
+            self.fuser, ir, vi, recursive=recursive, pairs=optional_path(pairs), without=(Path(output),)
+        )
+        sources = source_folders(pairing, ir, vi)
         truths: dict[str, Path] = {}
         if labels is not None:
-            sources["labels"] = Path(labels)
-            truths = label_files(Path(labels))
+            sources[Path(labels)] = "labels"
+            truths = label_files(Path(labels), recursive)
             if not truths:
                 raise PairError(
                     f"{labels}: no labels there; PNG files of class numbers, named as the pairs, are expected"
                 )
-        pairing, task = match_folders(infrared, visible), _Segmenting(self, truths)
+        task = _Segmenting(self, truths)
         settings: dict[str, Any] = {"overwrite": overwrite, "progress": progress, "workers": workers}
         report = run_folder(task, pairing, Path(output), sources, (_LABELS, _OVERLAY), **settings)
         if labels is None:

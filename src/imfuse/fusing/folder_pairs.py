@@ -1,0 +1,80 @@
+"""The pairs of two folders: found, looked at before a run begins, and read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from imfuse.core.errors import ImfuseError, PairError
+from imfuse.core.notes import collected
+from imfuse.fusing.engine import Engine
+from imfuse.fusing.sides import settled
+from imfuse.imaging import Pair, Pairing, find_pairing
+from imfuse.imaging.inputs import Stored, read
+from imfuse.imaging.pairs import pair_with_itself
+
+_LOOKED_AT = 2
+
+
+def folder_pairs(
+    engine: Engine,
+    infrared: Path | None,
+    visible: Path | None,
+    *,
+    recursive: bool = False,
+    pairs: Path | None = None,
+    without: Collection[Path] = (),
+) -> Pairing:
+    """The pairs of two folders or a list, or of one folder whose files hold both sides. Raises ``PairError``."""
+    both_in_bands = bool(engine.infrared_bands and engine.visible_bands)
+    with engine.doubts():
+        if both_in_bands and pairs is None and infrared and visible and is_same(infrared, visible):
+            return pair_with_itself(infrared, recursive=recursive, without=without)
+        return find_pairing(infrared, visible, recursive=recursive, pairs=pairs, without=without, order=engine.order)
+
+
+def source_folders(pairing: Pairing, infrared: Path | None, visible: Path | None) -> dict[Path, str]:
+    """The folders that no result may go into, with what they hold: those given, and those of every picture."""
+    folders = {pair.visible.parent: "visible" for pair in pairing.pairs}
+    folders |= {pair.infrared.parent: "infrared" for pair in pairing.pairs}
+    given = ((visible, "visible"), (infrared, "infrared"))
+    return folders | {folder: side for folder, side in given if folder is not None}
+
+
+def is_same(first: Path, second: Path) -> bool:
+    """Whether two paths lead to one file or folder; never where one of them does not exist."""
+    try:
+        return first.samefile(second)
+    except (OSError, ValueError):
+        return False
+
+
+def read_pair(engine: Engine, pair: Pair) -> tuple[Stored, Stored]:
+    """Both files of a pair, read. Raises ``ImageError``."""
+    most = engine.max_pixels
+    return (
+        read(pair.infrared, most, "infrared", engine.infrared_bands),
+        read(pair.visible, most, "visible", engine.visible_bands),
+    )
+
+
+def refuse_swapped(engine: Engine, pairs: Sequence[Pair]) -> None:
+    """Look at the first pairs before anything is written.
+
+    Raises:
+        PairError: those that can be read look swapped: then the others do as well.
+    """
+    problems = [_problem(engine, pair) for pair in pairs[:_LOOKED_AT]]
+    swapped = [problem for problem in problems if isinstance(problem, PairError)]
+    if swapped and None not in problems:
+        raise swapped[0]
+
+
+def _problem(engine: Engine, pair: Pair) -> ImfuseError | None:
+    """Why a pair cannot be read, or that it looks swapped."""
+    try:
+        with collected():
+            settled(*read_pair(engine, pair), engine.order, engine.infrared_palette)
+    except ImfuseError as error:
+        return error
+    return None

@@ -1,0 +1,87 @@
+"""Whether a pair was given the wrong way round: what names say, and what colours show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from imfuse.core.errors import PairError
+from imfuse.core.text import printable
+from imfuse.imaging._names import Side, split_name
+from imfuse.imaging.inputs import Stored
+from imfuse.imaging.palette import coloured_share, is_painted
+
+Order = Literal["check", "given"]
+ORDERS: tuple[Order, ...] = ("check", "given")
+"""``check`` refuses pairs that look swapped; for ``given`` the first picture is the infrared one, whatever it shows."""
+
+# Words that leave no doubt on their own. The near infrared is the visible side of some pairs, the infrared of others.
+_PLAIN: dict[Side, frozenset[str]] = {
+    "infrared": frozenset({"infrared", "thermal", "lwir", "mwir", "tir", "ir"}),
+    "visible": frozenset({"visible", "colour", "color", "rgb", "vis", "vi"}),
+}
+# Functional scans come in false colours, and go on either side.
+_MEDICAL = frozenset({"mri", "ct", "pet", "spect"})
+_ADVICE = ("give the infrared picture first", "use order='given' if they are right as they are")
+_COLOURED, _GRAY = 0.1, 0.002
+
+
+def check_names(infrared: Path, visible: Path) -> None:
+    """Refuse two files of which one says that it is the other side, in its name or else in that of its folder.
+
+    One file that holds both sides is none of them.
+
+    Raises:
+        PairError: it does.
+    """
+    if infrared == visible:
+        return
+    for path, side in ((infrared, "infrared"), (visible, "visible")):
+        said = _side_said(path)
+        if said not in (None, side):
+            raise PairError(
+                f"{printable(infrared)} and {printable(visible)} look swapped: the name {printable(_telling(path))} "
+                f"says {said}, but the picture is given as the {side} one",
+                *_ADVICE,
+            )
+
+
+def check_colours(infrared: Stored, visible: Stored) -> None:
+    """Refuse an infrared picture in natural colours beside a visible one that is gray, or in false colours.
+
+    Raises:
+        PairError: it is one.
+    """
+    words = {word for stored in (infrared, visible) if stored.path for word in _words(stored.path)}
+    if words & _MEDICAL or coloured_share(infrared.pixels) < _COLOURED or is_painted(infrared.pixels):
+        return
+    if coloured_share(visible.pixels) < _GRAY:
+        found = "has none"
+    elif is_painted(visible.pixels):
+        found = "is painted in false ones"
+    else:
+        return
+    raise PairError(
+        f"{printable(infrared.name)} and {printable(visible.name)} look swapped: the infrared picture has natural "
+        f"colours, the visible one {found}",
+        *_ADVICE,
+    )
+
+
+def _words(path: Path) -> tuple[str, ...]:
+    return (*split_name(path.stem)[1], *split_name(path.parent.name)[1])
+
+
+def _telling(path: Path) -> str:
+    """The name that says a side: that of the file, else of its folder."""
+    return path.name if _sides(path.stem) else path.parent.name
+
+
+def _side_said(path: Path) -> Side | None:
+    sides = _sides(path.stem) or _sides(path.parent.name)
+    return sides.pop() if len(sides) == 1 else None
+
+
+def _sides(name: str) -> set[Side]:
+    words = set(split_name(name)[1])
+    return {side for side, plain in _PLAIN.items() if words & plain}

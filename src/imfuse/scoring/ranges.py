@@ -1,0 +1,77 @@
+"""By which range a source is brought to gray levels: the one that it was fused by, or that `fuse` would take."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from imfuse.core.errors import ImageError
+from imfuse.core.notes import note
+from imfuse.core.text import printable
+from imfuse.fusing.folder import INFRARED_RANGE, VISIBLE_RANGE
+from imfuse.imaging import Range, read_metadata
+
+Origin = Literal["given", "as fused", "auto"]
+Ranges: TypeAlias = "tuple[Range | None, Range | None]"
+"""Of the infrared and of the visible picture; ``None`` where nothing is said."""
+
+
+@dataclass(frozen=True)
+class UsedRange:
+    """Which stored values of a source were black and white for the metrics, and why these.
+
+    Args:
+        low: what became 0.
+        high: what became 255.
+        origin: "given" by the caller, "as fused" by the metadata of the fused picture, or "auto", the rule by which
+            :class:`imfuse.Fuser` brings pictures to a range if nothing else is said.
+
+    Example:
+        >>> print(UsedRange(7012.5, 8990.0, "as fused"))
+        7012.5..8990 (as fused)
+    """
+
+    low: float
+    high: float
+    origin: Origin
+
+    def __str__(self) -> str:
+        return f"{self.low:g}..{self.high:g} ({self.origin})"
+
+
+def stored_ranges(fused: str | os.PathLike[str]) -> Ranges:
+    """The ranges that the metadata of a fused file tell; what cannot be read there is noted, and ignored."""
+    metadata = read_metadata(fused)
+    return _parsed(fused, metadata.get(INFRARED_RANGE)), _parsed(fused, metadata.get(VISIBLE_RANGE))
+
+
+def _parsed(fused: str | os.PathLike[str], text: str | None) -> Range | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(limit) for limit in text.split(","))
+        # A picture of one value has equal ones: it was shown as 0.5.
+        return Range("minmax") if low == high else Range("limits", low, high)
+    except (ValueError, ImageError):
+        pass
+    note(
+        f"{printable(os.fspath(fused))}: LOW,HIGH is expected in its metadata as the range of a source, found "
+        f"{printable(text[:40])!r}",
+        "say by which it was fused, range='LOW,HIGH' and visible_range='LOW,HIGH'",
+    )
+    return None
+
+
+def summary_of(ranges: Iterable[UsedRange]) -> str:
+    """Ranges in a few words: the only one, or between which limits they are; and why these.
+
+    >>> summary_of([UsedRange(0, 255, "auto"), UsedRange(10, 99.5, "as fused")])
+    '2 ranges within 0..255 (as fused, auto)'
+    """
+    used = list(ranges)
+    limits = {(one.low, one.high) for one in used}
+    low, high = min(low for low, _ in limits), max(high for _, high in limits)
+    number = "" if len(limits) == 1 else f"{len(limits)} ranges within "
+    return f"{number}{low:g}..{high:g} ({', '.join(sorted({one.origin for one in used}))})"

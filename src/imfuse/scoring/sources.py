@@ -1,0 +1,59 @@
+"""The two sources of a pair, brought to gray levels as each fused picture of it was made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imfuse.imaging import Range, check_same_size
+from imfuse.imaging.inputs import Stored
+from imfuse.metrics.conventions import Gray
+from imfuse.scoring.levels import ScoredImage
+from imfuse.scoring.ranges import Origin, UsedRange
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A source as one fused picture is scored against, and by which range it became that."""
+
+    image: ScoredImage
+    range: UsedRange
+
+
+class Sources:
+    """Infrared and visible picture of a pair; what is the same for several fused pictures is made once.
+
+    Attributes:
+        stored: both, as they were read.
+    """
+
+    def __init__(self, infrared: Stored, visible: Stored, gray: Gray) -> None:
+        """Raises ``PairError`` where the sizes differ."""
+        check_size(infrared, visible)
+        self.stored = infrared, visible
+        self._gray = gray
+        self._images: dict[tuple[int, Range], ScoredImage] = {}
+
+    def seen(self, side: int, given: Range | None, fused_by: Range | None) -> Seen:
+        """The infrared (0) or the visible picture (1) by the given range, else the known one, else as fusing would."""
+        range_, origin = _choose(given, fused_by)
+        image = self._images.get((side, range_)) or self._image(side, range_)
+        self._images[side, range_] = image
+        return Seen(image, UsedRange(*image.limits, origin))
+
+    def _image(self, side: int, range_: Range) -> ScoredImage:
+        image = ScoredImage(self.stored[side], self._gray, range_, thermal=side == 0)
+        # "auto" and limits in metadata often are the same ones; then the metrics' work on them is, too.
+        same = (one for (other, _), one in self._images.items() if other == side and one.limits == image.limits)
+        return next(same, image)
+
+
+def _choose(given: Range | None, fused_by: Range | None) -> tuple[Range, Origin]:
+    if given is not None:
+        return given, "given"
+    return (fused_by, "as fused") if fused_by is not None else (Range(), "auto")
+
+
+def check_size(first: Stored, second: Stored) -> None:
+    """Raise ``PairError`` where a fused picture or a source has another size."""
+    why = "metrics compare pixel with pixel, so a fused picture and its sources need one size"
+    check_same_size(first.pixels.shape, second.pixels.shape, first.name, second.name, why)
