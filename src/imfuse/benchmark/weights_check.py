@@ -101,22 +101,24 @@ def check_weights(
     """
     fuser = Fuser(model, weights, device=device)
     cases = {
-        kind: [_Case(name, *pair, _fused(fuser, *pair)) for name, pair in pairs.items()]
+        kind: [_Case(name, *pair, fuse_by_network(fuser, *pair)) for name, pair in pairs.items()]
         for kind, pairs in _pairs().items()
     }
     entry = next((one for one in get_spec(fuser.spec.name).weights if one.path == fuser.resolved.weights), None)
     declared = {**fuser.spec.exceptions, **(entry.exceptions if entry else {})}
-    found = {name: max(function(cases)) for name, (function, _, _) in _CHECKS.items()}
+    found = {name: max(function(cases)) for name, (function, _, _) in CHECKS.items()}
     return tuple(
         WeightsCheck(name, found[name][0], bound, unit, found[name][1], declared.get(name, ""))
-        for name, (_, bound, unit) in _CHECKS.items()
+        for name, (_, bound, unit) in CHECKS.items()
     )
 
 
-def _fused(fuser: Fuser, infrared: Floats, visible: Floats) -> Floats:
-    """What the network makes of a pair, on 8-bit levels as a file would have them."""
+def fuse_by_network(fuser: Fuser, infrared: Floats, visible: Floats) -> Floats:
+    """What the network itself makes of a pair; ``fuse_luminance`` asks it nothing about pairs without any detail."""
     limits = ((0.0, 255.0), (0.0, 255.0))
-    return fuser.fuse_luminance(Prepared(infrared, visible, None, limits, infrared.shape[:2])).clip(0, 1)
+    pair = Prepared(infrared, visible, None, limits, (HEIGHT, WIDTH))
+    fused: Floats = fuser.run(pair, fuser.network)[0, 0].float().numpy(force=True).clip(0, 1)
+    return fused
 
 
 @cache
@@ -230,7 +232,7 @@ def _identity(cases: Cases) -> Found:
         yield float(np.abs(case.fused - case.visible).mean()) / LEVEL, case.name
 
 
-_CHECKS: dict[str, tuple[Callable[[Cases], Found], float, str]] = {
+CHECKS: dict[str, tuple[Callable[[Cases], Found], float, str]] = {
     "grid": (_grid, 4, "times"),
     "frame": (_frame, 3, "levels"),
     "black": (_of_flat(lambda case: float(case.fused.max()), "0, 0"), 3, "levels"),

@@ -183,7 +183,7 @@ class Recipe(_Section):
         single = Augment(tone=self.data.augment.tone, flat=self.data.augment.flat)
         if self.data.kind == "images" and (self.data.augment != single or self.data.rendered):
             raise ValueError(
-                "data.kind is images, of which data.augment has tone and flat alone, and nothing is rendered"
+                "data.augment (but for tone and flat) and data.rendered are of pairs, but data.kind is images"
             )
         if self.best and self.best not in (*self.scores, *SEGMENTATION_SCORES):
             raise ValueError(f"best: {self.best!r} is none of {', '.join((*self.scores, *SEGMENTATION_SCORES))}")
