@@ -51,10 +51,33 @@ def test_probabilities() -> None:
 
 @given(st.integers(0, 2**31), st.sampled_from([0.0, 0.5, 1.0]))
 def test_images_stay_images_and_the_generator_decides(seed: int, probability: float) -> None:
-    plan = Augmentation(probability, probability, probability, probability)
+    plan = Augmentation(probability, probability, probability, probability, probability, probability / 2)
     found, again = (plan.apply(np.random.default_rng(seed), *pair(seed, 16)) for _ in range(2))
     for image, twin in zip(found, again, strict=True):
         assert image.dtype == np.float32
         assert image.shape == (16, 16)
         assert 0 <= image.min() <= image.max() <= 1
         np.testing.assert_array_equal(image, twin)
+
+
+def test_even_pairs_and_pairs_of_one_image() -> None:
+    infrared, visible = pair()
+    levels = []
+    for seed in range(300):
+        first, second = Augmentation(flat=1).apply(np.random.default_rng(seed), infrared, visible)
+        assert np.ptp(first) == np.ptp(second) == 0
+        levels += [float(first[0, 0]), float(second[0, 0])]
+    shares = np.mean([level == 0 for level in levels]), np.mean([level == 1 for level in levels])
+    assert shares == pytest.approx((0.25, 0.25), abs=0.05), "black and white are what nights and lamps end in"
+    once = [Augmentation(same=1).apply(np.random.default_rng(seed), infrared, visible) for seed in range(20)]
+    assert all(first is second for first, second in once)
+    assert {id(first) for first, _ in once} == {id(infrared), id(visible)}
+
+
+def test_single_images_change_in_tone_and_become_even() -> None:
+    image, _ = pair()
+    rng = np.random.default_rng(0)
+    assert Augmentation(invert=1, glare=1, swap=1, same=1).apply_to_image(rng, image, thermal=True) is image
+    assert np.ptp(Augmentation(flat=1).apply_to_image(rng, image, thermal=True)) == 0
+    dull = [Augmentation(tone=1).apply_to_image(rng, image, thermal=True).std() for _ in range(50)]
+    assert max(dull) < 1.3 * image.std(), "infrared images lose contrast, they gain none"

@@ -1,3 +1,5 @@
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan, Part
 from imfuse.data.pairs import (
     UNLABELLED,
+    PairFiles,
     TrainingPairs,
     check_pairs,
     find_pairs,
@@ -92,11 +95,16 @@ def test_check_keeps_what_fits_and_the_rest_is_read_again(tmp_path: Path) -> Non
         assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def mixed(counts: dict[str, int]) -> list[PairFiles]:
+    """Pairs of data sets of such sizes."""
+    return [PairFiles(f"{i:03}", Path(f"{s}-{i}"), Path("v"), source=s) for s, n in counts.items() for i in range(n)]
+
+
 @given(st.integers(1, 200), st.floats(0, 0.99))
 def test_split_holds_out_the_last(count: int, fraction: float) -> None:
-    files = list(range(count))
+    files = mixed({"": count})
     try:
-        train, held_out = split_pairs(files, fraction)  # type: ignore[type-var, arg-type]
+        train, held_out = split_pairs(files, fraction)
     except PairError:
         assert round(count * fraction) in (0, count)
         return
@@ -195,3 +203,32 @@ def test_items_depend_on_seed_epoch_and_index_only(tmp_path: Path) -> None:
     crops = {first[epoch, 1]["infrared"][0, 0, 0].item() for epoch in range(8)}
     assert len(crops) > 1
     assert any(not torch.equal(first[e, 0]["infrared"], other[e, 0]["infrared"]) for e in range(4))
+
+
+def test_each_data_set_holds_out_its_last_pairs() -> None:
+    train, held_out = split_pairs(mixed({"road": 20, "night": 10}), 0.1)
+    assert [entry.key for entry in held_out] == ["road/018", "road/019", "night/009"]
+    assert len(train) == 27
+    with pytest.raises(PairError, match="3 pairs of video cannot be split"):
+        split_pairs(mixed({"road": 20, "video": 3}), 0.1)
+
+
+def test_data_sets_give_their_shares_of_the_crops(tmp_path: Path) -> None:
+    folders = {"road": 2, "night": 6}
+    for name, count in folders.items():
+        write_pairs(tmp_path / name, count)
+    files = [replace(one, source=name) for name in folders for one in find_pairs(tmp_path / name)]
+    # Pairs of one name in two sets are told apart.
+    loaded = check_pairs(files, 16, 1 << 20)
+    assert len(loaded) == 8
+    data = TrainingPairs(files, CropPlan("center", 16), cache=loaded, shares={"road": 0.75, "night": 0.25})
+    assert len(data) == 8
+    # The pictures of a set begin with its number.
+    for entry in files:
+        loaded[entry.key].infrared[:] = folders[entry.source] / 255
+    drawn = Counter(
+        round(255 * float(data[epoch, index]["infrared"].max())) for epoch in range(100) for index in range(8)
+    )
+    assert drawn[folders["road"]] / drawn.total() == pytest.approx(0.75, abs=0.05)
+    with pytest.raises(PairError, match=r"data\.shares is of 'road', 'day', but the data sets are 'night', 'road'"):
+        TrainingPairs(files, CropPlan("center", 16), shares={"road": 1, "day": 1})

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from imfuse.benchmark.runner import run_benchmark
     from imfuse.benchmark.tables import write_tables
+    from imfuse.benchmark.weights_check import WeightsCheck, check_weights
 
 __all__ = [
     "ConventionUsed",
@@ -44,7 +45,9 @@ __all__ = [
     "Row",
     "ScoredPicture",
     "SignificanceUsed",
+    "WeightsCheck",
     "WeightsUsed",
+    "check_weights",
     "get_published",
     "list_published",
     "make_plan",
@@ -69,6 +72,7 @@ _MODULES = {
                 "ScoredPicture", "SignificanceUsed", "WeightsUsed", "read_results"),
     "runner": ("run_benchmark",),
     "tables": ("write_tables",),
+    "weights_check": ("WeightsCheck", "check_weights"),
 }  # fmt: skip
 _HOMES = {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

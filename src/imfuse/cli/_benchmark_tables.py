@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from imfuse.benchmark.published import PublishedTable
     from imfuse.benchmark.results import Results
     from imfuse.benchmark.table import Table as BenchmarkTable
+    from imfuse.benchmark.weights_check import WeightsCheck
 
 
 def ranks_and_notes(table: BenchmarkTable) -> Group:
@@ -99,6 +100,24 @@ def print_efficiency(efficiency: Efficiency) -> None:
     terminal = console()
     for note in notes_of(efficiency):
         terminal.print(Text(f" {printable(note)}"))
+
+
+def print_checks(name: str, checks: Sequence[WeightsCheck]) -> None:
+    """What each check of a method's weights found; those that fail in red, declared exceptions with their reason."""
+    shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
+    shown.add_column(Text(printable(name)), no_wrap=True)
+    shown.add_column("found", justify="right")
+    shown.add_column("at most", justify="right")
+    shown.add_column("worst on")
+    for check in checks:
+        failed = check.found > check.bound
+        shown.add_row(
+            Text(check.name, "" if check.passed else "bold red"),
+            f"{check.found:.2f}",
+            f"{check.bound:g} {check.unit}",
+            Text(f"{check.picture}; {check.reason}" if failed and check.reason else check.picture),
+        )
+    console().print(shown)
 
 
 def _print_whole(table: Table) -> None:

@@ -11,6 +11,7 @@ from imfuse.cli._printing import console, say, warn
 from imfuse.cli._terminal import count, few, progress_bar, warn_of_failure
 from imfuse.cli._words import named_paths
 from imfuse.core.errors import ImfuseError
+from imfuse.core.registry import get_spec, list_models
 from imfuse.core.text import printable
 
 if TYPE_CHECKING:
@@ -327,3 +328,26 @@ def efficiency(
         for name, text in (("efficiency.md", markdown(measured)), ("efficiency.json", as_json(measured))):
             write_file(output / name, text.encode(), through_links=False)
             say(output / name)
+
+
+@benchmark.command("check-weights")
+def check_weights(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL[:WEIGHTS]]...", help="By default all weights that ship.", show_default=False),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+) -> None:
+    """Whether weights make pictures that can be looked at: no grid, no frame, no haze, nothing lost by night."""
+    from imfuse.benchmark.weights_check import check_weights as check
+    from imfuse.cli._benchmark_tables import print_checks
+
+    shipped = [f"{name}:{entry.name}" for name in list_models() for entry in get_spec(name).weights]
+    failed = False
+    for word in models or shipped:
+        model, _, weights = word.partition(":")
+        found = check(model, weights or "default", device=device)
+        print_checks(word, found)
+        failed |= not all(one.passed for one in found)
+    if failed:
+        raise typer.Exit(1)

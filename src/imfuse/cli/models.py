@@ -80,10 +80,12 @@ def _card(spec: ModelSpec) -> Table:
     for entry in spec.weights:
         made = f"{entry.data}; recipe {entry.recipe}; {entry.date}; {entry.licence}"
         lines.append(("weights", f"{entry.name}, {_size(entry)}: {made}"))
+        lines += [("", f"cannot pass {check}: {reason}") for check, reason in entry.exceptions.items()]
     if not spec.weights:
         lines.append(("weights", "not needed" if spec.training_free else NONE_SHIP))
     if not spec.training_free:
         lines.append(("licence", f"{spec.authors_licence} (of the authors' code and weights)"))
+    lines += [("checks", f"cannot pass {check}: {reason}") for check, reason in spec.exceptions.items()]
     lines += [
         ("option", f"{option.name}={'|'.join(option.texts)} ({option_text(option.default)}): {option.help}")
         for option in spec.options

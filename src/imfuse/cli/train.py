@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name (such as auif) or a YAML file.")],
     data: Annotated[
-        Path | None, typer.Option(help="Folder with ir and vi (or train/ir and train/vi), and labels if there are any.")
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]DIR",
+            help="Folder with ir and vi (or train/ir and train/vi), and labels if there are any; several, each with a "
+            "name, for a recipe that mixes data sets.",
+        ),
     ] = None,
     infrared: Annotated[Path | None, typer.Option(help="Instead of --data: the folder of infrared images ...")] = None,
     visible: Annotated[Path | None, typer.Option(help="... and the folder of visible images.")] = None,
@@ -59,7 +65,7 @@ def train(
         for line in "---\n".join(settings.to_yaml() for settings in stages.values()).rstrip("\n").split("\n"):
             say(line)
         return
-    folders = _folders(data, infrared, visible, pairs)
+    folders = _folders(data or [], infrared, visible, pairs)
     try:
         from imfuse.training.stages import train_stages
     except ModuleNotFoundError as error:
@@ -72,11 +78,16 @@ def train(
 
     if threads:
         torch.set_num_threads(threads)
-    files = find_pairs(*folders, recursive=recursive, pairs=pairs)
-    place = pairs or folders[0] or Path()
+    files = [
+        replace(one, source=name)
+        for name, given in folders.items()
+        for one in find_pairs(*given, recursive=recursive, pairs=pairs)
+    ]
+    places = [pairs] if pairs is not None else [first for first, _ in folders.values() if first is not None]
 
     def announce(stage: Stage) -> None:
-        what = f"{len(files)} pairs from {place}, {stage.recipe.epochs} epochs; run in {stage.folder}"
+        where = ", ".join(map(str, places))
+        what = f"{len(files)} pairs from {where}, {stage.recipe.epochs} epochs; run in {stage.folder}"
         tell(f"{stage.name}: {'done' if stage.done else what}")
 
     weights = train_stages(
@@ -87,7 +98,7 @@ def train(
         resume=resume,
         announce=announce,
         licence=licence,
-        data_name=data_name or place.name,
+        data_name=data_name or ", ".join(name or place.name for name, place in zip(folders, places, strict=True)),
         device=device,
         processes=processes,
         nodes=nodes,
@@ -101,14 +112,28 @@ def train(
 
 
 def _folders(
-    data: Path | None, infrared: Path | None, visible: Path | None, pairs: Path | None
-) -> tuple[Path | None, Path | None]:
-    if pairs is not None and data is None and (infrared is None) == (visible is None):
-        return infrared, visible
+    data: list[str], infrared: Path | None, visible: Path | None, pairs: Path | None
+) -> dict[str, tuple[Path | None, Path | None]]:
+    """The folders of each data set by its name; one alone needs none."""
+    if pairs is not None and not data and (infrared is None) == (visible is None):
+        return {"": (infrared, visible)}
     if pairs is not None:
         raise RecipeError("--pairs: a list of pairs goes alone, or with --infrared DIR and --visible DIR")
-    if data is not None and infrared is None and visible is None:
-        return data, None
-    if data is None and infrared is not None and visible is not None:
-        return infrared, visible
+    if data and infrared is None and visible is None:
+        return _named_folders(data)
+    if not data and infrared is not None and visible is not None:
+        return {"": (infrared, visible)}
     raise RecipeError("give the training pairs as --data DIR, as --infrared DIR with --visible DIR, or as --pairs FILE")
+
+
+def _named_folders(words: list[str]) -> dict[str, tuple[Path | None, Path | None]]:
+    """DIR, or NAME=DIR for each of several."""
+    folders: dict[str, tuple[Path | None, Path | None]] = {}
+    for word in words:
+        name, equals, folder = word.partition("=")
+        # The name of a folder may hold the sign as well.
+        named = bool(equals) and not Path(word).is_dir()
+        folders[name if named else ""] = (Path(folder if named else word), None)
+    if len(folders) < len(words) or (len(words) > 1 and "" in folders):
+        raise RecipeError("--data: of several data sets each needs a name of its own, --data NAME=DIR")
+    return folders

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from imfuse.core.errors import ModelError
@@ -135,6 +135,7 @@ class WeightsSpec:
         licence: of the file.
         bias: by how many gray levels of 8 bits a network with these weights may show a pair without any detail outside
             the levels of its two pictures.
+        exceptions: checks of ``imfuse.benchmark.check_weights`` that the weights cannot pass, each with the reason.
 
     Example:
         >>> from imfuse.core.registry import get_spec
@@ -150,6 +151,7 @@ class WeightsSpec:
     date: str
     licence: str = "Apache-2.0"
     bias: int = 0
+    exceptions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def path(self) -> Path:
@@ -180,6 +182,8 @@ class ModelSpec:
             built without them leaves them in the file.
         classes: how many classes the field ``semantic`` of a prediction tells apart; 0 where there is none.
         parameters: how many numbers the network learns.
+        exceptions: checks of ``imfuse.benchmark.check_weights`` that the method cannot pass by its nature, whatever its
+            weights, each with the reason.
         authors_licence: of the authors' code and weights, which a converted checkpoint keeps; "none given" reserves
             all rights.
 
@@ -204,6 +208,7 @@ class ModelSpec:
     training_parts: tuple[str, ...] = ()
     classes: int = 0
     parameters: int = 0
+    exceptions: Mapping[str, str] = field(default_factory=dict)
     authors_licence: str = "not known"
 
     def __repr__(self) -> str:

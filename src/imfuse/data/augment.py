@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+THERMAL_CONTRAST, VISIBLE_CONTRAST = (0.4, 1.0), (0.7, 1.8)
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Augmentation:
         invert: the infrared image, as cameras that show cold things bright do.
         glare: a head-light in the visible image.
         swap: the two images change places.
+        same: one of the two images takes the place of both, after all other changes.
+        flat: both become even, at levels of their own, as where there is nothing to see: a black night, a white wall.
 
     Example:
         >>> pair = np.full((8, 8), 0.2, np.float32), np.full((8, 8), 0.6, np.float32)
@@ -33,6 +36,25 @@ class Augmentation:
     invert: float = 0.0
     glare: float = 0.0
     swap: float = 0.0
+    same: float = 0.0
+    flat: float = 0.0
+
+    def apply_to_image(self, rng: np.random.Generator, image: Floats, *, thermal: bool) -> Floats:
+        """Change an image that is trained on by itself, of which ``tone`` and ``flat`` are possible.
+
+        Args:
+            rng: that decides.
+            image: (H, W) in [0, 1].
+            thermal: whether it is an infrared one.
+
+        Returns:
+            The image, a new one where it was changed.
+        """
+        if self.flat and rng.random() < self.flat:
+            return np.full_like(image, _level(rng))
+        if rng.random() < self.tone:
+            image = _tone(rng, image, *(THERMAL_CONTRAST if thermal else VISIBLE_CONTRAST))
+        return image
 
     def apply(self, rng: np.random.Generator, infrared: Floats, visible: Floats) -> tuple[Floats, Floats]:
         """Change a pair.
@@ -45,17 +67,26 @@ class Augmentation:
         Returns:
             Both images, new ones where they were changed.
         """
+        if self.flat and rng.random() < self.flat:
+            return np.full_like(infrared, _level(rng)), np.full_like(visible, _level(rng))
         if rng.random() < self.tone:
-            infrared = _tone(rng, infrared, 0.4, 1.0)
+            infrared = _tone(rng, infrared, *THERMAL_CONTRAST)
         if rng.random() < self.tone:
-            visible = _tone(rng, visible, 0.7, 1.8)
+            visible = _tone(rng, visible, *VISIBLE_CONTRAST)
         if rng.random() < self.invert:
             infrared = 1 - infrared
         if rng.random() < self.glare:
             visible = _glare(rng, visible)
         if rng.random() < self.swap:
             infrared, visible = visible, infrared
+        if self.same and rng.random() < self.same:
+            infrared = visible = infrared if rng.random() < 0.5 else visible
         return infrared, visible
+
+
+def _level(rng: np.random.Generator) -> float:
+    """Black and white each in a quarter of the cases, else anything between."""
+    return float(np.clip(rng.uniform(-0.5, 1.5), 0, 1))
 
 
 def _tone(rng: np.random.Generator, image: Floats, least: float, most: float) -> Floats:

@@ -36,6 +36,7 @@ class PairFiles:
         infrared: path of the infrared image.
         visible: path of the visible image.
         labels: path of class numbers, if there are any.
+        source: name of the data set, where there are several.
 
     Example:
         >>> PairFiles("01", Path("ir/01.png"), Path("vi/01.jpg")).labels is None
@@ -46,6 +47,12 @@ class PairFiles:
     infrared: Path
     visible: Path
     labels: Path | None = None
+    source: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name that no pair of another data set has."""
+        return f"{self.source}/{self.name}" if self.source else self.name
 
 
 @dataclass(frozen=True)
@@ -140,13 +147,20 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
 
 
 def split_pairs(files: Sequence[PairFiles], fraction: float) -> tuple[list[PairFiles], list[PairFiles]]:
-    """Training and validation pairs. The last ones are held out: frames of one scene have neighbouring names."""
-    held_out = round(len(files) * fraction)
-    if fraction > 0 and not 0 < held_out < len(files):
-        raise PairError(
-            f"{len(files)} pairs cannot be split by data.validation={fraction}; give more pairs or set it to 0"
-        )
-    return list(files[: len(files) - held_out]), list(files[len(files) - held_out :])
+    """Training and validation pairs. Of each data set the last are held out: neighbouring names are of one scene."""
+    train: list[PairFiles] = []
+    validation: list[PairFiles] = []
+    for source in dict.fromkeys(entry.source for entry in files):
+        own = [entry for entry in files if entry.source == source]
+        held_out = round(len(own) * fraction)
+        if fraction > 0 and not 0 < held_out < len(own):
+            raise PairError(
+                f"{len(own)} pairs{' of ' * bool(source)}{source} cannot be split by data.validation={fraction}; give "
+                "more pairs or set it to 0"
+            )
+        train += own[: len(own) - held_out]
+        validation += own[len(own) - held_out :]
+    return train, validation
 
 
 def load_pair(files: PairFiles, colour: bool = False) -> LoadedPair:
@@ -195,7 +209,7 @@ def check_pairs(files: Sequence[PairFiles], side: int, keep: int = 0, colour: bo
         if min(pair.infrared.shape) < side:
             problems.append(f"{entry.infrared}: {_size(pair.infrared)} is smaller than the crop of {side}x{side}")
         elif (keep := keep - pair.nbytes) >= 0:
-            kept[entry.name] = pair
+            kept[entry.key] = pair
     if problems:
         raise PairError(f"{len(problems)} of {len(files)} pairs cannot be used:\n  " + "\n  ".join(problems))
     return kept
@@ -225,11 +239,13 @@ class TrainingPairs(Dataset[dict[str, Tensor]]):
         kind: ``pairs``, whose items have ``infrared`` and ``visible``, or ``images``: infrared and visible images in
             turns, whose items have ``image``.
         seed: of all that is drawn.
-        cache: decoded pairs by name; others are read again for each item.
+        cache: decoded pairs by ``PairFiles.key``; others are read again for each item.
         augmentation: changes of the crops.
         maps: computes more of whole pairs, (1, 1, H, W) each, by name, that is cropped with them; not with an
             augmentation, which would change what it was computed of.
         colour: all items have ``colours`` (3, size, size), whose luminance is the visible image, changed as that is.
+        shares: of the items that each data set gives, by ``PairFiles.source`` ("" is that of pairs without one). Pairs
+            are drawn at random then. Left out: each pair once an epoch.
 
     Raises:
         PairError: from an item, where its files are not of one size.
@@ -251,12 +267,14 @@ class TrainingPairs(Dataset[dict[str, Tensor]]):
         augmentation: Augmentation | None = None,
         maps: Maps | None = None,
         colour: bool = False,
+        shares: Mapping[str, float] | None = None,
     ) -> None:
         self.files, self.crop, self.kind, self.seed = list(files), crop, kind, seed
         self.cache = cache or {}
         self.augmentation, self.maps = augmentation, maps if augmentation is None else None
         self.colour = colour
         self.labelled = any(entry.labels is not None for entry in self.files)
+        self.chances = _chances(self.files, shares) if shares else None
 
     def __len__(self) -> int:
         return len(self.files) * (2 if self.kind == "images" else 1)
@@ -264,11 +282,16 @@ class TrainingPairs(Dataset[dict[str, Tensor]]):
     def __getitem__(self, item: tuple[int, int]) -> dict[str, Tensor]:
         epoch, index = item
         rng = np.random.default_rng((self.seed, epoch, index))
+        number, side = divmod(index, 2) if self.kind == "images" else (index, 0)
+        if self.chances is not None:
+            number = int(rng.choice(len(self.files), p=self.chances))
+        pair = self._pair(number)
         if self.kind == "images":
-            pair = self._pair(index // 2)
-            image = pair.visible if index % 2 else pair.infrared
-            return {"image": _tensor(self.crop.draw(rng, image.shape).apply(image))}
-        pair = self._pair(index)
+            image = pair.visible if side else pair.infrared
+            crop = self.crop.draw(rng, image.shape).apply(image)
+            if self.augmentation is not None:
+                crop = self.augmentation.apply_to_image(rng, crop, thermal=not side)
+            return {"image": _tensor(crop)}
         part = self.crop.draw(rng, pair.infrared.shape)
         infrared, visible = part.apply(pair.infrared), part.apply(pair.visible)
         if self.augmentation is not None:
@@ -290,7 +313,18 @@ class TrainingPairs(Dataset[dict[str, Tensor]]):
         entry = self.files[index]
         if isinstance(entry, LoadedPair):
             return entry
-        return self.cache[entry.name] if entry.name in self.cache else load_pair(entry, self.colour)
+        return self.cache[entry.key] if entry.key in self.cache else load_pair(entry, self.colour)
+
+
+def _chances(files: Sequence[PairFiles | LoadedPair], shares: Mapping[str, float]) -> NDArray[np.float64]:
+    """Chance of each pair to be drawn. Raises ``PairError`` where the shares are of other data sets."""
+    sources = [entry.source if isinstance(entry, PairFiles) else "rendered" for entry in files]
+    if other := set(sources) ^ set(shares):
+        given = ", ".join(sorted(map(repr, set(sources))))
+        raise PairError(f"data.shares is of {', '.join(map(repr, shares))}, but the data sets are {given} ({other})")
+    weights = np.array([shares[source] / sources.count(source) for source in sources])
+    chances: NDArray[np.float64] = weights / weights.sum()
+    return chances
 
 
 class WholePairs(Dataset[dict[str, Tensor]]):
@@ -313,7 +347,7 @@ class WholePairs(Dataset[dict[str, Tensor]]):
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         pair = self.files[index]
         if isinstance(pair, PairFiles):
-            pair = self.cache.get(pair.name) or load_pair(pair, self.colour)
+            pair = self.cache.get(pair.key) or load_pair(pair, self.colour)
         whole = {"infrared": torch.from_numpy(pair.infrared)[None], "visible": torch.from_numpy(pair.visible)[None]}
         if pair.colours is not None:
             whole["colours"] = torch.from_numpy(pair.colours.astype(np.float32)).permute(2, 0, 1)

@@ -24,7 +24,7 @@ class Loaders(L.LightningDataModule):
         recipe: what decides crops, changes and batches.
         train: pairs to train on.
         validation: pairs that are held out.
-        cache: decoded pairs by name; what is not among them is read when it is needed.
+        cache: decoded pairs by their keys; what is not among them is read when it is needed.
         skip: batches of the first epoch that a stopped run has had.
     """
 
@@ -51,6 +51,7 @@ class Loaders(L.LightningDataModule):
             augmentation if augmentation != Augmentation() else None,
             build_objective(recipe).maps,
             colour,
+            data.shares,
         )
         self.validation: Sequence[PairFiles | LoadedPair] = [*validation, *scenes[len(scenes) - held_out :]]
         self.files, self.cache = len(train), cache

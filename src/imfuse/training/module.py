@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import lightning as L
 import numpy as np
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
+PARTS = ("all", "day", "night")
+NIGHT = 0.25
+"""Mean of a visible image below which it is one of the night."""
+
+
 class FusionTraining(L.LightningModule):
     """Network, objective and optimiser of a recipe."""
 
@@ -40,11 +45,13 @@ class FusionTraining(L.LightningModule):
             for part in self.network.children():
                 part.compile(dynamic=False)
         try:
-            self.scores = FusionScores(recipe.scores, recipe.convention)
+            self.scores = nn.ModuleDict({part: FusionScores(recipe.scores, recipe.convention) for part in PARTS})
         except MetricError as error:
             raise RecipeError(f"scores: {error}") from None
         classes = self.network.spec.classes
         self.segmentation = SegmentationScores(classes) if classes else None
+        if recipe.noise:
+            self.network.register_forward_pre_hook(self._add_noise)
         self.frozen = _freeze(self.network, recipe.frozen)
         # Lightning leaves the modes as it finds them.
         self.train()
@@ -90,21 +97,41 @@ class FusionTraining(L.LightningModule):
         prediction = vars(self.network.predict(*(pad_to(image, spec.size) for image in pair)))
         if not torch.isfinite(prediction["fused"]).all():
             raise self._diverged("a fused image of the validation has NaN or infinite pixels")
-        self.scores.update(crop_to(prediction["fused"].float(), *size), infrared, visible)
+        fused = crop_to(prediction["fused"].float(), *size)
+        for part in ("all", "night" if visible.mean() < NIGHT else "day"):
+            self._scores(part).update(fused, infrared, visible)
         if self.segmentation is not None and "labels" in batch:
             self.segmentation.update(crop_to(prediction["semantic"], *size).argmax(1), batch["labels"])
 
     def on_validation_epoch_end(self) -> None:
-        """Log the mean scores of all pairs of all processes."""
+        """Log the mean scores of all pairs of all processes; of day and night apart where there are both."""
         # The scores are synchronised already; Lightning warns unless it may do so itself.
-        if self.scores.update_called:
-            self.log_dict({f"val_{name}": value for name, value in self.scores.compute().items()}, sync_dist=True)
-            self.scores.reset()
+        both = all(self._scores(part).update_called for part in ("day", "night"))
+        for part in PARTS:
+            scores, prefix = self._scores(part), "val_" if part == "all" else f"val_{part}_"
+            if scores.update_called and (both or part == "all"):
+                self.log_dict({f"{prefix}{name}": value for name, value in scores.compute().items()}, sync_dist=True)
+            scores.reset()
         if self.segmentation is not None and self.segmentation.update_called:
             overlaps = {f"val_{name}": value for name, value in self.segmentation.compute().items()}
             # Where no pixel of any pair has a class there is no score.
             self.log_dict({name: value for name, value in overlaps.items() if value.isfinite()}, sync_dist=True)
             self.segmentation.reset()
+
+    def _add_noise(self, _network: nn.Module, images: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+        """What the network sees in training: noise that is the same at a step, however the run came there."""
+        if not self.training:
+            return None
+        generator = torch.Generator().manual_seed(hash((self.recipe.seed, self.global_step, self.global_rank)))
+        noisy = []
+        for image in images:
+            strength = self.recipe.noise / 255 * torch.rand(len(image), 1, 1, 1, generator=generator)
+            noise = strength * torch.randn(image.shape, generator=generator)
+            noisy.append((image + noise.to(image)).clamp(0, 1))
+        return tuple(noisy)
+
+    def _scores(self, part: str) -> FusionScores:
+        return cast(FusionScores, self.scores[part])
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Write down what the run began with, for the header of its weights."""

@@ -56,6 +56,8 @@ class Augment(_Section):
     invert: Probability = Field(0.0, description="the infrared image")
     glare: Probability = Field(0.0, description="a head-light in the visible image")
     swap: Probability = Field(0.0, description="the two images change places")
+    same: Probability = Field(0.0, description="one of the two images takes the place of both")
+    flat: Probability = Field(0.0, description="both images become even, at levels of their own")
 
 
 class Data(_Section):
@@ -68,6 +70,9 @@ class Data(_Section):
     augment: Augment = Augment()
     rendered: Annotated[int, Field(ge=0, le=1000)] = Field(
         0, description="so many rendered scenes (480x640, with labels) are added to the pairs"
+    )
+    shares: dict[str, Positive] = Field(
+        default_factory=dict, description="of several data sets, by the name of each: share of the crops that are its"
     )
     shuffle: bool = Field(True, description="a new order in each epoch; false: by name, the same in each epoch")
     validation: Fraction = Field(
@@ -124,6 +129,8 @@ class Recipe(_Section):
         average: decay per step of a moving average of the weights, which is validated and exported; 0: none.
         precision: number format of the network; sums that would suffer stay in float32.
         compile: compile the network (``torch.compile``): a slow start, then faster steps.
+        noise: that the network sees and the loss does not, so that it learns not to amplify it: the largest standard
+            deviation, in levels of 255, of what each crop gets.
         seed: of the initial weights, the crops and their order.
         checkpoint_minutes: a checkpoint is written this often, and at the end.
         validate_every: epochs between validations.
@@ -152,6 +159,7 @@ class Recipe(_Section):
     average: Annotated[float, Field(ge=0, lt=1)] = 0.0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     compile: bool = False
+    noise: Annotated[float, Field(ge=0, le=64)] = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     checkpoint_minutes: Positive = 5.0
     validate_every: Count = 1
@@ -172,8 +180,11 @@ class Recipe(_Section):
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
         _check_crop(get_spec(self.model), self.data.crop.size)
-        if self.data.kind == "images" and (self.data.augment != Augment() or self.data.rendered):
-            raise ValueError("data.augment and data.rendered are of pairs, but data.kind is images")
+        single = Augment(tone=self.data.augment.tone, flat=self.data.augment.flat)
+        if self.data.kind == "images" and (self.data.augment != single or self.data.rendered):
+            raise ValueError(
+                "data.augment (but for tone and flat) and data.rendered are of pairs, but data.kind is images"
+            )
         if self.best and self.best not in (*self.scores, *SEGMENTATION_SCORES):
             raise ValueError(f"best: {self.best!r} is none of {', '.join((*self.scores, *SEGMENTATION_SCORES))}")
         if self.best and (not self.data.validation or self.validate_every > self.epochs):
