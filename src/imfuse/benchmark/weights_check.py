@@ -134,19 +134,12 @@ def _pairs() -> dict[str, dict[str, tuple[Floats, Floats]]]:
     flat = {f"{a}, {b}": (_even(a), _even(b)) for a in (0, 64, 128, 255) for b in (0, 64, 128, 255)}
     noisy = {f"noise on {level}": (_noisy(rng, _even(level), 4), _noisy(rng, _even(level), 4)) for level in (40, 128)}
     same = {name: (vi, vi) for name, (_, vi) in (night | day).items()}
-    return {"night": night, "day": day, "flat": flat, "noise": noisy, "same": same, "rings": {"rings": _rings()}}
+    return {"night": night, "day": day, "flat": flat, "noise": noisy, "same": same}
 
 
 def _scene(seed: int) -> tuple[Floats, Floats]:
     scene = render_scene(HEIGHT, WIDTH, seed)
     return _levels(scene.infrared / 255), _levels(luminance(scene.visible.astype(np.float32)) / 255)
-
-
-def _rings() -> tuple[Floats, Floats]:
-    """All periods from 4 pixels on, in all directions; different ones in the two images."""
-    y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float64)
-    near, far = np.hypot(y, x), np.hypot(y - HEIGHT, x - WIDTH)
-    return tuple(_levels(0.5 + 0.4 * np.sin(radius**2 / 260)) for radius in (near, far))  # type: ignore[return-value]
 
 
 def _even(level: int) -> Floats:
