@@ -22,12 +22,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from PIL import Image
 from safetensors.torch import save as save_safetensors
 
 from imfuse.core.checkpoint import read_checkpoint
 from imfuse.core.errors import ImfuseError, RecipeError
 from imfuse.core.yaml_input import MAX_BYTES, MAX_NODES, read_yaml
+from imfuse.imaging import read_image
 from imfuse.training.recipe import load_recipe
 
 GIB = 1 << 30
@@ -95,6 +98,18 @@ def largest(folder: Path) -> None:
     report("YAML, most values", cost(lambda: read_yaml(recipe, RecipeError, "a recipe")))
     recipe.write_text("\n" * MAX_BYTES)
     report("YAML, largest", cost(lambda: read_yaml(recipe, RecipeError, "a recipe")))
+
+
+def largest_pictures(folder: Path) -> None:
+    """Whole pictures of 100 megapixels, in the forms that take the most."""
+    noise = np.random.default_rng(0).integers(0, 256, (1000, 1000, 4), np.uint8)
+    picture = Image.fromarray(np.tile(noise, (10, 10, 1)), "CMYK")
+    picture.save(folder / "largest.jpg", quality=50, progressive=True)
+    picture.convert("RGB").save(folder / "largest.png", compress_level=1)
+    for name in ("largest.jpg", "largest.png"):
+        file = folder / name
+        report(f"{file.suffix[1:]}, 100 megapixels", cost(lambda: read_image(file)))  # noqa: B023
+        file.unlink()
 
 
 def save_large(file: Path, count: int, legacy: bool) -> None:
@@ -187,6 +202,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if not arguments.skip_largest:
             largest(Path(folder))
+            largest_pictures(Path(folder))
         fuzz(Path(folder), arguments.count, arguments.seed)
 
 

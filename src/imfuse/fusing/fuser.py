@@ -17,10 +17,11 @@ from imfuse.core.deprecation import deprecated
 from imfuse.core.errors import ModelError
 from imfuse.core.files import optional_path
 from imfuse.core.resolve import ResolvedModel, resolve_model
-from imfuse.core.spec import ModelSpec, Value
+from imfuse.core.spec import Value
 from imfuse.fusing import folder as folders
 from imfuse.fusing.engine import Engine, Settings
 from imfuse.fusing.folder import FolderReport, Progress
+from imfuse.fusing.own_network import resolve_network
 from imfuse.fusing.sizes import Fit
 from imfuse.imaging import RangeLike, inputs
 from imfuse.imaging._resize import Resize
@@ -120,7 +121,7 @@ class Fuser(Engine):
             visible_bands,
         )
         if isinstance(model, nn.Module):
-            resolved = _resolve_network(model, weights, options)
+            resolved = resolve_network(model, weights, options)
             super().__init__(resolved, copy.deepcopy(model), settings)
         else:
             resolved = _resolve_name(model, weights, options)
@@ -405,25 +406,3 @@ def _resolve_name(model: str | None, weights: str | Path | None, options: Mappin
             if f"unknown option {name!r}" in error.message and (near := difflib.get_close_matches(name, settings, n=1)):
                 raise ModelError(f"unknown setting {name!r}: did you mean {near[0]!r}?") from None
         raise
-
-
-def _resolve_network(network: nn.Module, weights: str | Path | None, options: Mapping[str, Value]) -> ResolvedModel:
-    """A network that is at hand: its specification, and its weights as they are."""
-    spec = getattr(network, "spec", None)
-    if not isinstance(spec, ModelSpec):
-        raise ModelError(
-            f"{type(network).__name__}: has no specification; set spec = imfuse.ModelSpec(...) in its class, or put "
-            "@imfuse.register_method(...) above it"
-        )
-    if weights not in ("default", None):
-        raise ModelError(f"weights={str(weights)!r}: a network brings its own; load them into it, or give its name")
-    if options:
-        raise ModelError(f"{next(iter(options))}=...: options are given to the constructor of the network")
-    values = getattr(network, "options", {})
-    if missing := [option.name for option in spec.options if option.name not in values]:
-        raise ModelError(
-            f"{type(network).__name__}: which {missing[0]} it was built with is not known; derive it from "
-            "imfuse.FusionModel, or set network.options"
-        )
-    values = spec.check_options(values)
-    return ResolvedModel(spec.with_options(values), values)
