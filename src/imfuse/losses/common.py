@@ -128,6 +128,18 @@ def visual_information(fused: Tensor, source: Tensor) -> Tensor:
     return kept / (total + 1e-10)
 
 
+def bounded_information(fused: Tensor, source: Tensor) -> Tensor:
+    """Mean of ``visual_information``, at most 2: a crop with next to nothing in it would count a hundredfold."""
+    return visual_information(fused, source).clamp_max(2).mean()
+
+
+def stronger_gradient_loss(fused: Tensor, infrared: Tensor, visible: Tensor) -> Tensor:
+    """Distance of the gradient to that of the source where it is larger, per axis, with its sign."""
+    gradient_ir, gradient_vi = sobel_gradient(infrared), sobel_gradient(visible)
+    stronger = torch.where(gradient_ir.abs() > gradient_vi.abs(), gradient_ir, gradient_vi)
+    return F.l1_loss(sobel_gradient(fused), stronger)
+
+
 def hard_pixel_loss(
     logits: Tensor, labels: Tensor, least: int | None = None, probability: float = 0.75, share: float = 0.25
 ) -> Tensor:

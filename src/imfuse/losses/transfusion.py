@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.losses._base import Loss, WeightedObjective
+from imfuse.losses.common import bounded_information, stronger_gradient_loss
 from imfuse.ops import ssim
 from imfuse.ops.filters import own_precision
 from imfuse.ops.padding import crop_to, pad_to
@@ -70,6 +71,8 @@ class Objective(WeightedObjective):
         intensity: weight of the distance to the brighter pixel.
         structure: of the structure of both images.
         information: of the mutual information.
+        texture: ours, of the distance of gradients to the larger ones of both images, with their signs.
+        vif: ours, of the visual information of both images.
         released: 1: MS-SSIM as the released code has it, and no mutual information, since there it has no gradient.
 
     Source:
@@ -80,6 +83,8 @@ class Objective(WeightedObjective):
     structure: float = 1.0
     information: float = 1.0
     released: float = 0.0
+    texture: float = 0.0
+    vif: float = 0.0
 
     def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
@@ -101,6 +106,10 @@ class Objective(WeightedObjective):
             "intensity": F.mse_loss(fused, torch.maximum(infrared, visible)),
             "structure": (2 - similar[0] - similar[1]) / 2,
         }
+        if self.texture:
+            parts["texture"] = stronger_gradient_loss(fused, infrared, visible)
+        if self.vif:
+            parts["vif"] = 2 - bounded_information(fused, infrared) - bounded_information(fused, visible)
         return self.weighted(parts)
 
 

@@ -252,3 +252,7 @@ def _initialise(module: nn.Module) -> None:
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.ConvTranspose2d):
+        # All places of a kernel alike: an enlargement that begins without a grid.
+        with torch.no_grad():
+            module.weight.copy_(module.weight[..., :1, :1].expand_as(module.weight))
