@@ -6,7 +6,7 @@ import importlib.util
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -19,6 +19,7 @@ import torch
 from hypothesis import settings
 from torch import Tensor, nn
 
+from imfuse.core import registry
 from imfuse.core.weights import save_weights
 from imfuse.models import FusionModel, create_model
 from imfuse.models._convert import convert
@@ -32,6 +33,14 @@ settings.load_profile("imfuse")
 
 # A shell that runs the tests in the background ignores Ctrl-C, and children inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def registered_methods() -> Iterator[None]:
+    """Methods that the tests of a module register are forgotten after it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_registered", dict(registry._registered))
+        yield
 
 
 def shared_folder() -> Path:
