@@ -165,6 +165,10 @@ def test_full_network_trains_from_a_file_of_torchvisions_layout(
         "batch_size=16",
     ]
     assert command(monkeypatch, pairs_folder, tmp_path / "run", *words, model="transfusion") == 0
+    header = read_header(tmp_path / "run" / "transfusion_stage1" / "weights.safetensors")
+    assert header["initial"] == f"{file.name} sha256:{digest}"
+    assert header["terms"] == "not known"
+    assert str(tmp_path) not in "".join(header.values()), "folders are of no use to others"
     weights = load_file(tmp_path / "run" / "transfusion_stage2" / "weights.safetensors")
     assert torch.equal(weights["encoder.stages.1.1.weight"], made["features.5.weight"])
     assert "imfuse fuse INFRARED VISIBLE --model transfusion" in capsys.readouterr().out
