@@ -20,6 +20,7 @@ from imfuse.classical._latlrr import choose_patches, learn_projection
 from imfuse.classical.mdlatlrr import SIDE, SPEC, MDLatLRR
 from imfuse.core.files import file_hash
 from imfuse.core.spec import SHIPPED
+from imfuse.core.terms import terms_of
 from imfuse.core.weights import save_weights
 from imfuse.data.pairs import find_pairs, load_pair
 from imfuse.scenes import render_scene
@@ -48,6 +49,7 @@ def main() -> int:
         "title": SPEC.title,
         "recipe": f"scripts/learn_projection.py --patches {arguments.patches} --seed {arguments.seed}",
         "data": arguments.data,
+        "terms": terms_of(arguments.data),
         "pairs": str(len(pairs)),
         "patches": str(samples.shape[1]),
         "steps": str(steps),

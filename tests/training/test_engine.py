@@ -14,6 +14,8 @@ from lightning.pytorch.callbacks import Callback
 from safetensors.torch import load_file
 
 from imfuse.core.errors import ImfuseError, ModelError, PairError, RecipeError, WeightsError
+from imfuse.core.registry import get_spec
+from imfuse.core.terms import terms_of
 from imfuse.core.weights import read_header, save_weights
 from imfuse.data.pairs import find_pairs
 from imfuse.models import create_model
@@ -123,6 +125,8 @@ def test_training_begins_with_other_weights_and_resumes(pairs_folder: Path, tmp_
     assert all(torch.allclose(tuned[name], state[name], atol=1e-6) for name in tuned if "running" not in name)
     header = read_header(tmp_path / "tuned" / "weights.safetensors")
     assert header["start"].startswith("auif.safetensors sha256:")
+    assert header["start_data"] == get_spec("auif").find_weights("default").data
+    assert header["terms"] == get_spec("auif").find_weights("default").terms, "those of what it began with"
     with pytest.raises(WeightsError, match="didfuse"):
         run(recipe, pairs_folder, tmp_path / "other", start=create_file_of("didfuse", tmp_path))
     with pytest.raises(ConnectionError):
@@ -235,6 +239,7 @@ def test_run_leaves_recipe_environment_log_curve_events_and_weights(pairs_folder
     header = read_header(weights)
     assert header["model"] == "auif"
     assert header["data"] == "rendered scenes"
+    assert header["terms"] == terms_of("rendered scenes")
     assert header["pairs"] == "5"
     assert load_recipe_from(header["recipe"], tmp_path) == recipe
     model = create_model("auif", weights)

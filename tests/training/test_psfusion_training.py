@@ -30,7 +30,7 @@ from imfuse.training.recipe import Recipe, load_recipe
 from training_runs import StopAfter
 
 SMALL = ["data.crop.size=64", "data.rendered=1", "data.validation=0.15", "epochs=2", "validate_every=2"]
-SMALL += ["batch_size=4", "precision=32-true", "scores=[EN, SCD]", "convention=plain"]
+SMALL += ["batch_size=4", "precision=32-true", "scores=[EN, SCD]", "convention=plain", "best=''"]
 
 
 def run(recipe: Recipe, folder: Path, out: Path, **options: object) -> Path:

@@ -30,6 +30,35 @@ def test_recipes_are_the_papers_protocols() -> None:
     assert (didfuse.data.crop.kind, didfuse.data.shuffle, didfuse.schedule.milestones) == ("center", False, (40, 80))
 
 
+def single_recipes() -> list[str]:
+    return [name for name in list_recipes() if list(load_stages(name)) == [name]]
+
+
+def of_a_paper(name: str) -> bool:
+    """Whether a recipe follows a paper's protocol: it bears the name of its method, or is a stage of such a recipe."""
+    method = re.sub(r"(_semantic)?(_stage\d)?$", "", name)
+    return method in list_models() and not method.endswith("_compact")
+
+
+OURS = [name for name in single_recipes() if not of_a_paper(name)]
+
+
+def test_recipes_of_ours_are_told_from_the_papers() -> None:
+    assert {"psfusion_compact", "refinefuse_mixed", "sdnet_roadscene", "transfusion_compact_stage2"} <= set(OURS)
+    assert not {"auif", "cddfuse_stage1", "psfusion", "seafusion_semantic_stage2", "transfusion_stage2"} & set(OURS)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_recipes_of_ours_export_the_best_validation(name: str) -> None:
+    recipe = load_recipe(name)
+    if recipe.objective != "Objective":
+        # An auto-encoder fuses nothing yet that could be scored.
+        assert (recipe.objective, recipe.best) == ("Reconstruction", "")
+        return
+    assert recipe.best in recipe.scores
+    assert recipe.epochs % recipe.validate_every == 0, "the last state is validated too"
+
+
 def test_changes_reach_nested_keys_and_create_sections() -> None:
     recipe = load_recipe("didfuse", ["optimizer.lr=0.5", "data.crop.flips=true", "options.rule=l1"])
     assert recipe.optimizer.lr == 0.5

@@ -22,8 +22,8 @@ from imfuse.training.module import FusionTraining
 from imfuse.training.recipe import load_recipe, load_stages
 from imfuse.training.stages import train_stages
 
-SMALL = ["data.crop.size=32", "batch_size=4", "epochs=1", "precision=32-true", "schedule={name: constant}"]
-SMALL += ["data.validation=0.3", "validate_every=1"]
+SMALL = ["data.crop.size=48", "batch_size=4", "epochs=1", "precision=32-true", "schedule={name: constant}"]
+SMALL += ["data.validation=0.3", "validate_every=1", "best=''", "data.shares={}"]
 
 
 def command(monkeypatch: pytest.MonkeyPatch, folder: Path, out: Path, *words: str, model: str) -> int:
@@ -38,7 +38,8 @@ def command(monkeypatch: pytest.MonkeyPatch, folder: Path, out: Path, *words: st
 
 def test_stages_of_transfusion(pairs_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stage 1 moves encoder and decoder alone, stage 2 starts with its export and moves the rest alone."""
-    words = ["--set", "scores=[EN, SCD]", "--set", "convention=plain"]
+    changes = ["scores=[EN, SCD]", "convention=plain", "transfusion_compact_stage2.frozen=[encoder, decoder]"]
+    words = [word for change in changes for word in ("--set", change)]
     assert command(monkeypatch, pairs_folder, tmp_path, *words, model="transfusion_compact") == 0
     first, second = (tmp_path / f"transfusion_compact_stage{stage}" for stage in (1, 2))
     start, one, two = (
@@ -165,6 +166,10 @@ def test_full_network_trains_from_a_file_of_torchvisions_layout(
         "batch_size=16",
     ]
     assert command(monkeypatch, pairs_folder, tmp_path / "run", *words, model="transfusion") == 0
+    header = read_header(tmp_path / "run" / "transfusion_stage1" / "weights.safetensors")
+    assert header["initial"] == f"{file.name} sha256:{digest}"
+    assert header["terms"] == "not known"
+    assert str(tmp_path) not in "".join(header.values()), "folders are of no use to others"
     weights = load_file(tmp_path / "run" / "transfusion_stage2" / "weights.safetensors")
     assert torch.equal(weights["encoder.stages.1.1.weight"], made["features.5.weight"])
     assert "imfuse fuse INFRARED VISIBLE --model transfusion" in capsys.readouterr().out
@@ -189,7 +194,11 @@ def test_stages_are_trained_from_python(pairs_folder: Path, tmp_path: Path) -> N
 
 
 def test_stage_alone_starts_from_an_export(pairs_folder: Path, tmp_path: Path) -> None:
-    recipes = [load_recipe(f"transfusion_compact_stage{stage}", [*SMALL, "data.validation=0"]) for stage in (1, 2)]
+    changes = [[], ["frozen=[encoder, decoder]"]]
+    recipes = [
+        load_recipe(f"transfusion_compact_stage{stage}", [*SMALL, "data.validation=0", *changes[stage - 1]])
+        for stage in (1, 2)
+    ]
     kwargs = {"device": "cpu", "progress": False}
     first = train(recipes[0], find_pairs(pairs_folder), tmp_path / "one", **kwargs)
     second = train(recipes[1], find_pairs(pairs_folder), tmp_path / "two", start=first, **kwargs)

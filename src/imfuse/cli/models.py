@@ -80,6 +80,7 @@ def _card(spec: ModelSpec) -> Table:
     for entry in spec.weights:
         made = f"{entry.data}; recipe {entry.recipe}; {entry.date}; {entry.licence}"
         lines.append(("weights", f"{entry.name}, {_size(entry)}: {made}"))
+        lines.append(("", f"terms of its data: {entry.terms}"))
         lines += [("", f"cannot pass {check}: {reason}") for check, reason in entry.exceptions.items()]
     if not spec.weights:
         lines.append(("weights", "not needed" if spec.training_free else NONE_SHIP))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imfuse.core.errors import ModelError
 from imfuse.core.size_rule import SizeRule as SizeRule
+from imfuse.core.terms import terms_of
 
 _ANY_SIZE = SizeRule()
 SHIPPED = Path(__file__).resolve().parent.parent / "weights"
@@ -130,7 +131,8 @@ class WeightsSpec:
         file: its name in the folder of weights.
         sha256: of the file, 64 hexadecimal digits; another file is refused.
         recipe: by which it was trained.
-        data: on which it was trained.
+        data: on which it was trained, data sets by the names that ``imfuse.core.terms`` knows them by; those of the
+            weights that it began with count too.
         date: of the training, YYYY-MM-DD.
         licence: of the file.
         bias: by how many gray levels of 8 bits a network with these weights may show a pair without any detail outside
@@ -157,6 +159,11 @@ class WeightsSpec:
     def path(self) -> Path:
         """Where the file lies."""
         return SHIPPED / self.file
+
+    @property
+    def terms(self) -> str:
+        """What is known of the terms of the data; the licence of the file stands beside them."""
+        return terms_of(self.data)
 
 
 @dataclass(frozen=True, repr=False)

@@ -69,7 +69,7 @@ SPEC = ModelSpec(
             file="refinefuse_medical.safetensors",
             sha256="063c42942323a5bc8d67bd0384d0b48bdc405ca9bff63a93803549098abad464",
             recipe="refinefuse_medical, from the default weights",
-            data="Harvard atlas, the 80 training pairs of MRI with PET and SPECT",
+            data="Harvard atlas, the 80 training pairs of MRI with PET and SPECT, after RoadScene",
             date="2026-11-21",
             bias=17,
         ),

@@ -140,7 +140,7 @@ def train(
         if trainer.is_global_zero:
             draw_curves(output / LOG, output / "curve.png")
             network = module.network
-            header = header_of(recipe, network.spec.name, loaders.files, trainer.global_step, data_name) | module.origin
+            header = header_of(recipe, network.spec.name, loaders.files, trainer.global_step, data_name, module.origin)
             if keep_best:
                 header |= restore_best(recipe, keep_best, module)
             save_weights(output / WEIGHTS, network.state_dict(), header, through_links=False)
@@ -156,8 +156,8 @@ def _built(
     L.seed_everything(recipe.seed, workers=True, verbose=False)
     module = FusionTraining(recipe)
     if recipe.initial and position is None:
-        initialise(module.network, recipe.initial)
-    module.origin = begin_with(module.network, start, licence)
+        module.origin = initialise(module.network, recipe.initial)
+    module.origin |= begin_with(module.network, start, licence)
     done = position.batches if position else 0
     return module, Loaders(recipe, train_files, validation_files, cache, done)
 

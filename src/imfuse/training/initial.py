@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from imfuse.core.errors import RecipeError, WeightsError
+from imfuse.core.files import file_hash
 from imfuse.core.text import printable
 from imfuse.layers.backbones import downloaded_file, read_backbone
 from imfuse.models import FusionModel
@@ -14,13 +15,16 @@ from imfuse.models import FusionModel
 DOWNLOAD = "download"
 
 
-def initialise(network: FusionModel, initial: str) -> None:
+def initialise(network: FusionModel, initial: str) -> dict[str, str]:
     """Copy the entries of a file that the network's ``initial_layout`` names.
 
     Args:
         network: a fresh one.
         initial: path of the file, or ``download``, which fetches the network's ``initial_url`` into PyTorch's cache
             once.
+
+    Returns:
+        Entry for the header of what is trained: ``initial``, the file and its hash.
 
     Raises:
         RecipeError: the network has no such weights, or the file cannot be had.
@@ -41,3 +45,4 @@ def initialise(network: FusionModel, initial: str) -> None:
         for published, names in layout.items():
             for name in names:
                 state[name].copy_(entries[published])
+    return {"initial": f"{file.name} sha256:{file_hash(file)}"}

@@ -1,9 +1,10 @@
-"""What a run leaves behind to be read: a JSON line per step and validation, and a picture of the curves."""
+"""What a run leaves behind to be read: JSON lines of steps and of validations, and a picture of the curves."""
 
 from __future__ import annotations
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,47 +17,78 @@ from imfuse.core.notes import note
 from imfuse.imaging import write_file
 
 LOG = "log.jsonl"
+LINES = 1000
+"""How many lines the steps of a whole run have at most; of longer runs a line is the mean of several steps."""
 _MAX_BYTES = 1 << 30
 
 
 class JsonLines(Callback):
-    """Writes ``log.jsonl``: what was logged in each optimiser step, and the scores of each validation."""
+    """Writes ``log.jsonl``: what was logged in the optimiser's steps, and the scores of each validation."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / LOG
+        self.sums: dict[str, float] = {}
+        self.counts: dict[str, int] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has no line yet, for a run that continues."""
+        return {"sums": dict(self.sums), "counts": dict(self.counts)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with what had no line yet."""
+        self.sums, self.counts = dict(state_dict["sums"]), dict(state_dict["counts"])
 
     def forget_after(self, step: int) -> None:
         """Drop the lines of steps that are about to be done again."""
         rows = [row for row in read_log(self.path) if row["step"] <= step]
-        write_file(self.path, "".join(json.dumps(row) + "\n" for row in rows).encode(), through_links=False)
+        write_file(self.path, "".join(map(_line, rows)).encode(), through_links=False)
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        """Steps to a line are a matter of the whole run, however often it is stopped."""
+        self.steps = int(trainer.estimated_stepping_batches)
+        self.every = math.ceil(self.steps / LINES)
 
     def on_train_batch_start(self, trainer: L.Trainer, *_: Any) -> None:
         """Keep the rate of this batch: its end may set the next one."""
         self.lr = trainer.optimizers[0].param_groups[0]["lr"]
 
     def on_train_batch_end(self, trainer: L.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """One line for the step that ended, of the last batch that was accumulated for it."""
-        if trainer.is_last_batch or (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
-            self._write(trainer, {"split": "train", "lr": self.lr}, prefix="val_", with_prefix=False)
+        """Add the step that ended, by the last batch that was accumulated for it; a line where enough came together."""
+        if not trainer.is_last_batch and (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return
+        for name, value in {"lr": self.lr, **_values(trainer, of_validation=False)}.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
+        if trainer.global_step % self.every == 0 or trainer.global_step == self.steps:
+            self._append(trainer, "train", {name: value / self.counts[name] for name, value in self.sums.items()})
+            self.sums, self.counts = {}, {}
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: Any) -> None:
         """One line for the validation that ended."""
         if not trainer.sanity_checking:
-            self._write(trainer, {"split": "validation"}, prefix="val_", with_prefix=True)
+            self._append(trainer, "validation", _values(trainer, of_validation=True))
 
-    def _write(self, trainer: L.Trainer, row: dict[str, Any], prefix: str, with_prefix: bool) -> None:
-        if not trainer.is_global_zero:
-            return
-        values = {
-            name.removeprefix(prefix): float(value)
-            for name, value in trainer.callback_metrics.items()
-            if name.startswith(prefix) is with_prefix and name != "train_loss"
-        }
-        self._append({"step": trainer.global_step, "epoch": trainer.current_epoch, **row, **values})
+    def _append(self, trainer: L.Trainer, split: str, values: dict[str, float]) -> None:
+        if trainer.is_global_zero:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(
+                    _line({"step": trainer.global_step, "epoch": trainer.current_epoch, "split": split, **values})
+                )
 
-    def _append(self, row: dict[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+
+def _values(trainer: L.Trainer, of_validation: bool) -> dict[str, float]:
+    """What was logged, by name."""
+    return {
+        name.removeprefix("val_"): float(value)
+        for name, value in trainer.callback_metrics.items()
+        if name.startswith("val_") is of_validation and name != "train_loss"
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    """A row as a line, its numbers with six digits: more would be noise."""
+    short = {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in row.items()}
+    return json.dumps(short) + "\n"
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 
 import lightning as L
 import torch
 
 from imfuse.core.errors import WeightsError
+from imfuse.core.terms import terms_of
 from imfuse.core.text import shortened
 from imfuse.core.version import VERSION
 from imfuse.core.weights import load_weights, read_header, resolve_weights, weights_hash
@@ -25,7 +27,8 @@ def begin_with(network: FusionModel, start: str | Path | None, licence: str) -> 
     """Load weights into a fresh network, if there are any to start with.
 
     Returns:
-        Entries for the header of what is trained: ``start``, the file and its hash, and ``licence``.
+        Entries for the header of what is trained: ``start``, the file and its hash, ``start_data``, what it was trained
+        on, and ``licence``.
 
     Raises:
         WeightsError: the weights are missing, damaged, of another method, or of another licence than is stated.
@@ -33,9 +36,11 @@ def begin_with(network: FusionModel, start: str | Path | None, licence: str) -> 
     if start is None:
         return {"licence": licence or NOT_STATED}
     path = resolve_weights(network.spec, start)
+    header = read_header(path)
     entries = {
         "start": f"{path.name} sha256:{weights_hash(path)}",
-        "licence": agreed_licence(licence, read_header(path).get("licence", ""), str(path)),
+        "start_data": ", ".join(header[key] for key in ("data", "start_data") if key in header),
+        "licence": agreed_licence(licence, header.get("licence", ""), str(path)),
     }
     network.load_state_dict(load_weights(path, network.spec, network.state_dict()))
     return entries
@@ -64,23 +69,29 @@ def agreed_licence(stated: str, inherited: str, origin: str) -> str:
     return stated or inherited or NOT_STATED
 
 
-def header_of(recipe: Recipe, model: str, pairs: int, steps: int, data_name: str) -> dict[str, str]:
-    """Entries for the header of trained weights about their run."""
+def header_of(
+    recipe: Recipe, model: str, pairs: int, steps: int, data_name: str, origin: Mapping[str, str]
+) -> dict[str, str]:
+    """Entries for the header of trained weights about their run; ``origin`` is what it began with."""
+    rendered = f", {recipe.data.rendered} rendered scenes" if recipe.data.rendered else ""
+    data = f"{data_name or 'unnamed'}{rendered}"
     return {
         "model": model,
         "recipe": _portable(recipe).to_yaml(),
-        "data": data_name or "unnamed",
+        "data": data,
+        "terms": terms_of(f"{data}, {origin.get('start_data', '')}"),
         "pairs": str(pairs),
         "steps": str(steps),
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
         "imfuse": VERSION,
         "torch": torch.__version__,
+        **origin,
     }
 
 
 def _portable(recipe: Recipe) -> Recipe:
     """The recipe without the folders of files that it names, which are of no use to others."""
-    names = {key: getattr(recipe, key) for key in ("model", "objective")}
+    names = {key: getattr(recipe, key) for key in ("model", "objective", "initial")}
     return recipe.model_copy(update={key: name[max(map(name.rfind, "/\\")) + 1 :] for key, name in names.items()})
 
 

@@ -188,7 +188,9 @@ class Recipe(_Section):
         if self.best and self.best not in (*self.scores, *SEGMENTATION_SCORES):
             raise ValueError(f"best: {self.best!r} is none of {', '.join((*self.scores, *SEGMENTATION_SCORES))}")
         if self.best and (not self.data.validation or self.validate_every > self.epochs):
-            raise ValueError(f"best: {self.best} needs a validation; set data.validation and validate_every")
+            raise ValueError(
+                f"best: {self.best} needs a validation; set data.validation and validate_every, or best=''"
+            )
         return self
 
     def to_yaml(self) -> str:
