@@ -71,6 +71,9 @@ class Data(_Section):
     rendered: Annotated[int, Field(ge=0, le=1000)] = Field(
         0, description="so many rendered scenes (480x640, with labels) are added to the pairs"
     )
+    varied: bool = Field(
+        False, description="each rendered scene has its own light, temperatures, sky, range, blur and noise"
+    )
     shares: dict[str, Positive] = Field(
         default_factory=dict, description="of several data sets, by the name of each: share of the crops that are its"
     )
