@@ -13,6 +13,7 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -142,6 +143,24 @@ def test_a_run_over_damaged_pictures(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert row[:2] == ["webp", "20"]
     assert int(row[2]) + int(row[3]) == 20
     assert row[4] == "0"
+
+
+@pytest.mark.usefixtures("importable")
+def test_agreement_of_classes_with_boxes() -> None:
+    boxes = importlib.import_module("scripts.evidence.boxes")
+    drawn = boxes.read_boxes("0 0.5 0.5 0.4 0.4\n5 0.1 0.9 0.2 0.2\n", 10, 20)
+    assert drawn == [boxes.Box(0, 3, 7, 6, 14), boxes.Box(5, 8, 10, 0, 4)]
+    classes = np.zeros((10, 20), np.uint8)
+    classes[3:7, 6:10] = 2  # half of the person's box
+    classes[8:, :4] = 2  # within the truck's
+    classes[0, :8] = 2  # in no box
+    classes[5, 19] = 1  # a car, of which there is no box
+    person, car = boxes.Agreement([]), boxes.Agreement([])
+    person.add(classes, drawn, 2)
+    car.add(classes, drawn, 1)
+    assert (person.shares, person.pixels, person.outside) == ([0.5], 32, 8)
+    assert (car.shares, car.pixels, car.outside) == ([], 1, 1)
+    assert person.row() == "50.0% | 1 of 1 | 32 | 25.0%"
 
 
 def test_every_training_log_is_short_whole_and_listed() -> None:

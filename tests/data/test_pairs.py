@@ -232,3 +232,18 @@ def test_data_sets_give_their_shares_of_the_crops(tmp_path: Path) -> None:
     assert drawn[folders["road"]] / drawn.total() == pytest.approx(0.75, abs=0.05)
     with pytest.raises(PairError, match=r"data\.shares is of 'road', 'day', but the data sets are 'night', 'road'"):
         TrainingPairs(files, CropPlan("center", 16), shares={"road": 1, "day": 1})
+
+
+def test_scenes_are_rendered_by_day_too() -> None:
+    plain, varied = (rendered_pairs(3, 96, 128, varied=varied) for varied in (False, True))
+    assert max(pair.visible.mean() for pair in plain) < 0.35 < max(pair.visible.mean() for pair in varied) - 0.2
+    for one, other in zip(plain, varied, strict=True):
+        assert other.labels is not None
+        assert (one.labels == other.labels).all()
+
+
+def test_nothing_is_labelled_where_both_images_are_even() -> None:
+    files = rendered_pairs(1, 64, 96)
+    for flat, labelled in ((0.0, True), (1.0, False)):
+        pairs = TrainingPairs(files, CropPlan("center", 64), augmentation=Augmentation(tone=0.5, flat=flat))
+        assert bool(pairs[0, 0]["labels"].any()) is labelled

@@ -233,3 +233,20 @@ def test_each_term_leads_to_better_pictures(name: str) -> None:
     (slope,) = torch.autograd.grad(before, fused)
     after = objective.fusion(fused - 1e-3 * slope / slope.norm(), infrared, visible)[name]
     assert after < before
+
+
+# Terms of our own
+
+
+def test_terms_of_our_own_see_what_those_of_the_article_are_blind_to() -> None:
+    """An even pair that comes out gray, and a picture whose gradients are turned round."""
+    black, gray = torch.zeros(1, 1, 48, 48), torch.full((1, 1, 48, 48), 0.3)
+    parts = Objective(max_intensity=1).fusion(gray, black, black)
+    close(parts["max_intensity"], 0.3)
+    assert Objective().fusion(gray, black, black)["correlation"] == 10
+    ramp = torch.linspace(0.1, 0.9, 48).expand(1, 1, 48, 48)
+    for image, found in ((ramp, False), (1 - ramp, True)):
+        parts = Objective(texture=1, ssim=1, vif=1).fusion(image, ramp, ramp)
+        assert bool(parts["texture"] > 0.01) is found
+        assert bool(parts["ssim"] > 0.1) is found
+    assert parts.keys() == {"correlation", "gradient", "intensity", "texture", "ssim", "vif"}

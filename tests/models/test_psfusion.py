@@ -15,10 +15,12 @@ from torch import Tensor, nn
 from imfuse.inference import psfusion as _psfusion_inference
 from imfuse.inference.forms import fast_form
 from imfuse.layers.attention import attend_plainly
+from imfuse.layers.blocks import mirror_borders
 from imfuse.models import _psfusion_parts, create_model
 from imfuse.models._convert import convert
 from imfuse.models._psfusion_parts import published_attention
 from imfuse.models.psfusion import PSFusion
+from imfuse.models.psfusion_compact import PSFusionCompact
 
 
 def draw(seed: int, *shape: int) -> Tensor:
@@ -209,6 +211,43 @@ def seeded() -> PSFusion:
     return copy.deepcopy(built())
 
 
+# Borders and norms of our own
+
+
+def test_mirrored_borders_are_those_of_pytorch() -> None:
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(3, 8, 7, padding=3), nn.Conv2d(8, 8, 3, 2, padding=1, groups=8), nn.Conv2d(8, 4, 1))
+    ours = copy.deepcopy(plain)
+    parameters = list(ours.parameters())
+    mirror_borders(ours)
+    assert all(one is other for one, other in zip(ours.parameters(), parameters, strict=True))
+    for conv in plain[:2]:
+        conv.padding_mode = "reflect"
+    x = torch.randn(2, 3, 9, 12)
+    assert largest(ours(x) - plain(x)) < 1e-6
+
+
+def even_result(**options: str) -> Tensor:
+    model = PSFusionCompact(**options).eval()
+    with torch.inference_mode():
+        return model(torch.full((1, 1, 96, 96), 0.2), torch.full((1, 1, 96, 96), 0.7))
+
+
+def test_mirrored_borders_draw_no_frame() -> None:
+    torch.manual_seed(0)
+    assert even_result(padding="reflect").std() < 1e-6 < 1e-4 < even_result(padding="zeros").std()
+
+
+def test_a_batch_norm_does_not_forget_how_much_there_is_to_see() -> None:
+    x, deep = draw(1, 1, 8, 6, 6), draw(2, 1, 4, 3, 3)
+    for norm, forgets in (("instance", True), ("batch", False)):
+        torch.manual_seed(0)
+        module = _psfusion_parts.SIM(8, 4, norm).eval()
+        with torch.inference_mode():
+            change = largest(module(x, deep) - module(10 * x, deep))
+        assert (change < 1e-3) is forgets
+
+
 # Inference form
 
 
@@ -232,6 +271,19 @@ def test_tiles_give_what_the_whole_gives(
         plain = model(*pair)
         assert plain.std() > 0.1
         assert largest(fast_form(model)(*pair) - plain) < 3e-5
+
+
+@pytest.mark.parametrize("options", [{"padding": "reflect"}, {"norm": "batch"}])
+def test_tiles_of_mirrored_borders_and_batch_norms(
+    golden: Any, monkeypatch: pytest.MonkeyPatch, options: dict[str, str]
+) -> None:
+    monkeypatch.setattr(_psfusion_inference, "TILE", 48)
+    torch.manual_seed(0)
+    model = PSFusionCompact(**{"padding": "zeros", "norm": "instance"} | options).train()
+    pair = golden_pair(golden, 96, 160)
+    with torch.no_grad():
+        model(*pair)
+        assert largest(fast_form(model.eval())(*pair) - model(*pair)) < 3e-5
 
 
 def test_a_halo_that_is_too_small_shows(golden: Any, model: PSFusion, monkeypatch: pytest.MonkeyPatch) -> None:

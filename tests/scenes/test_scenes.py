@@ -10,9 +10,10 @@ from functools import cache
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from imfuse.core.errors import ImageError
-from imfuse.scenes import CLASSES, PALETTE, Scene, render_scene
+from imfuse.scenes import CLASSES, PALETTE, Conditions, Scene, render_scene
 
 PERSON, CONE = CLASSES.index("person"), CLASSES.index("color cone")
 SEEDS = range(6)
@@ -168,3 +169,51 @@ def test_markings_only_in_the_visible() -> None:
     infrared = rendered.infrared[near_road].astype(float)
     assert luminance[white].mean() > 1.6 * luminance[~white].mean()
     assert abs(infrared[white].mean() - infrared[~white].mean()) < 5
+
+
+# Conditions
+
+
+def luminance_of(conditions: Conditions) -> float:
+    return float(render_scene(120, 160, 3, conditions=conditions).visible.mean())
+
+
+def test_conditions_that_add_nothing_change_nothing() -> None:
+    assert digest(render_scene(120, 160, 3, conditions=Conditions())) == digest(scene(3, 120, 160))
+
+
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_conditions_leave_street_and_classes(seed: int) -> None:
+    drawn = Conditions.draw(seed)
+    rendered = render_scene(120, 160, seed, conditions=drawn)
+    assert digest(rendered) == digest(render_scene(120, 160, seed, conditions=drawn))
+    assert (rendered.labels == scene(seed, 120, 160).labels).all()
+    assert (rendered.infrared != scene(seed, 120, 160).infrared).any()
+
+
+def test_daylight_and_clouds_brighten_the_visible_image() -> None:
+    night, day, overcast = (luminance_of(Conditions(daylight=d, overcast=o)) for d, o in ((0, 0), (30, 0), (30, 1)))
+    assert night + 40 < day < overcast - 5
+
+
+def test_skies_and_walls_may_be_warm() -> None:
+    def above(conditions: Conditions) -> NDArray[np.uint8]:
+        return render_scene(120, 160, 3, conditions=conditions).infrared[:40]
+
+    cold = above(Conditions())
+    for warm in (Conditions(sky=25), Conditions(walls=15)):
+        assert above(warm).mean() > cold.mean() + 20
+
+
+def test_the_range_follows_the_picture() -> None:
+    rendered = render_scene(120, 160, 3, conditions=Conditions(coldest=0.02, warmest=0.02, gamma=1))
+    assert (rendered.infrared == 0).mean() == pytest.approx(0.02, abs=0.01)
+    assert (rendered.infrared == 255).mean() == pytest.approx(0.02, abs=0.01)
+
+
+def test_blur_and_noise() -> None:
+    def roughness(conditions: Conditions) -> float:
+        image = render_scene(120, 160, 3, conditions=conditions).infrared.astype(float)
+        return float(np.abs(np.diff(image, axis=1)).mean())
+
+    assert roughness(Conditions(blur=1.5)) < roughness(Conditions()) - 1 < roughness(Conditions(noise=8)) - 4

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from imfuse.cli.main import main
 from imfuse.core.errors import RecipeError
@@ -77,6 +78,19 @@ def test_frozen_parts_have_no_gradient_no_optimiser_state_and_stay_in_evaluation
     assert not module.network.scene.blocks[0].training
     assert module.network.scene_half.training
     assert module.network.encoder_vi.training
+
+
+def test_fixed_norms_are_in_evaluation_mode_and_still_trained() -> None:
+    module = FusionTraining(load_recipe("psfusion_compact", ["fixed_norms=true"])).train()
+    norms = [part for part in module.network.modules() if isinstance(part, nn.BatchNorm2d)]
+    assert not any(norm.training for norm in norms)
+    assert module.network.encoder_vi.norm.weight.requires_grad
+    assert module.network.training
+    # So what a picture becomes depends on nothing beside it in its batch.
+    pictures = torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        both, alone = module.network(pictures, pictures), module.network(pictures[:1], pictures[:1])
+    assert (both[:1] - alone).abs().max() < 1e-5
 
 
 def test_norms_of_frozen_parts_do_not_move(larger_pairs: Path, tmp_path: Path) -> None:

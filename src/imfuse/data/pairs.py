@@ -19,6 +19,7 @@ from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan
 from imfuse.data.layouts import find_folders, labels_beside
 from imfuse.imaging import check_same_size, find_pairing, luminance, parse_range, read_image, recombine, to_unit
+from imfuse.scenes.conditions import Conditions
 from imfuse.scenes.render import render_scene
 
 Floats = NDArray[np.float32]
@@ -215,11 +216,13 @@ def check_pairs(files: Sequence[PairFiles], side: int, keep: int = 0, colour: bo
     return kept
 
 
-def rendered_pairs(count: int, height: int = 480, width: int = 640, colour: bool = False) -> list[LoadedPair]:
-    """Rendered scenes, numbered from 0, as training pairs with their true labels."""
+def rendered_pairs(
+    count: int, height: int = 480, width: int = 640, colour: bool = False, varied: bool = False
+) -> list[LoadedPair]:
+    """Rendered scenes, numbered from 0, as training pairs with their true labels; ``varied``: by night and by day."""
     pairs = []
     for seed in range(count):
-        scene = render_scene(height, width, seed)
+        scene = render_scene(height, width, seed, conditions=Conditions.draw(seed) if varied else None)
         infrared, _, _ = to_unit(scene.infrared, parse_range("full"))
         visible, _, _ = to_unit(scene.visible, parse_range("full"))
         pairs.append(LoadedPair(infrared, luminance(visible), scene.labels, _colours(visible) if colour else None))
@@ -306,7 +309,9 @@ class TrainingPairs(Dataset[dict[str, Tensor]]):
             crops |= {name: _tensor(part.apply_map(value[0, 0].numpy())) for name, value in whole.items()}
         if self.labelled:
             labels = np.full_like(pair.infrared, UNLABELLED, np.uint8) if pair.labels is None else pair.labels
-            crops["labels"] = torch.from_numpy(part.apply_map(labels).astype(np.int64))
+            # Where both images are even there is nothing to see, whatever stood there before.
+            empty = not (np.ptp(infrared) or np.ptp(visible))
+            crops["labels"] = torch.from_numpy(part.apply_map(labels).astype(np.int64) * (not empty))
         return crops
 
     def _pair(self, index: int) -> LoadedPair:

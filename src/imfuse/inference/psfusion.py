@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.core.size_rule import SizeRule
-from imfuse.layers.blocks import channels_last
+from imfuse.layers.blocks import FastConv3x3, MirroredConv, channels_last, conv_mirrored, replace_modules
 from imfuse.layers.folding import bias_of, fold_norm, norm_scale_shift
 from imfuse.layers.precision import InFloat32
 from imfuse.layers.resnet import BasicBlock
@@ -69,6 +69,7 @@ class FastPSFusion(nn.Module):
         self.head, self.classify = InFloat32(self.model.head), InFloat32(self.model.segmentation)
         del self.model.encoder_ir.first, self.model.encoder_vi.first, self.model.fusion[0], self.model.head
         del self.model.segmentation
+        replace_modules(self, MirroredConv, lambda conv: FastConv3x3(conv) if conv.margin == 1 else conv)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused luminance (N, 1, H, W) in [0, 1], float32; computed in the type of the weights."""
@@ -76,7 +77,7 @@ class FastPSFusion(nn.Module):
         tiles = tiles_of(size)
         f1, f2, *deep = self._encode(infrared, visible.expand(-1, 3, -1, -1), tiles)
         semantics = model.understand([f1, f2, *deep]) if model.injection else None
-        half_statistics, full_statistics = instance_statistics(f2, tiles, 1), instance_statistics(f1, tiles)
+        half_statistics, full_statistics = self.at_half.statistics(f2, tiles, 1), self.at_full.statistics(f1, tiles)
 
         def inject_at_half_size(tile: Tile) -> tuple[Tensor]:
             return (self.at_half(tile.with_halo(f2, 1), tile.with_halo(deep[0], 2), half_statistics),)
@@ -87,7 +88,7 @@ class FastPSFusion(nn.Module):
             return (model.scene(self.at_full(tile.with_halo(f1), tile.with_halo(half, 1), full_statistics)),)
 
         (scene,) = assembled(tiles, size, (0,), decode_scene)
-        scene_statistics = instance_statistics(scene, tiles)
+        scene_statistics = self.inject.statistics(scene, tiles)
 
         def decode_image(tile: Tile) -> tuple[Tensor]:
             x = tile.with_halo(scene)
@@ -209,11 +210,18 @@ class _Injection(nn.Module):
     def __init__(self, sim: SIM) -> None:
         super().__init__()
         scale, shift = norm_scale_shift(sim.norm)
-        self.shared = sim.shared
+        self.shared, self.per_image = sim.shared, sim.per_image
+        self.mirrored = isinstance(sim.gamma, MirroredConv)
         self.register_buffer("scale", scale.float()[:, None, None])
         weight = torch.cat([sim.gamma.weight, sim.beta.weight]).detach()
         self.register_buffer("weight", weight.contiguous(memory_format=torch.channels_last))
         self.register_buffer("bias", torch.cat([bias_of(sim.gamma), bias_of(sim.beta) + shift.float()]))
+
+    def statistics(self, x: Tensor, tiles: Sequence[Tile], level: int = 0) -> tuple[Tensor, Tensor]:
+        """Those of :func:`instance_statistics`; of a batch norm, which is folded in, 0 and 1."""
+        if self.per_image:
+            return instance_statistics(x, tiles, level)
+        return x.new_zeros(1, dtype=torch.float32), x.new_ones(1, dtype=torch.float32)
 
     def forward(self, x: Tensor, deep: Tensor, statistics: tuple[Tensor, Tensor]) -> Tensor:
         """Features (N, C, h, w) and deep ones of any size to (N, C, h, w).
@@ -221,7 +229,10 @@ class _Injection(nn.Module):
         ``statistics`` are the mean and the inverse standard deviation of ``x`` in the whole image.
         """
         guidance = F.relu_(self.shared(resize_to(deep, x.shape[2:])))
-        gain, shift = F.conv2d(guidance, self.weight, self.bias, padding=1).chunk(2, dim=1)
+        if self.mirrored:
+            gain, shift = conv_mirrored(guidance, self.weight, self.bias).chunk(2, dim=1)
+        else:
+            gain, shift = F.conv2d(guidance, self.weight, self.bias, padding=1).chunk(2, dim=1)
         mean, inverse_deviation = statistics
         # In float32, whatever the type of x: small variations are much enlarged.
         normalised = ((x - mean) * (inverse_deviation * self.scale)).to(gain.dtype)

@@ -125,16 +125,35 @@ def sum_shifted(taps: Tensor, bias: Tensor | None) -> Tensor:
     return total if bias is None else total + bias
 
 
-class FastConv3x3(nn.Module):
-    """Inference form of a :class:`Conv3x3` with a mirrored border: no mirrored copy of its input is made."""
+class MirroredConv(nn.Conv2d):
+    """A convolution of any odd side with a mirrored border; it has the parameters of ``conv``, whose border is zero."""
 
-    def __init__(self, conv: Conv3x3) -> None:
+    def __init__(self, conv: nn.Conv2d) -> None:
+        side, stride = int(conv.kernel_size[0]), int(conv.stride[0])
+        super().__init__(conv.in_channels, conv.out_channels, side, stride, groups=conv.groups, device="meta")
+        self.weight, self.bias = conv.weight, conv.bias
+        self.margin = side // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) to (N, outputs, H, W) at stride 1; H and W must exceed half the side."""
+        return F.conv2d(reflect_pad(x, self.margin), self.weight, self.bias, self.stride, groups=self.groups)
+
+
+def mirror_borders(network: nn.Module) -> None:
+    """Gives all convolutions of a network with a zero border a mirrored one, in place; no parameter changes."""
+    replace_modules(network, nn.Conv2d, lambda conv: conv if conv.padding == (0, 0) else MirroredConv(conv))
+
+
+class FastConv3x3(nn.Module):
+    """Inference form of a 3x3 convolution with a mirrored border: no mirrored copy of its input is made."""
+
+    def __init__(self, conv: Conv3x3 | MirroredConv) -> None:
         super().__init__()
-        self.weight, self.bias, self.stride = conv.weight, conv.bias, int(conv.stride[0])
+        self.weight, self.bias, self.stride, self.groups = conv.weight, conv.bias, int(conv.stride[0]), conv.groups
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H, W) at stride 1; H, W >= 2."""
-        return conv_mirrored(x, self.weight, self.bias, self.stride)
+        return conv_mirrored(x, self.weight, self.bias, self.stride, self.groups)
 
 
 def replace_modules(network: nn.Module, kind: type[nn.Module], make: Callable[[Any], nn.Module]) -> None:

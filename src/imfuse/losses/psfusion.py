@@ -17,7 +17,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.losses._base import Loss, WeightedObjective
-from imfuse.losses.common import IGNORE, correlation, hard_pixel_loss, salient_mask
+from imfuse.losses.common import (
+    IGNORE,
+    bounded_information,
+    correlation,
+    hard_pixel_loss,
+    salient_mask,
+    stronger_gradient_loss,
+)
+from imfuse.losses.refinefuse import box_ssim
 from imfuse.ops.filters import own_precision
 
 
@@ -36,6 +44,10 @@ class Objective(WeightedObjective):
         gradient: distance of gradients to the larger ones of the sources.
         intensity: distance to the source with more contrast, and to the infrared image in salient things.
         fidelity: distance of both sources to what is restored of them.
+        max_intensity: ours, distance to the brighter source.
+        texture: ours, distance of gradients to the larger ones of the sources, with their signs.
+        ssim: ours, structural similarity to both sources.
+        vif: ours, visual information of both sources.
         background: weight of the first class of ``binary``, as :func:`class_weight` computes it; this one is of MSRS.
         foreground: that of the second class.
         legacy: as released: salient things are drawn to the visible image instead of the infrared one, and the
@@ -52,6 +64,10 @@ class Objective(WeightedObjective):
     gradient: float = 10.0
     intensity: float = 10.0
     fidelity: float = 1.0
+    max_intensity: float = 0.0
+    texture: float = 0.0
+    ssim: float = 0.0
+    vif: float = 0.0
     background: float = 1.4548
     foreground: float = 19.8962
     legacy: bool = False
@@ -91,6 +107,14 @@ class Objective(WeightedObjective):
             salient = torch.zeros_like(fused) if labels is None else salient_mask(labels).to(fused.dtype)
             sources = (visible, infrared) if self.legacy else (infrared, visible)
             parts["intensity"] = intensity_loss(fused, *sources, salient)
+        if self.max_intensity:
+            parts["max_intensity"] = F.l1_loss(fused, torch.maximum(infrared, visible))
+        if self.texture:
+            parts["texture"] = stronger_gradient_loss(fused, infrared, visible)
+        if self.ssim:
+            parts["ssim"] = 2 - box_ssim(fused, infrared) - box_ssim(fused, visible)
+        if self.vif:
+            parts["vif"] = 2 - bounded_information(fused, infrared) - bounded_information(fused, visible)
         return parts
 
     def segmentation(self, semantic: Tensor, binary: Tensor, boundary: Tensor, labels: Tensor) -> dict[str, Tensor]:

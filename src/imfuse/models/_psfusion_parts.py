@@ -1,7 +1,7 @@
 """The modules of PSFusion, in the order in which data flows through them.
 
-Convolutions pad with zeros. Where a module takes two images, the infrared one comes first, as everywhere in this
-library; in the authors' code the visible one does.
+Convolutions pad with zeros, unless the network mirrors its borders. Where a module takes two images, the infrared one
+comes first, as everywhere in this library; in the authors' code the visible one does.
 """
 
 from __future__ import annotations
@@ -224,10 +224,15 @@ class PSFM(nn.Module):
 
 
 class SIM(nn.Module):
-    """Semantic injection module: deep features determine, pixel by pixel, scale and shift of normalised ones."""
+    """Semantic injection module: deep features determine, pixel by pixel, scale and shift of normalised ones.
 
-    def __init__(self, channels: int, deep: int) -> None:
+    ``norm`` is "instance", by the statistics of each picture, or "batch", by those of the training: an instance norm
+    forgets how bright a picture is, and enlarges the noise of one with nothing in it.
+    """
+
+    def __init__(self, channels: int, deep: int, norm: str = "instance") -> None:
         super().__init__()
+        self.per_image = norm == "instance"
         self.shared = conv3x3(deep, channels)
         self.gamma = conv3x3(channels, channels)
         self.beta = conv3x3(channels, channels)
@@ -236,7 +241,8 @@ class SIM(nn.Module):
     def forward(self, x: Tensor, deep: Tensor) -> Tensor:
         """Features (N, C, h, w) and deep ones of any size to (N, C, h, w)."""
         guidance = F.relu(self.shared(resize_to(deep, x.shape[2:])))
-        scaled = F.instance_norm(x) * (1 + torch.sigmoid(self.gamma(guidance)))
+        normalised = F.instance_norm(x) if self.per_image else x
+        scaled = normalised * (1 + torch.sigmoid(self.gamma(guidance)))
         shifted: Tensor = self.norm(scaled) + self.beta(guidance)
         return shifted
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule
+from imfuse.layers.blocks import mirror_borders
 from imfuse.layers.resnet import conv3x3
 from imfuse.models._base import FusionModel, Prediction
 from imfuse.models._psfusion_parts import (
@@ -58,7 +59,11 @@ SPEC = ModelSpec(
     memory_per_pixel=900,
     dtypes=("float32", "bfloat16"),
     classes=9,
-    options=(Option("injection", (True, False), True, "semantic features scale and shift those of the scene"),),
+    options=(
+        Option("injection", (True, False), True, "semantic features scale and shift those of the scene"),
+        Option("padding", ("zeros", "reflect"), "zeros", "border of all convolutions"),
+        Option("norm", ("instance", "batch"), "instance", "of features before semantics are injected"),
+    ),
 )
 
 
@@ -102,13 +107,16 @@ class FusionAndSegmentation(Prediction):
 
 
 class PSFusion(FusionModel):
-    """PSFusion. Without ``injection``, only the segmentation uses the semantic features."""
+    """PSFusion. Without ``injection``, only the segmentation uses the semantic features.
+
+    ``padding`` is the border of all convolutions, ``norm`` that of :class:`~imfuse.models._psfusion_parts.SIM`.
+    """
 
     spec = SPEC
     initial_url = "https://download.pytorch.org/models/resnet34-b627a593.pth"
     widths: ClassVar = Widths(encoder=(32, 64, 64, 128, 256, 512), blocks=(3, 4, 6, 3), deep=64, shallow=32, growth=16)
 
-    def __init__(self, injection: bool = True) -> None:
+    def __init__(self, injection: bool = True, padding: str = "zeros", norm: str = "instance") -> None:
         super().__init__()
         widths, shallow, deep = self.widths, self.widths.shallow, self.widths.deep
         self.injection = injection
@@ -117,16 +125,18 @@ class PSFusion(FusionModel):
         detail = zip(widths.encoder[:3], (shallow, shallow, deep), strict=True)
         self.fusion = nn.ModuleList(SDFM(inputs, outputs) for inputs, outputs in detail)
         self.fusion.extend(PSFM(inputs, deep, widths.growth) for inputs in widths.encoder[3:])
-        self.scene_half, self.scene_full = SIM(shallow, deep), SIM(shallow, shallow)
+        self.scene_half, self.scene_full = SIM(shallow, deep, norm), SIM(shallow, shallow, norm)
         self.scene = DenseDecoder(shallow)
         self.align = nn.ModuleList(conv3x3(deep, deep) for _ in range(4))
         self.semantics = nn.Sequential(DoubleNorm(4 * deep, deep), DoubleNorm(deep, deep), DoubleNorm(deep, deep))
-        self.inject = SIM(shallow, deep)
+        self.inject = SIM(shallow, deep, norm)
         self.image = DenseDecoder(shallow)
         self.head = ImageHead(shallow)
         self.head_vi = nn.Sequential(Mask(shallow), ImageHead(shallow))
         self.head_ir = nn.Sequential(Mask(shallow), ImageHead(shallow))
         self.segmentation = Segmentation(deep, self.spec.classes)
+        if padding == "reflect":
+            mirror_borders(self)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused luminance (N, 1, H, W) in [0, 1]; ``visible`` is (N, 1, H, W) or, in colour, (N, 3, H, W)."""

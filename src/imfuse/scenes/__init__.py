@@ -8,12 +8,14 @@ from imfuse.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from imfuse.scenes.classes import CLASSES, PALETTE
+    from imfuse.scenes.conditions import Conditions
     from imfuse.scenes.render import Scene, render_scene
 
-__all__ = ["CLASSES", "PALETTE", "Scene", "render_scene"]
+__all__ = ["CLASSES", "PALETTE", "Conditions", "Scene", "render_scene"]
 
 _HOMES = {
     **dict.fromkeys(("CLASSES", "PALETTE"), "imfuse.scenes.classes"),
+    "Conditions": "imfuse.scenes.conditions",
     **dict.fromkeys(("Scene", "render_scene"), "imfuse.scenes.render"),
 }
 __getattr__, __dir__ = lazy_exports(__name__, _HOMES)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from imfuse.core.errors import ImageError
 from imfuse.scenes import cars, ground, people, sensors, street
 from imfuse.scenes.canvas import Camera, Canvas, noise_tile
+from imfuse.scenes.conditions import Conditions
 from imfuse.scenes.layout import Layout, demo_layout, random_layout
 
 
@@ -40,14 +41,14 @@ class Scene:
     labels: NDArray[np.uint8]
 
 
-def render_scene(height: int = 480, width: int = 640, seed: int = 0) -> Scene:
+def render_scene(height: int = 480, width: int = 640, seed: int = 0, *, conditions: Conditions | None = None) -> Scene:
     """Renders a night street as a thermal and a colour camera in the same place record it.
 
     The colour image shows the road, its markings, signs, windows and the glare of headlights; the thermal image shows
     the people whom glare and darkness hide. Seed 0 is composed by hand (the demo image of the library), every other
     seed is a random street.
 
-    The result depends on (height, width, seed) only. With the same versions of NumPy and OpenCV on the same kind of
+    The result depends on the arguments only. With the same versions of NumPy and OpenCV on the same kind of
     processor it is the same to the byte. Other versions draw the same street, but round edges and blurs differently:
     from OpenCV 4.9 with NumPy 1.26 to OpenCV 5.0 with NumPy 2.4, one value in a hundred changes, mostly by one level.
 
@@ -55,6 +56,7 @@ def render_scene(height: int = 480, width: int = 640, seed: int = 0) -> Scene:
         height: rows, at least 1; the layout follows the size, so that a larger image shows more detail.
         width: columns, at least 1.
         seed: zero or a positive integer.
+        conditions: light, temperatures and cameras; left out: a clear, cool night, seen by good cameras.
 
     Returns:
         The infrared image, the visible image and the labels, registered.
@@ -76,6 +78,8 @@ def render_scene(height: int = 480, width: int = 640, seed: int = 0) -> Scene:
         raise ImageError(f"seed={seed}: must be zero or positive")
     rng = np.random.Generator(np.random.PCG64(seed))
     layout = demo_layout() if seed == 0 else random_layout(rng)
+    if conditions is not None:
+        layout = replace(layout, ambient=layout.ambient + conditions.daylight)
     camera = Camera(
         height=height,
         width=width,
@@ -86,16 +90,20 @@ def render_scene(height: int = 480, width: int = 640, seed: int = 0) -> Scene:
     # The street must not change with the size, so its random numbers are drawn before those of the sensor noise.
     canvas = Canvas(camera, fine=noise_tile(rng, 16, 5, 0.75), coarse=noise_tile(rng, 4, 5))
     ground.paint_sky(canvas, layout)
+    if conditions is not None:
+        conditions.light_sky(canvas)
     ground.paint_ground(canvas, layout)
     street.draw_skyline(canvas, layout.centre(120.0), rng)
     for _, draw in sorted(_objects(canvas, layout, rng), key=lambda item: -item[0]):
         draw()
     sensors.weather(canvas)
-    return Scene(
-        infrared=sensors.expose_infrared(canvas, rng),
-        visible=sensors.expose_visible(canvas, layout, rng),
-        labels=canvas.labels,
-    )
+    if conditions is not None:
+        conditions.warm(canvas)
+    infrared = sensors.expose_infrared(canvas, rng, conditions.display if conditions and conditions.warmest else None)
+    visible = sensors.expose_visible(canvas, layout, rng)
+    if conditions is not None:
+        infrared, visible = conditions.degrade(infrared, rng), conditions.degrade(visible, rng)
+    return Scene(infrared, visible, canvas.labels)
 
 
 def _objects(canvas: Canvas, layout: Layout, rng: np.random.Generator) -> list[tuple[float, Callable[[], None]]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -147,8 +149,13 @@ def expose_visible(canvas: Canvas, layout: Layout, rng: np.random.Generator) -> 
     return np.asarray(np.clip(np.round(encoded * 255), 0, 255), np.uint8)
 
 
-def expose_infrared(canvas: Canvas, rng: np.random.Generator) -> Bytes:
-    """Image of the thermal camera, (H, W) uint8: attenuation by the air, softer optics, column pattern and noise."""
+def expose_infrared(
+    canvas: Canvas, rng: np.random.Generator, display: Callable[[Floats], Floats] | None = None
+) -> Bytes:
+    """Image of the thermal camera, (H, W) uint8: attenuation by the air, softer optics, column pattern and noise.
+
+    ``display`` turns temperatures into levels in [0, 1]; without it the range is fixed.
+    """
     through = np.exp(-0.0035 * np.minimum(canvas.depth, 300))
     through[canvas.depth >= FAR] = 1
     temperature = AIR + (canvas.buffer[..., TEMPERATURE] - AIR) * through
@@ -156,6 +163,8 @@ def expose_infrared(canvas: Canvas, rng: np.random.Generator) -> Bytes:
     temperature += 0.22 * rng.standard_normal(temperature.shape, dtype=np.float32)
     temperature += 0.12 * rng.standard_normal((1, temperature.shape[1]), dtype=np.float32)
     temperature += 0.05 * rng.standard_normal((temperature.shape[0], 1), dtype=np.float32)
+    if display is not None:
+        return np.asarray(np.round(255 * display(temperature)), np.uint8)
     level = np.clip((temperature - COLDEST) / (WARMEST - COLDEST), 0, 1)
     # The display curve gives warm objects most grey levels: backgrounds stay dark, bodies stand out.
     return np.asarray(np.round(255 * level**1.7), np.uint8)

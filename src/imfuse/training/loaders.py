@@ -39,7 +39,7 @@ class Loaders(L.LightningDataModule):
         super().__init__()
         data, colour = recipe.data, wants_colour(recipe)
         augmentation = Augmentation(**data.augment.model_dump())
-        scenes = rendered_pairs(data.rendered, colour=colour)
+        scenes = rendered_pairs(data.rendered, colour=colour, varied=data.varied)
         held_out = round(len(scenes) * data.validation)
         self.recipe = recipe
         self.pairs = TrainingPairs(

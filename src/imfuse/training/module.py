@@ -53,11 +53,13 @@ class FusionTraining(L.LightningModule):
         if recipe.noise:
             self.network.register_forward_pre_hook(self._add_noise)
         self.frozen = _freeze(self.network, recipe.frozen)
+        if recipe.fixed_norms:
+            self.frozen += [part for part in self.network.modules() if isinstance(part, nn.BatchNorm2d)]
         # Lightning leaves the modes as it finds them.
         self.train()
 
     def train(self, mode: bool = True) -> Self:
-        """Change the mode, but for frozen parts, whose norms must not move."""
+        """Change the mode, but for frozen parts and fixed norms, which must not move."""
         super().train(mode)
         for part in self.frozen:
             part.eval()

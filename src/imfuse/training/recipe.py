@@ -71,6 +71,9 @@ class Data(_Section):
     rendered: Annotated[int, Field(ge=0, le=1000)] = Field(
         0, description="so many rendered scenes (480x640, with labels) are added to the pairs"
     )
+    varied: bool = Field(
+        False, description="each rendered scene has its own light, temperatures, sky, range, blur and noise"
+    )
     shares: dict[str, Positive] = Field(
         default_factory=dict, description="of several data sets, by the name of each: share of the crops that are its"
     )
@@ -118,6 +121,8 @@ class Recipe(_Section):
         objective: class of the objective, for methods that are trained in stages, or ``file.py:Name`` or
             ``package.module:Name`` of another one.
         frozen: parts that are not trained: parameters whose name begins with one of these.
+        fixed_norms: batch norms use the statistics that they have, of the weights that training starts with: those of
+            small batches would take from each picture how bright it is beside others.
         initial: file of weights that training starts from (the method's page says which), or ``download``.
         data: what is trained on: crops, changes, rendered scenes, what is held out.
         epochs: passes over the training pairs.
@@ -148,6 +153,7 @@ class Recipe(_Section):
     loss: dict[str, float] = Field(default_factory=dict)
     objective: Reference = "Objective"
     frozen: tuple[str, ...] = ()
+    fixed_norms: bool = False
     initial: str = ""
     data: Data = Data()
     epochs: Count = 100
