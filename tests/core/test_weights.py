@@ -25,6 +25,7 @@ from imfuse.core.registry import get_spec
 from imfuse.core.resolve import resolve_model
 from imfuse.core.spec import WeightsSpec
 from imfuse.core.weights import load_weights, read_header, resolve_weights, save_weights, weights_hash
+from imfuse.fusing.fuser import Fuser
 from imfuse.models import create_model
 
 SPEC = get_spec("auif")
@@ -61,6 +62,25 @@ def test_equal_weights_make_equal_files(file: Path, state: dict[str, Tensor], tm
         save_weights(tmp_path / name, state, header)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert read_header(tmp_path / "a") == header
+
+
+def test_options_of_the_header_are_those_of_the_network(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    path = tmp_path / "auif.safetensors"
+    save_weights(path, state, {"model": "auif", "options": "rule=l1"})
+    assert resolve_model("auif", path).options == {"rule": "l1"}
+    assert resolve_model("auif", path, {"rule": "average"}).options == {"rule": "average"}, "what is asked for counts"
+    assert "rule='l1'" in repr(Fuser(weights=path, device="cpu"))
+    assert resolve_model("auif", None).options == {"rule": "sum"}
+
+
+@pytest.mark.parametrize("options", ["rule=odd", "role=l1", "rule", "rule=l1\x1b[2J"])
+def test_odd_options_of_a_header_are_refused(tmp_path: Path, state: dict[str, Tensor], options: str) -> None:
+    path = tmp_path / "odd.safetensors"
+    save_weights(path, state, {"model": "auif", "options": options})
+    with pytest.raises(WeightsError) as error:
+        resolve_model("auif", path)
+    one_line(error, path, "header", "auif")
+    assert "\x1b" not in str(error.value)
 
 
 def test_round_trip(file: Path, state: dict[str, Tensor]) -> None:

@@ -109,6 +109,8 @@ def test_refinefuse_trains_on_labels_and_rendered_scenes_and_resumes(
     resumed = run(recipe, pairs_folder, tmp_path / "parts", resume=True)
     first, second = load_file(whole), load_file(resumed)
     assert all(torch.equal(first[name], second[name]) for name in first)
+    assert read_header(whole)["options"] == "levels=2"
+    assert set(create_model("refinefuse", whole).state_dict()) >= set(load_file(whole)), "built with two levels"
     steps = [row for row in read_log(tmp_path / "parts" / "log.jsonl") if row["split"] == "train"]
     # Six pairs and a rendered one in batches of four; one step of warm-up, then half a cosine over three.
     rates = [row["lr"] / recipe.optimizer.lr for row in steps]

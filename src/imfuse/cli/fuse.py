@@ -105,7 +105,8 @@ def fuse(
     """
     given = given_sources(infrared, visible, pairs, recursive)
     model = model or model_of(weights)
-    options: dict[str, Any] = {**get_spec(model).check_options(_parse_options(option or []))}
+    options: dict[str, Any] = {**_parse_options(option or [])}
+    get_spec(model).check_options(options)
     parsed_tile = _parse_tile(tile)
     # Torch takes seconds to import: what is wrong with the command line comes first.
     if threads is not None:

@@ -8,7 +8,14 @@ from pathlib import Path
 
 from imfuse.core.registry import get_spec
 from imfuse.core.spec import ModelSpec, Value
-from imfuse.core.weights import check_made_for, model_of, read_header, resolve_weights, weights_hash
+from imfuse.core.weights import (
+    check_made_for,
+    model_of,
+    read_header,
+    resolve_weights,
+    trained_options,
+    weights_hash,
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,8 @@ def resolve_model(
             for, else the default one.
         weights: name of shipped weights, path of a safetensors file, or ``None`` (on a command line "none") for random
             values. A training-free method has none, whatever is given.
-        options: of the method, values or their texts.
+        options: of the method, values or their texts. What is not given is as the weights were trained, if their
+            header says so, else the method's default.
 
     Returns:
         What :func:`imfuse.models.build_model` takes.
@@ -58,10 +66,10 @@ def resolve_model(
     weights = None if weights == "none" else weights
     spec = get_spec(model or model_of(weights))
     values = spec.check_options(options or {})
-    spec = spec.with_options(values)
     if weights is None or spec.training_free:
-        return ResolvedModel(spec, values)
+        return ResolvedModel(spec.with_options(values), values)
     path = resolve_weights(spec, weights)
     header = read_header(path)
     check_made_for(path, header, spec)
-    return ResolvedModel(spec, values, path, weights_hash(path), header)
+    values = spec.check_options({**trained_options(path, header, spec), **(options or {})})
+    return ResolvedModel(spec.with_options(values), values, path, weights_hash(path), header)

@@ -15,7 +15,7 @@ from imfuse.core.output import write_output
 from imfuse.core.plugins import is_reference
 from imfuse.core.registry import DEFAULT_MODEL
 from imfuse.core.safetensors_file import MAX_BYTES, SAFETENSORS, entries_of, open_safetensors
-from imfuse.core.spec import ModelSpec
+from imfuse.core.spec import ModelSpec, Value
 from imfuse.core.text import printable, shortened
 
 if TYPE_CHECKING:
@@ -118,6 +118,17 @@ def check_made_for(path: Path, header: Mapping[str, str], spec: ModelSpec) -> No
         raise WeightsError(
             f"{printable(path)}: these weights are for {made_for!r}, not for {spec.name!r}", f"use model={made_for}"
         )
+
+
+def trained_options(path: Path, header: Mapping[str, str], spec: ModelSpec) -> dict[str, Value]:
+    """Options that the header of a weights file names, such as "rule=l1, levels=3": those it was trained with."""
+    written = [part.partition("=") for part in header.get("options", "").split(",") if part.strip()]
+    given = {name.strip(): text.strip() for name, _, text in written}
+    try:
+        values = spec.check_options(given)
+    except ModelError as error:
+        raise WeightsError(f"{printable(path)}: its header names options that cannot be: {error}") from error
+    return {name: values[name] for name in given}
 
 
 def load_state(path: Path, spec: ModelSpec, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,6 +12,8 @@ import lightning as L
 import torch
 
 from imfuse.core.errors import WeightsError
+from imfuse.core.registry import get_spec
+from imfuse.core.spec import option_text
 from imfuse.core.terms import terms_of
 from imfuse.core.text import shortened
 from imfuse.core.version import VERSION
@@ -80,6 +82,7 @@ def header_of(
         "recipe": _portable(recipe).to_yaml(),
         "data": data,
         "terms": terms_of(f"{data}, {origin.get('start_data', '')}"),
+        **_options_of(recipe),
         "pairs": str(pairs),
         "steps": str(steps),
         "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
@@ -87,6 +90,13 @@ def header_of(
         "torch": torch.__version__,
         **origin,
     }
+
+
+def _options_of(recipe: Recipe) -> dict[str, str]:
+    """Options other than the method's defaults: whoever loads the weights gets them without asking."""
+    defaults = get_spec(recipe.model).check_options({})
+    other = [f"{name}={option_text(value)}" for name, value in recipe.options.items() if value != defaults[name]]
+    return {"options": ", ".join(other)} if other else {}
 
 
 def _portable(recipe: Recipe) -> Recipe:
