@@ -1,6 +1,6 @@
 """Frames of registered videos as pairs to train on: NAME_infrared.mp4 and NAME_visible.mp4 to ir/ and vi/.
 
-Run: python -m scripts.video_pairs VIDEOS OUTPUT [--every 10]
+``python -m scripts.video_pairs VIDEOS OUTPUT [--every 10]`` makes the folders in OUTPUT.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from imfuse.imaging import luminance, write_image
 
 def main() -> None:
     """Write every so many frames of each video of a folder as PNG files."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("videos", type=Path, help="folder of NAME_infrared.mp4 and NAME_visible.mp4")
     parser.add_argument("output", type=Path, help="folder that ir and vi are made in")
     parser.add_argument("--every", type=int, default=10, help="take one frame of so many")

@@ -16,15 +16,17 @@ from PIL import Image
 from scripts.authors import entries
 
 from imfuse.benchmark.figure import Row, write_figure
+from imfuse.benchmark.light import tables_by_light
 from imfuse.benchmark.plan import Plan, make_plan
 from imfuse.benchmark.report import write_report
 from imfuse.benchmark.results import Results
 from imfuse.benchmark.runner import run_benchmark
 from imfuse.benchmark.table import tables_of
-from imfuse.benchmark.tables import markdown, write_tables
+from imfuse.benchmark.tables import markdown, markdown_beside, write_tables
 from imfuse.core.registry import get_spec, list_models
 from imfuse.fusing.folder import Progress
 from imfuse.imaging import write_file
+from imfuse.imaging.light import NIGHT
 
 SETS = {
     "tno": "tno",
@@ -51,14 +53,19 @@ FIGURES = {
 CONVENTION = "refinefuse"
 
 
-def plan_of(shared: Path, work: Path, sets: Sequence[str]) -> Plan:
-    """All methods that are ready, those whose authors' checkpoints are at hand once more, and published pictures."""
+def plan_of(shared: Path, work: Path, sets: Sequence[str], only: Sequence[str] = ()) -> Plan:
+    """All methods that are ready, those whose authors' checkpoints are at hand once more, and published pictures.
+
+    ``only``: these methods alone.
+    """
+    data = {name: shared / "data" / folder for name, folder in SETS.items() if name in sets}
+    if only:
+        return make_plan({"data": data, "models": list(only), "convention": CONVENTION, "against": only[0]})
     ready = (name for name in list_models() if get_spec(name).weights or get_spec(name).training_free)
     models: list[dict[str, object]] = [{"model": name} for name in ready]
     models += entries(shared, work / "weights")
     published = sorted((shared / "truth" / "fused").glob("*/"))
     fused = {f"{folder.name} (published)": {"tno": folder} for folder in published}
-    data = {name: shared / "data" / folder for name, folder in SETS.items() if name in sets}
     return make_plan(
         {"data": data, "models": models, "fused": fused, "convention": CONVENTION, "against": "refinefuse"}
     )
@@ -80,7 +87,13 @@ def draw(
     picture.save(target, quality=88)
 
 
-def page_of(results: Results, choices: str) -> str:
+def day_and_night(results: Results, work: Path) -> list[str]:
+    """Day and night of every set that shows both, beside each other."""
+    parts = [tables_by_light(results, data, work) for data in results.data if results.methods_on(data)]
+    return [markdown_beside(tables, level=3) for tables in parts if tables]
+
+
+def page_of(results: Results, work: Path, choices: str) -> str:
     """The page as Markdown; ``choices`` are the arguments of the command that name what is in it."""
     convention, environment = results.convention.name, results.environment
     made = f"imfuse {results.imfuse}, torch {environment['torch']}, {environment['device']}, {results.date[:10]}"
@@ -96,10 +109,17 @@ def page_of(results: Results, choices: str) -> str:
         " published methods.",
         "MSRS is a sample of 17 of its 361 test pairs, M3FD one of 10. [RefineFuse beside its article]"
         "(results_refinefuse.md) has its tables.",
-        "Scans are MRI with CT, PET and SPECT: infrared is CT with CT, else MRI. No method here was trained on scans.",
+        "Scans are MRI with CT, PET and SPECT: infrared is CT with CT, else MRI. The weights"
+        " of this page were not trained on scans; those of `refinefuse --weights medical` were.",
         "",
         *(f"![Infrared, visible and fused pictures](images/{name})" for name in FIGURES),
         "",
+        "## Day and night",
+        "",
+        "Of every set that shows both, beside each other: a pair is of the night where the mean luminance of its"
+        f" visible picture is below {NIGHT:g} of white.",
+        "",
+        *day_and_night(results, work),
         *(markdown(table) for table in tables_of(results)),
         f"Made by {made}.",
         "",
@@ -114,22 +134,24 @@ def main() -> int:
     parser.add_argument("--work", type=Path, default=Path("runs/results"), help="folder of the benchmark")
     parser.add_argument("--workers", type=int, help="processes; as many as processors where left out")
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS), help="data sets; all where left out")
+    parser.add_argument("--models", nargs="+", default=[], help="these alone, to try: no authors' weights, no figures")
     args = parser.parse_args()
 
     def report(step: Progress) -> None:
         print(f"{step.done} of {step.total} {step.name}", file=sys.stderr)
 
     results = run_benchmark(
-        plan_of(args.shared, args.work, args.sets), args.work, workers=args.workers, progress=report
+        plan_of(args.shared, args.work, args.sets, args.models), args.work, workers=args.workers, progress=report
     )
     results.write(args.work / "results.json")
     write_tables(results, args.work)
     write_report(results, args.work)
     choices = "" if len(args.sets) == len(SETS) else f" --sets {' '.join(args.sets)}"
+    choices += f" --models {' '.join(args.models)}" if args.models else ""
     rows = [row for row in ROWS if row[0] in args.sets]
-    for name, models in FIGURES.items():
+    for name, models in FIGURES.items() if not args.models else ():
         draw(results, args.work, rows, models, args.output.parent / "images" / name)
-    write_file(args.output, page_of(results, choices).encode())
+    write_file(args.output, page_of(results, args.work, choices).encode())
     return 0 if results.complete else 1
 
 

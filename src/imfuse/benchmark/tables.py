@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from imfuse.benchmark import escapes
 from imfuse.benchmark.results import Results
-from imfuse.benchmark.table import MARKS, Cell, Table, caption, comparison_note, tables_of
+from imfuse.benchmark.table import MARKS, UNDEFINED, Cell, Table, caption, comparison_note, tables_of
 from imfuse.core.text import one_line
 from imfuse.imaging import write_file
 from imfuse.metrics import METRICS
@@ -73,6 +73,27 @@ def markdown(table: Table, level: int = 2) -> str:
         if note := comparison_note(table):
             lines += [escapes.markdown(note), ""]
     return "\n".join(lines)
+
+
+def markdown_beside(parts: Mapping[str, Table], level: int = 2) -> str:
+    """Tables of parts of one data set, such as day and night, beside each other: a column for each metric and part."""
+    first = next(iter(parts.values()))
+    counts = ", ".join(f"{table.scores.pairs} by {name}" for name, table in parts.items())
+    head = [f"{symbol} {name} {METRICS[symbol].arrow}".strip() for symbol in first.scores.metrics for name in parts]
+    rows = [
+        [
+            f"{escapes.markdown(method)} {first.mark(method)}".strip(),
+            *(
+                _marked(table.cells[method][symbol]) if method in table.cells else UNDEFINED
+                for symbol in first.scores.metrics
+                for table in parts.values()
+            ),
+        ]
+        for method in first.scores.methods
+    ]
+    return "\n".join(
+        [f"{'#' * level} {escapes.markdown(first.title)}: {counts}", "", *_md_table(["method", *head], rows)]
+    )
 
 
 def latex(tables: Sequence[Table], results: Results) -> str:

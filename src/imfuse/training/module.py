@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from imfuse.core.errors import MetricError, RecipeError
+from imfuse.imaging.light import light_of
 from imfuse.layers.blocks import channels_last
 from imfuse.metrics.accumulate import FusionScores
 from imfuse.models._build import model_class
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 
 PARTS = ("all", "day", "night")
-NIGHT = 0.25
-"""Mean of a visible image below which it is one of the night."""
 
 
 class FusionTraining(L.LightningModule):
@@ -100,7 +99,7 @@ class FusionTraining(L.LightningModule):
         if not torch.isfinite(prediction["fused"]).all():
             raise self._diverged("a fused image of the validation has NaN or infinite pixels")
         fused = crop_to(prediction["fused"].float(), *size)
-        for part in ("all", "night" if visible.mean() < NIGHT else "day"):
+        for part in ("all", light_of(float(visible.mean()))):
             self._scores(part).update(fused, infrared, visible)
         if self.segmentation is not None and "labels" in batch:
             self.segmentation.update(crop_to(prediction["semantic"], *size).argmax(1), batch["labels"])
