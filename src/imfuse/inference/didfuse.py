@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.layers.blocks import sum_shifted, tap_weights
+from imfuse.layers.blocks import conv_mirrored, sum_shifted, tap_weights
 from imfuse.layers.folding import fold_norm
 from imfuse.layers.fusion_rules import fuse_maps
 from imfuse.layers.precision import SplitWeights
@@ -37,7 +37,7 @@ class FoldedDIDFuse(nn.Module):
 
     def __init__(self, model: DIDFuse) -> None:
         super().__init__()
-        self.rule = model.rule
+        self.rule, self.mirrored = model.rule, model.padding == "reflect"
         encoder, decoder = model.encoder, model.decoder
         self.shallow = _Shallow(*_folded(encoder.shallow), _slope(encoder.shallow))
         background, detail = _folded(encoder.background), _folded(encoder.detail)
@@ -59,19 +59,22 @@ class FoldedDIDFuse(nn.Module):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1], in the type of the images; computed in the type of the weights."""
         shallow = self.shallow(torch.cat([infrared, visible]))
-        middle = self._conv(shallow, "middle")
+        middle = self._block(shallow, "middle")
         shallow = self._fuse(shallow)
-        split = F.conv2d(middle, self.split_weight, self.split_bias, padding=1).tanh_()
+        split = self._conv(middle, "split").tanh_()
         middle = self._fuse(middle)
         # Background and detail maps already lie side by side as the decoder expects them.
-        x = self._conv(self._fuse_split(split), "deep")
-        x = self._conv(torch.cat([x, middle], dim=1), "merge")
+        x = self._block(self._fuse_split(split), "deep")
+        x = self._block(torch.cat([x, middle], dim=1), "merge")
         taps = F.conv2d(torch.cat([x, shallow], dim=1), self.image_weight)
         return torch.sigmoid(sum_shifted(taps, self.image_bias.float())).to(infrared.dtype)
 
+    def _block(self, x: Tensor, name: str) -> Tensor:
+        return F.leaky_relu_(self._conv(x, name), self.slopes[name])
+
     def _conv(self, x: Tensor, name: str) -> Tensor:
-        x = F.conv2d(x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), padding=1)
-        return F.leaky_relu_(x, self.slopes[name])
+        weight, bias = getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias")
+        return conv_mirrored(x, weight, bias) if self.mirrored else F.conv2d(x, weight, bias, padding=1)
 
     def _fuse(self, maps: Tensor) -> Tensor:
         infrared, visible = maps.chunk(2)

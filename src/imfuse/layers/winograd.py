@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imfuse.layers.blocks import Conv3x3, conv_mirrored
+from imfuse.layers.blocks import Conv3x3, MirroredConv, conv_mirrored
 
 LARGE_TILE_LIMIT = 1 << 17
 """Product of input and output channels up to which m is 4.
@@ -56,13 +56,13 @@ _OUTPUTS = {
 class Winograd(nn.Module):
     """Inference form of a 3x3 convolution of stride 1 that keeps the size.
 
-    The border is zero, or mirrored for a :class:`~imfuse.layers.blocks.Conv3x3` with such a border. Weights are
+    The border is zero, or mirrored where that of ``conv`` is. Weights are
     transformed at first use, and kept. In other number formats and on other devices it is a plain convolution.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
         super().__init__()
-        self.conv, self.mirrored = conv, isinstance(conv, Conv3x3) and conv.mirrored
+        self.conv, self.mirrored = conv, isinstance(conv, MirroredConv) or (isinstance(conv, Conv3x3) and conv.mirrored)
         self.side = 4 if conv.in_channels * conv.out_channels <= LARGE_TILE_LIMIT else 2
         self.transformed: Tensor | None = None
 
@@ -73,7 +73,7 @@ class Winograd(nn.Module):
             isinstance(module, nn.Conv2d)
             # Fitted to measured times: equal where the sum is 1, a third faster for 128 to 128 channels, twice for 512.
             and 31 / module.in_channels + 70 / module.out_channels < 1
-            and (isinstance(module, Conv3x3) or (module.padding, module.padding_mode) == ((1, 1), "zeros"))
+            and (isinstance(module, Conv3x3 | MirroredConv) or (module.padding, module.padding_mode) == ((1, 1), "zeros"))
             and (module.kernel_size, module.stride, module.dilation, module.groups) == ((3, 3), (1, 1), (1, 1), 1)
         )
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
-from imfuse.layers.blocks import NarrowConv
+from imfuse.layers.blocks import NarrowConv, mirror_borders
 from imfuse.layers.fusion_rules import fuse_maps
 from imfuse.models._base import FusionModel
 
@@ -37,7 +37,10 @@ SPEC = ModelSpec(
     uneven="zeros beyond the border",
     memory_per_pixel=3200,
     dtypes=("float32", "bfloat16"),
-    options=(Option("rule", ("sum", "average", "l1"), "sum", "how the maps of the two images are joined"),),
+    options=(
+        Option("rule", ("sum", "average", "l1"), "sum", "how the maps of the two images are joined"),
+        Option("padding", ("zeros", "reflect"), "zeros", "border of the convolutions between the first and the last"),
+    ),
     weights=(
         WeightsSpec(
             name="default",
@@ -104,15 +107,19 @@ class Decoder(nn.Module):
 
 
 class DIDFuse(FusionModel):
-    """DIDFuse. ``rule`` fuses the maps of the two images."""
+    """DIDFuse. ``rule`` fuses the maps of the two images; ``padding`` is the border of the inner convolutions."""
 
     spec = SPEC
 
-    def __init__(self, rule: str = "sum") -> None:
+    def __init__(self, rule: str = "sum", padding: str = "zeros") -> None:
         super().__init__()
-        self.rule = rule
+        self.rule, self.padding = rule, padding
         self.encoder = Encoder()
         self.decoder = Decoder()
+        if padding == "reflect":
+            encoder, decoder = self.encoder, self.decoder
+            for part in (encoder.middle, encoder.background, encoder.detail, decoder.deep, decoder.merge):
+                mirror_borders(part)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fused image (N, 1, H, W) in [0, 1]; H, W >= 2."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from torch import nn
 
 from imfuse.core.spec import WeightsSpec
+from imfuse.layers.blocks import mirror_borders
 from imfuse.models import transfusion
 
 SPEC = replace(
@@ -15,6 +16,9 @@ SPEC = replace(
     title="TransFusion, compact",
     summary="TransFusion at a quarter of the width; not transfer learning: encoder trained here",
     parameters=3_324_072,
+    # The deepest of five scales needs two pixels, or it could not be mirrored.
+    size=replace(transfusion.SPEC.size, min_size=32),
+    uneven="",
     memory_per_pixel=750,
     options=(replace(transfusion.SPEC.options[0], default="guided"), transfusion.SPEC.options[1]),
     weights=(
@@ -32,7 +36,10 @@ SPEC = replace(
 
 
 class TransFusionCompact(transfusion.TransFusion):
-    """TransFusion with fewer channels; see :class:`~imfuse.models.transfusion.TransFusion`."""
+    """TransFusion with fewer channels; see :class:`~imfuse.models.transfusion.TransFusion`.
+
+    Its convolutions mirror the border: with the zeros of the full network, even pictures get a frame.
+    """
 
     spec = SPEC
     divisor = 4
@@ -46,6 +53,7 @@ class TransFusionCompact(transfusion.TransFusion):
                 nn.init.dirac_(parameter)
             if name.endswith("second.weight"):
                 parameter.data.div_(2.6)
+        mirror_borders(self)
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:
