@@ -125,8 +125,8 @@ def minutes_of(cost: Cost, rate: float, shortest: float) -> float:
     return cost.steps * max(cost.flops / rate, shortest) / 60
 
 
-def page_of(costs: list[Cost], rate: float, shortest: float) -> str:
-    """The page as Markdown."""
+def page_of(costs: list[Cost], rate: float, shortest: float, choices: str = "") -> str:
+    """The page as Markdown; ``choices`` are the arguments of the command that name what is in it."""
     rows = [
         f"| `{cost.name}`{' *' if cost.name in WITHOUT_VGG else ''} | {cost.data} | {cost.steps:,}"
         f" | {cost.flops / 1e12:.3g} | {_number(cost.flops * cost.steps / 1e15)}"
@@ -136,8 +136,8 @@ def page_of(costs: list[Cost], rate: float, shortest: float) -> str:
     return "\n".join([
         "# What a training costs on one GPU",
         "",
-        "Printed by `python -m scripts.docs.training_costs -o docs/training/costs.md`. **This is arithmetic, not a"
-        " measurement**: no GPU was at hand. Recipes name no device and run on one unchanged (`--device cuda`).",
+        f"Printed by `python -m scripts.docs.training_costs -o docs/training/costs.md{choices}`. **This is arithmetic,"
+        " not a measurement**: no GPU was at hand. Recipes name no device and run on one unchanged (`--device cuda`).",
         "",
         "- Steps: of the data that the recipe's comment names, what it holds out left out, on one device.",
         f"- TFLOP a step: forward and backward pass, a multiplication and an addition are two; counted by"
@@ -177,14 +177,16 @@ def main() -> int:
     parser.add_argument("-o", "--output", type=Path, required=True, help="the Markdown file")
     parser.add_argument("--rate", type=float, default=10.0, help="TFLOP/s that the GPU sustains (default: 10)")
     parser.add_argument("--shortest", type=float, default=50.0, help="ms of the shortest step (default: 50)")
+    single = [name for name in list_recipes() if list(load_stages(name)) == [name]]
+    parser.add_argument("--recipes", nargs="+", choices=single, default=single, help="these alone")
     arguments = parser.parse_args()
     costs = []
-    for name in list_recipes():
-        if list(load_stages(name)) == [name]:
-            costs.append(cost_of(name))
-            print(f"{name}: {costs[-1].steps} steps", file=sys.stderr)
-    rate, shortest = arguments.rate * 1e12, arguments.shortest / 1000
-    write_file(arguments.output, page_of(costs, rate, shortest).encode())
+    for name in arguments.recipes:
+        costs.append(cost_of(name))
+        print(costs[-1], file=sys.stderr)
+    choices = "" if arguments.recipes == single else f" --recipes {' '.join(arguments.recipes)}"
+    page = page_of(costs, arguments.rate * 1e12, arguments.shortest / 1000, choices)
+    write_file(arguments.output, page.encode())
     return 0
 
 
