@@ -16,6 +16,7 @@ from imfuse.losses.refinefuse import (
     Window,
     box_ssim,
     contrast_mask,
+    edge_loss,
     hot_loss,
     local_variance,
     mask_intensity_loss,
@@ -166,7 +167,10 @@ def test_information_of_an_empty_crop_is_bounded() -> None:
     assert -2 <= parts["vif"] <= 2
 
 
-@pytest.mark.parametrize("name", ["signed_texture", "ssim", "scd", "vif", "hot", "mean_intensity", "max_intensity"])
+TERMS = ("signed_texture", "edges", "ssim", "scd", "vif", "hot", "mean_intensity", "max_intensity")
+
+
+@pytest.mark.parametrize("name", TERMS)
 def test_each_term_leads_to_better_pictures(name: str) -> None:
     # The power makes some pixels hot.
     infrared, visible = noise(1, 1, 48, 48, seed=1) ** 4, noise(1, 1, 48, 48, seed=2)
@@ -177,6 +181,28 @@ def test_each_term_leads_to_better_pictures(name: str) -> None:
     assert slope.isfinite().all()
     after, _ = objective.terms(fused - 1e-3 * slope / slope.norm(), infrared, visible)
     assert after < before
+
+
+def test_edges_keep_their_direction() -> None:
+    line = torch.linspace(0, 1, 16)
+    down, across = line[:, None].expand(1, 1, 16, 16), line.expand(1, 1, 16, 16)
+    assert edge_loss(down, down, 0.9 * across) < 1e-6
+    assert signed_texture_loss(down, down, 0.9 * across) > 0.05, "per axis both are wanted"
+    assert edge_loss(down, 0.5 * down, 0.1 * across, gain=2) < 1e-6
+
+
+def test_a_pair_of_one_image_is_to_stay_as_it_is() -> None:
+    image, other = noise(1, 1, 48, 48, seed=1), noise(1, 1, 48, 48, seed=2)
+    objective = Objective(intensity=0, texture=0, signed_texture=1, gain=1.5, vif=1, scd=1, identity=1)
+    fused = (1.2 * image).requires_grad_()
+    total, parts = objective.terms(fused, image, image)
+    assert parts["identity"].item() == pytest.approx((0.2 * image).mean().item(), rel=1e-4)
+    (slope,) = torch.autograd.grad(total, fused)
+    assert bool((slope > 0).all()), "back to the image, at every pixel"
+    first, second = torch.cat([image, image]), torch.cat([image, other])
+    twice = (1.2 * first).requires_grad_()
+    (slopes,) = torch.autograd.grad(objective.terms(twice, first, second).total, twice)
+    assert torch.allclose(slopes[0], slope[0] / 2)
 
 
 def test_masks_of_the_whole_pair_are_used_where_given() -> None:

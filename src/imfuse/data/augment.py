@@ -68,7 +68,15 @@ class Augmentation:
             Both images, new ones where they were changed.
         """
         if self.flat and rng.random() < self.flat:
-            return np.full_like(infrared, _level(rng)), np.full_like(visible, _level(rng))
+            infrared, visible = np.full_like(infrared, _level(rng)), np.full_like(visible, _level(rng))
+        else:
+            infrared, visible = self._exposed(rng, infrared, visible)
+        if self.same and rng.random() < self.same:
+            infrared = visible = infrared if rng.random() < 0.5 else visible
+        return infrared, visible
+
+    def _exposed(self, rng: np.random.Generator, infrared: Floats, visible: Floats) -> tuple[Floats, Floats]:
+        """The same scene by other light and other cameras."""
         if rng.random() < self.tone:
             infrared = _tone(rng, infrared, *THERMAL_CONTRAST)
         if rng.random() < self.tone:
@@ -79,8 +87,6 @@ class Augmentation:
             visible = _glare(rng, visible)
         if rng.random() < self.swap:
             infrared, visible = visible, infrared
-        if self.same and rng.random() < self.same:
-            infrared = visible = infrared if rng.random() < 0.5 else visible
         return infrared, visible
 
 

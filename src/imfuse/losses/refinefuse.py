@@ -35,11 +35,14 @@ class Objective(WeightedObjective):
         mean_intensity: distance to both sources alike, setting A of Table 8, instead of ``intensity``.
         max_intensity: distance to the brighter source, setting B of Table 8.
         signed_texture: ours, as ``texture``, with the signs of the gradients.
-        gain: of ``signed_texture``: how many times steeper the gradients are to be.
+        edges: ours, as ``signed_texture``, of the whole gradient of the source where it is steeper, not per axis.
+        gain: of ``signed_texture`` and ``edges``: how many times steeper the gradients are to be.
         ssim: ours, structural similarity to both sources.
         scd: ours, correlations of differences.
         vif: ours, visual information of both sources.
         hot: ours, distance to the infrared image where that is far above its mean.
+        identity: ours, distance to the image of what becomes of a pair of one image. Such pairs count in no other
+            term: most of those reward more contrast than there is.
 
     Source:
         Visual Intelligence 2025, equations 6 to 8 and Table 8.
@@ -50,11 +53,13 @@ class Objective(WeightedObjective):
     mean_intensity: float = 0.0
     max_intensity: float = 0.0
     signed_texture: float = 0.0
+    edges: float = 0.0
     gain: float = 1.0
     ssim: float = 0.0
     scd: float = 0.0
     vif: float = 0.0
     hot: float = 0.0
+    identity: float = 0.0
 
     def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
@@ -75,6 +80,10 @@ class Objective(WeightedObjective):
     ) -> Loss:
         """Loss and parts for a fused image. ``labels`` are class numbers (N, H, W), ``contrast`` a contrast mask."""
         parts = {}
+        if self.identity:
+            same = (infrared == visible).all(3).all(2)[..., None, None]
+            parts["identity"] = (same * (fused - infrared).abs()).mean()
+            fused = torch.where(same, infrared, fused)
         if self.intensity:
             mask = contrast_mask(infrared, visible) if contrast is None else contrast
             parts["intensity"] = mask_intensity_loss(fused, infrared, visible, with_salient(mask, labels))
@@ -86,6 +95,8 @@ class Objective(WeightedObjective):
             parts["texture"] = texture_loss(fused, infrared, visible)
         if self.signed_texture:
             parts["signed_texture"] = signed_texture_loss(fused, infrared, visible, self.gain)
+        if self.edges:
+            parts["edges"] = edge_loss(fused, infrared, visible, self.gain)
         if self.ssim:
             parts["ssim"] = 2 - box_ssim(fused, infrared) - box_ssim(fused, visible)
         if self.scd:
@@ -151,6 +162,14 @@ def signed_texture_loss(fused: Tensor, infrared: Tensor, visible: Tensor, gain: 
     gradient_ir, gradient_vi = sobel(infrared), sobel(visible)
     stronger = torch.where(gradient_ir.abs() > gradient_vi.abs(), gradient_ir, gradient_vi)
     return 2 * F.l1_loss(sobel(fused), gain * stronger)
+
+
+def edge_loss(fused: Tensor, infrared: Tensor, visible: Tensor, gain: float = 1.0) -> Tensor:
+    """Distance of the gradient to ``gain`` times that of the source where it is steeper, with its direction."""
+    gradient_ir, gradient_vi = sobel(infrared), sobel(visible)
+    steepness_ir, steepness_vi = (x.square().sum(1, keepdim=True) for x in (gradient_ir, gradient_vi))
+    steeper = torch.where(steepness_ir > steepness_vi, gradient_ir, gradient_vi)
+    return 2 * F.l1_loss(sobel(fused), gain * steeper)
 
 
 def box_ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:
