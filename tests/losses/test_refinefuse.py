@@ -186,9 +186,10 @@ def test_each_term_leads_to_better_pictures(name: str) -> None:
 def test_edges_keep_their_direction() -> None:
     line = torch.linspace(0, 1, 16)
     down, across = line[:, None].expand(1, 1, 16, 16), line.expand(1, 1, 16, 16)
-    assert edge_loss(down, down, 0.4 * across) < 1e-6
-    assert signed_texture_loss(down, down, 0.4 * across) > 0.01, "per axis both are wanted"
-    assert edge_loss(down, 0.5 * down, 0.1 * across, gain=2) < 1e-6
+    # At a mirrored border a slope is 0, and the other image has the steeper one.
+    assert edge_loss(down, down, 0.4 * across) < 0.03
+    assert signed_texture_loss(down, down, 0.4 * across) > 0.15, "per axis both are wanted"
+    assert edge_loss(down, 0.5 * down, 0.1 * across, gain=2) < 0.1 * edge_loss(down, 0.5 * down, 0.1 * across)
 
 
 def test_a_pair_of_one_image_is_to_stay_as_it_is() -> None:
