@@ -93,6 +93,14 @@ def test_fixed_norms_are_in_evaluation_mode_and_still_trained() -> None:
     assert (both[:1] - alone).abs().max() < 1e-5
 
 
+def test_stages_of_the_mixed_psfusion_move_three_norms_and_then_none() -> None:
+    for recipe, moving in zip(load_stages("psfusion_compact_mixed").values(), (3, 0), strict=True):
+        module = FusionTraining(recipe).train()
+        norms = {name: part for name, part in module.network.named_modules() if isinstance(part, nn.BatchNorm2d)}
+        names = [name for name, part in norms.items() if part.training]
+        assert names == ["scene_half.norm", "scene_full.norm", "inject.norm"][:moving]
+
+
 def test_norms_of_frozen_parts_do_not_move(larger_pairs: Path, tmp_path: Path) -> None:
     changes = [
         *SMALL,

@@ -83,30 +83,34 @@ class Conditions:
             noise=uniform(0, 5),
         )
 
-    def light_sky(self, canvas: Canvas) -> None:
-        """Brighten an overcast sky, which ``daylight`` alone leaves dark overhead; before objects are painted."""
-        canvas.buffer[..., EMISSION] += 0.022 * self.daylight * self.overcast
 
-    def warm(self, canvas: Canvas) -> None:
-        """Change the temperatures of what is painted; people keep theirs."""
-        buffer, upward = canvas.buffer, canvas.buffer[..., NORMAL.start + 1]
-        right, up = canvas.camera.rays(slice(0, canvas.camera.height), slice(0, canvas.camera.width))
-        sky, background = canvas.depth >= FAR, canvas.labels == 0
-        coarse = lookup(canvas.coarse, right, up)
-        temperature = buffer[..., TEMPERATURE]
-        temperature += np.where(sky, self.sky + self.clouds * coarse, 0)
-        temperature += np.where(background & ~sky & (upward < 0.7), self.walls, 0)
-        temperature += np.where(background & ~sky & (upward >= 0.7), self.ground, 0)
-        temperature += np.where(canvas.labels == CAR, self.cars, 0)
-        temperature += np.where(background & ~sky, self.patches * lookup(canvas.coarse, 2 * right, 2 * up), 0)
+def light_sky(canvas: Canvas, conditions: Conditions) -> None:
+    """Brighten an overcast sky, which daylight alone leaves dark overhead; before objects are painted."""
+    canvas.buffer[..., EMISSION] += 0.022 * conditions.daylight * conditions.overcast
 
-    def display(self, temperature: Floats) -> Floats:
-        """Levels in [0, 1] of a thermal camera that fits its range to the picture."""
-        low, high = np.quantile(temperature, (self.coldest, 1 - self.warmest))
-        return np.asarray(np.clip((temperature - low) / max(high - low, 1.0), 0, 1) ** self.gamma, np.float32)
 
-    def degrade(self, image: Bytes, rng: np.random.Generator) -> Bytes:
-        """Blur a picture, (H, W) or (H, W, 3), and add noise."""
-        soft = blur(image.astype(np.float32), self.blur)
-        soft += self.noise * rng.standard_normal(soft.shape, dtype=np.float32)
-        return np.asarray(np.clip(np.round(soft), 0, 255), np.uint8)
+def warm(canvas: Canvas, conditions: Conditions) -> None:
+    """Change the temperatures of what is painted; people keep theirs."""
+    buffer, upward = canvas.buffer, canvas.buffer[..., NORMAL.start + 1]
+    right, up = canvas.camera.rays(slice(0, canvas.camera.height), slice(0, canvas.camera.width))
+    sky, background = canvas.depth >= FAR, canvas.labels == 0
+    coarse = lookup(canvas.coarse, right, up)
+    temperature = buffer[..., TEMPERATURE]
+    temperature += np.where(sky, conditions.sky + conditions.clouds * coarse, 0)
+    temperature += np.where(background & ~sky & (upward < 0.7), conditions.walls, 0)
+    temperature += np.where(background & ~sky & (upward >= 0.7), conditions.ground, 0)
+    temperature += np.where(canvas.labels == CAR, conditions.cars, 0)
+    temperature += np.where(background & ~sky, conditions.patches * lookup(canvas.coarse, 2 * right, 2 * up), 0)
+
+
+def display(temperature: Floats, conditions: Conditions) -> Floats:
+    """Levels in [0, 1] of a thermal camera that fits its range to the picture."""
+    low, high = np.quantile(temperature, (conditions.coldest, 1 - conditions.warmest))
+    return np.asarray(np.clip((temperature - low) / max(high - low, 1.0), 0, 1) ** conditions.gamma, np.float32)
+
+
+def degrade(image: Bytes, conditions: Conditions, rng: np.random.Generator) -> Bytes:
+    """Blur a picture, (H, W) or (H, W, 3), and add noise."""
+    soft = blur(image.astype(np.float32), conditions.blur)
+    soft += conditions.noise * rng.standard_normal(soft.shape, dtype=np.float32)
+    return np.asarray(np.clip(np.round(soft), 0, 255), np.uint8)

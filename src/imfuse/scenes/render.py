@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from imfuse.core.errors import ImageError
 from imfuse.scenes import cars, ground, people, sensors, street
 from imfuse.scenes.canvas import Camera, Canvas, noise_tile
-from imfuse.scenes.conditions import Conditions
+from imfuse.scenes.conditions import Conditions, degrade, display, light_sky, warm
 from imfuse.scenes.layout import Layout, demo_layout, random_layout
 
 
@@ -91,18 +92,19 @@ def render_scene(height: int = 480, width: int = 640, seed: int = 0, *, conditio
     canvas = Canvas(camera, fine=noise_tile(rng, 16, 5, 0.75), coarse=noise_tile(rng, 4, 5))
     ground.paint_sky(canvas, layout)
     if conditions is not None:
-        conditions.light_sky(canvas)
+        light_sky(canvas, conditions)
     ground.paint_ground(canvas, layout)
     street.draw_skyline(canvas, layout.centre(120.0), rng)
     for _, draw in sorted(_objects(canvas, layout, rng), key=lambda item: -item[0]):
         draw()
     sensors.weather(canvas)
     if conditions is not None:
-        conditions.warm(canvas)
-    infrared = sensors.expose_infrared(canvas, rng, conditions.display if conditions and conditions.warmest else None)
+        warm(canvas, conditions)
+    fitted = partial(display, conditions=conditions) if conditions is not None and conditions.warmest else None
+    infrared = sensors.expose_infrared(canvas, rng, fitted)
     visible = sensors.expose_visible(canvas, layout, rng)
     if conditions is not None:
-        infrared, visible = conditions.degrade(infrared, rng), conditions.degrade(visible, rng)
+        infrared, visible = (degrade(image, conditions, rng) for image in (infrared, visible))
     return Scene(infrared, visible, canvas.labels)
 
 
