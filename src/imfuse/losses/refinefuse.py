@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.losses._base import Loss, WeightedObjective
-from imfuse.losses.common import bounded_information, correlation, gaussian_mean, salient_mask
+from imfuse.losses.common import bounded_information, correlation, gaussian_mean, salient_mask, split_identity
 from imfuse.ops import ssim
 from imfuse.ops.filters import box_mean, own_precision, reflect_pad
 
@@ -81,9 +81,7 @@ class Objective(WeightedObjective):
         """Loss and parts for a fused image. ``labels`` are class numbers (N, H, W), ``contrast`` a contrast mask."""
         parts = {}
         if self.identity:
-            same = (infrared == visible).all(3).all(2)[..., None, None]
-            parts["identity"] = (same * (fused - infrared).abs()).mean()
-            fused = torch.where(same, infrared, fused)
+            parts["identity"], fused = split_identity(fused, infrared, visible)
         if self.intensity:
             mask = contrast_mask(infrared, visible) if contrast is None else contrast
             parts["intensity"] = mask_intensity_loss(fused, infrared, visible, with_salient(mask, labels))

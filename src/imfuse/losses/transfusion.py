@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.losses._base import Loss, WeightedObjective
-from imfuse.losses.common import bounded_information, stronger_gradient_loss
+from imfuse.losses.common import bounded_information, split_identity, stronger_gradient_loss
 from imfuse.ops import ssim
 from imfuse.ops.filters import own_precision
 from imfuse.ops.padding import crop_to, pad_to
@@ -73,6 +73,8 @@ class Objective(WeightedObjective):
         information: of the mutual information.
         texture: ours, of the distance of gradients to the larger ones of both images, with their signs.
         vif: ours, of the visual information of both images.
+        identity: ours, of the distance to the image of what becomes of a pair of one image, which counts in no other
+            term of the images.
         released: 1: MS-SSIM as the released code has it, and no mutual information, since there it has no gradient.
 
     Source:
@@ -85,6 +87,7 @@ class Objective(WeightedObjective):
     released: float = 0.0
     texture: float = 0.0
     vif: float = 0.0
+    identity: float = 0.0
 
     def __call__(self, model: Any, batch: Mapping[str, Tensor]) -> Loss:
         """Loss and its named parts."""
@@ -100,12 +103,12 @@ class Objective(WeightedObjective):
 
     def terms(self, fused: Tensor, infrared: Tensor, visible: Tensor) -> Loss:
         """Loss and parts of the images alone."""
-        released = bool(self.released)
-        similar = [_structure(fused, source, released) for source in (infrared, visible)]
-        parts = {
-            "intensity": F.mse_loss(fused, torch.maximum(infrared, visible)),
-            "structure": (2 - similar[0] - similar[1]) / 2,
-        }
+        parts = {}
+        if self.identity:
+            parts["identity"], fused = split_identity(fused, infrared, visible)
+        similar = [_structure(fused, source, bool(self.released)) for source in (infrared, visible)]
+        parts["intensity"] = F.mse_loss(fused, torch.maximum(infrared, visible))
+        parts["structure"] = (2 - similar[0] - similar[1]) / 2
         if self.texture:
             parts["texture"] = stronger_gradient_loss(fused, infrared, visible)
         if self.vif:
