@@ -23,6 +23,7 @@ from imfuse.losses.common import (
     correlation,
     hard_pixel_loss,
     salient_mask,
+    split_identity,
     stronger_gradient_loss,
 )
 from imfuse.losses.refinefuse import box_ssim
@@ -48,6 +49,8 @@ class Objective(WeightedObjective):
         texture: ours, distance of gradients to the larger ones of the sources, with their signs.
         ssim: ours, structural similarity to both sources.
         vif: ours, visual information of both sources.
+        identity: ours, distance to the image of what becomes of a pair of one image, which counts in no other term of
+            the fused image.
         background: weight of the first class of ``binary``, as :func:`class_weight` computes it; this one is of MSRS.
         foreground: that of the second class.
         legacy: as released: salient things are drawn to the visible image instead of the infrared one, and the
@@ -68,6 +71,7 @@ class Objective(WeightedObjective):
     texture: float = 0.0
     ssim: float = 0.0
     vif: float = 0.0
+    identity: float = 0.0
     background: float = 1.4548
     foreground: float = 19.8962
     legacy: bool = False
@@ -99,6 +103,8 @@ class Objective(WeightedObjective):
     ) -> dict[str, Tensor]:
         """The terms of the fused image."""
         parts = {}
+        if self.identity:
+            parts["identity"], fused = split_identity(fused, infrared, visible)
         if self.correlation:
             parts["correlation"] = correlation_loss(fused, infrared, visible, legacy=self.legacy)
         if self.gradient:

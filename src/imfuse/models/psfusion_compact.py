@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from imfuse.core.spec import WeightsSpec
+from imfuse.core.spec import Option, WeightsSpec
 from imfuse.models import psfusion
 
 SPEC = replace(
@@ -13,7 +13,15 @@ SPEC = replace(
     title="PSFusion, compact",
     summary="the modules of PSFusion at half the width, shallower encoders",
     parameters=6_436_032,
+    uneven="",
     memory_per_pixel=500,
+    options=(
+        Option("injection", (True, False), True, "semantic features scale and shift those of the scene"),
+        Option("padding", ("reflect", "zeros"), "reflect", "border of all convolutions; zeros: as published"),
+        Option(
+            "norm", ("batch", "instance"), "batch", "of features before semantics are injected; instance: as published"
+        ),
+    ),
     weights=(
         WeightsSpec(
             name="default",
@@ -33,6 +41,9 @@ class PSFusionCompact(psfusion.PSFusion):
 
     spec = SPEC
     widths = psfusion.Widths(encoder=(16, 32, 32, 64, 128, 256), blocks=(2, 2, 2, 2), deep=32, shallow=16, growth=8)
+
+    def __init__(self, injection: bool = True, padding: str = "reflect", norm: str = "batch") -> None:
+        super().__init__(injection, padding, norm)
 
     @classmethod
     def published_layout(cls) -> dict[str, str]:
