@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from imfuse.layers.blocks import Conv3x3
+from imfuse.layers.blocks import Conv3x3, MirroredConv
 from imfuse.layers.winograd import LARGE_TILE_LIMIT, Winograd, transform
 
 
@@ -29,6 +29,12 @@ def test_it_is_the_convolution(size: tuple[int, int], side: int, mirrored: bool)
     torch.testing.assert_close(fast(x.contiguous()), conv(x), atol=2e-5, rtol=0)
 
 
+def test_a_border_that_was_mirrored_stays_so() -> None:
+    conv = MirroredConv(nn.Conv2d(5, 7, 3, padding=1)).requires_grad_(False)
+    x = torch.randn(2, 5, 9, 14)
+    torch.testing.assert_close(Winograd(conv)(x), conv(x), atol=2e-5, rtol=0)
+
+
 def test_without_a_bias() -> None:
     conv, fast = layer(3, 4, bias=False)
     x = torch.randn(1, 3, 9, 9)
@@ -45,6 +51,7 @@ def test_which_convolutions_it_is_for() -> None:
     assert Winograd.suits(nn.Conv2d(128, 128, 3, padding=1))
     assert Winograd.suits(Conv3x3(128, 128))
     assert Winograd.suits(Conv3x3(128, 128, "zero"))
+    assert Winograd.suits(MirroredConv(nn.Conv2d(128, 128, 3, padding=1)))
     others = [
         nn.Conv2d(64, 128, 3, padding=1),
         nn.Conv2d(512, 64, 3, padding=1),
@@ -55,6 +62,8 @@ def test_which_convolutions_it_is_for() -> None:
         nn.Conv2d(128, 128, 3, padding=1, groups=2),
         nn.Conv2d(128, 128, 3, padding=2, dilation=2),
         nn.Conv2d(128, 128, 3, padding=1, padding_mode="reflect"),
+        MirroredConv(nn.Conv2d(128, 128, 3, 2, padding=1)),
+        MirroredConv(nn.Conv2d(128, 128, 5, padding=2)),
         nn.Linear(128, 128),
     ]
     assert not any(Winograd.suits(other) for other in others)

@@ -250,3 +250,10 @@ def test_terms_of_our_own_see_what_those_of_the_article_are_blind_to() -> None:
         assert bool(parts["texture"] > 0.01) is found
         assert bool(parts["ssim"] > 0.1) is found
     assert parts.keys() == {"correlation", "gradient", "intensity", "texture", "ssim", "vif"}
+
+
+def test_a_pair_of_one_image_is_to_stay_as_it_is() -> None:
+    image = torch.rand(1, 1, 48, 48, generator=torch.Generator().manual_seed(0))
+    parts = Objective(max_intensity=1, texture=1, vif=1, identity=1).fusion(1.2 * image, image, image)
+    assert parts["identity"].item() == pytest.approx((0.2 * image).mean().item(), rel=1e-4)
+    assert parts["max_intensity"].item() == parts["texture"].item() == 0

@@ -201,3 +201,13 @@ def test_term_leads_towards_the_sources() -> None:
     (slope,) = torch.autograd.grad(before, fused)
     after = information_loss([(fused - 0.05 * slope / slope.abs().max(), a, b)])
     assert after < before
+
+
+def test_a_pair_of_one_image_is_to_stay_as_it_is() -> None:
+    image = torch.rand(1, 1, 48, 48, generator=torch.Generator().manual_seed(0))
+    fused = (1.2 * image).requires_grad_()
+    total, parts = transfusion.Objective(texture=1, vif=1, identity=2).terms(fused, image, image)
+    (slope,) = torch.autograd.grad(total, fused)
+    assert bool((slope > 0).all()), "back to the image, at every pixel"
+    assert parts["identity"].item() == pytest.approx((0.2 * image).mean().item(), rel=1e-4)
+    assert parts["intensity"].item() == 0
