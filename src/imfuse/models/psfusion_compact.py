@@ -26,11 +26,11 @@ SPEC = replace(
         WeightsSpec(
             name="default",
             file="psfusion_compact.safetensors",
-            sha256="9f4ac456822c2913dc34ef531d62685f8af089c739974180a2c4e5321f33531c",
-            recipe="psfusion_compact",
-            data="RoadScene train (180 pairs), 120 rendered scenes",
-            date="2026-11-21",
-            bias=160,
+            sha256="95e6d26f3f282ea713df0a9b9cb9540cfaeb8eded64b661d14e7f46fe75e1ff9",
+            recipe="psfusion_compact, then psfusion_compact_mixed in two runs",
+            data="RoadScene train, MSRS train (128x128), frames of M2VD, a tenth of each held out; 108 rendered scenes",
+            date="2026-11-30",
+            bias=3,
         ),
     ),
 )

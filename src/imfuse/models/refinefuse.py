@@ -58,11 +58,11 @@ SPEC = ModelSpec(
         WeightsSpec(
             name="default",
             file="refinefuse.safetensors",
-            sha256="c217413d0c200ecdbbc38ea40097935c68a07c7fc84d560437b1db678967ba17",
-            recipe="refinefuse_roadscene, then 40 epochs of it with loss.gain=1.1",
-            data="RoadScene, the 180 FLIR training pairs",
-            date="2026-11-21",
-            bias=41,
+            sha256="d156225e4ca650279eb9a1f2d13cc959a158021250b03bd5627b40ff9f7d7027",
+            recipe="refinefuse_roadscene, then refinefuse_mixed in five runs, the mean of the last two, 1 to 3",
+            data="RoadScene train, MSRS train (128x128), frames of M2VD; a tenth of each held out",
+            date="2026-11-30",
+            bias=2,
         ),
         WeightsSpec(
             name="medical",

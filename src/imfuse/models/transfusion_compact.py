@@ -25,11 +25,11 @@ SPEC = replace(
         WeightsSpec(
             name="default",
             file="transfusion_compact.safetensors",
-            sha256="470e14ca2951d6dbef8c3ff0a201034077936670d40e9ec2ff1ee0472e1c8d68",
-            recipe="transfusion_compact (both stages)",
-            data="RoadScene train (180 pairs)",
-            date="2026-11-21",
-            bias=253,
+            sha256="d8d85c2279c33240fb1f3a7001f2f93011dd983624f6a2622a018d9a89af53e2",
+            recipe="transfusion_compact (both stages, the second in three runs)",
+            data="RoadScene train, MSRS train (128x128), frames of M2VD; a tenth of each held out",
+            date="2026-11-30",
+            bias=7,
         ),
     ),
 )
