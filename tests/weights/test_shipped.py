@@ -20,7 +20,7 @@ FAILURES = {
     "didfuse default": "even between dim noise identity",
     "lrrnet default": "white between veil bright noise identity",
     "psfusion_compact default": "veil",
-    "refinefuse medical": "between bright identity",
+    "refinefuse medical": "between identity",
     "sdnet default": "frame black white even between veil bright noise identity",
     "seafusion default": "frame black white even between veil bright identity",
     "transfusion_compact default": "between veil identity",
