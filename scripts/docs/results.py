@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -93,15 +93,14 @@ def day_and_night(results: Results, work: Path) -> list[str]:
     return [markdown_beside(tables, level=3) for tables in parts if tables]
 
 
-def page_of(results: Results, work: Path, choices: str) -> str:
-    """The page as Markdown; ``choices`` are the arguments of the command that name what is in it."""
+def page_of(results: Results, work: Path, command: str, figures: Iterable[str]) -> str:
+    """The page as Markdown; ``command`` prints it, with these figures."""
     convention, environment = results.convention.name, results.environment
     made = f"imfuse {results.imfuse}, torch {environment['torch']}, {environment['device']}, {results.date[:10]}"
     return "\n".join([
         "# Results",
         "",
-        f"Printed by `python -m scripts.docs.results --shared DIR -o docs/results.md{choices}`, which runs"
-        " [`imfuse benchmark`](guide/benchmark.md).",
+        f"Printed by `{command}`, which runs [`imfuse benchmark`](guide/benchmark.md).",
         f"Means over the pairs of each set under the convention `{convention}`; see [Metrics](metrics.md). **Bold** is"
         " best, underlined second; `rank` is the mean rank over pairs and metrics.",
         "A model alone has the weights that ship (†), if it has any; *(authors)* has its authors' published checkpoint,"
@@ -112,7 +111,7 @@ def page_of(results: Results, work: Path, choices: str) -> str:
         "Scans are MRI with CT, PET and SPECT: infrared is CT with CT, else MRI. The weights"
         " of this page were not trained on scans; those of `refinefuse --weights medical` were.",
         "",
-        *(f"![Infrared, visible and fused pictures](images/{name})" for name in FIGURES),
+        *(f"![Infrared, visible and fused pictures](images/{name})" for name in figures),
         "",
         "## Day and night",
         "",
@@ -146,12 +145,14 @@ def main() -> int:
     results.write(args.work / "results.json")
     write_tables(results, args.work)
     write_report(results, args.work)
-    choices = "" if len(args.sets) == len(SETS) else f" --sets {' '.join(args.sets)}"
-    choices += f" --models {' '.join(args.models)}" if args.models else ""
+    command = f"python -m scripts.docs.results --shared DIR -o docs/{args.output.name}"
+    command += "" if len(args.sets) == len(SETS) else f" --sets {' '.join(args.sets)}"
+    command += f" --models {' '.join(args.models)}" if args.models else ""
     rows = [row for row in ROWS if row[0] in args.sets]
-    for name, models in FIGURES.items() if not args.models else ():
+    figures = {} if args.models else FIGURES
+    for name, models in figures.items():
         draw(results, args.work, rows, models, args.output.parent / "images" / name)
-    write_file(args.output, page_of(results, args.work, choices).encode())
+    write_file(args.output, page_of(results, args.work, command, figures).encode())
     return 0 if results.complete else 1
 
 

@@ -35,6 +35,8 @@ PAIRS: dict[str, dict[str, int]] = {
     "psfusion": MSRS,
     "refinefuse": MSRS,
     "refinefuse_medical": HARVARD,
+    "psfusion_compact_mixed_stage1": MIXED,
+    "psfusion_compact_mixed_stage2": MIXED,
     "refinefuse_mixed": MIXED,
     "rfn_nest_stage1": {"MS-COCO, by twos": 40_000},
     "rfn_nest_stage2": {"KAIST": 80_000},
