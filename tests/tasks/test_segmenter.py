@@ -34,8 +34,11 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.no_grad():
         for _ in range(2):
             model.predict(torch.rand(2, 1, 64, 64), torch.rand(2, 1, 64, 64))
-    # A background that does not win everywhere.
-    model.segmentation.semantic[3].weight.data.mul_(30)
+        scene = render_scene(96, 128)
+        pair = scene.infrared[None], scene.visible.mean(2)[None]
+        logits = model.eval().predict(*(torch.tensor(x, dtype=torch.float32)[None] / 255 for x in pair)).semantic
+        # No class that wins everywhere.
+        model.segmentation.semantic[3].bias.sub_(logits.mean((0, 2, 3)))
     path = tmp_path_factory.mktemp("weights") / "some.safetensors"
     save_weights(path, model.state_dict(), {"model": "psfusion_compact"})
     return path

@@ -67,9 +67,9 @@ SPEC = ModelSpec(
         WeightsSpec(
             name="medical",
             file="refinefuse_medical.safetensors",
-            sha256="b4cf2a583fe93e1505e9b1e94cc192ed914f4f1ce792d3b01c0e15ddfa265ea7",
+            sha256="08cd063974186e6667a7cde1080648e41cda11afdf64f4e9c35f513253c1e365",
             recipe="refinefuse_medical, from the default weights",
-            data="Harvard atlas, 80 training pairs of MRI with PET and SPECT, a tenth held out",
+            data="Harvard atlas, 80 training pairs of MRI with PET and SPECT, a tenth held out; before: RoadScene, MSRS, M2VD",
             date="2026-11-30",
             bias=4,
         ),
