@@ -69,7 +69,7 @@ SPEC = ModelSpec(
             file="refinefuse_medical.safetensors",
             sha256="08cd063974186e6667a7cde1080648e41cda11afdf64f4e9c35f513253c1e365",
             recipe="refinefuse_medical, from the default weights",
-            data="Harvard atlas, 80 training pairs of MRI with PET and SPECT, a tenth held out; before: RoadScene, MSRS, M2VD",
+            data="Harvard atlas, 80 training pairs of MRI with PET and SPECT; before: RoadScene, MSRS, M2VD",
             date="2026-11-30",
             bias=4,
         ),
