@@ -213,6 +213,12 @@ def test_each_data_set_holds_out_its_last_pairs() -> None:
         split_pairs(mixed({"road": 20, "video": 3}), 0.1)
 
 
+def test_a_data_set_without_a_name_has_nothing_to_be_mixed_with(tmp_path: Path) -> None:
+    write_pairs(tmp_path)
+    data = TrainingPairs(find_pairs(tmp_path), CropPlan("center", 16), shares={"road": 0.75, "night": 0.25})
+    assert data.chances is None
+
+
 def test_data_sets_give_their_shares_of_the_crops(tmp_path: Path) -> None:
     folders = {"road": 2, "night": 6}
     for name, count in folders.items():

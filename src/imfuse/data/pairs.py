@@ -321,9 +321,14 @@ class TrainingPairs(Dataset[dict[str, Tensor]]):
         return self.cache[entry.key] if entry.key in self.cache else load_pair(entry, self.colour)
 
 
-def _chances(files: Sequence[PairFiles | LoadedPair], shares: Mapping[str, float]) -> NDArray[np.float64]:
-    """Chance of each pair to be drawn. Raises ``PairError`` where the shares are of other data sets."""
+def _chances(files: Sequence[PairFiles | LoadedPair], shares: Mapping[str, float]) -> NDArray[np.float64] | None:
+    """Chance of each pair to be drawn. Raises ``PairError`` where the shares are of other data sets.
+
+    ``None``, each pair once an epoch, for a data set without a name: it is the only one, with nothing to be mixed.
+    """
     sources = [entry.source if isinstance(entry, PairFiles) else "rendered" for entry in files]
+    if "" in sources and "" not in shares:
+        return None
     if other := set(sources) ^ set(shares):
         given = ", ".join(sorted(map(repr, set(sources))))
         raise PairError(f"data.shares is of {', '.join(map(repr, shares))}, but the data sets are {given} ({other})")
