@@ -10,11 +10,10 @@ from scipy import ndimage
 from torch import Tensor
 
 from imfuse.losses import refinefuse
-from imfuse.losses.common import correlation, visual_information
+from imfuse.losses.common import box_ssim, correlation, visual_information
 from imfuse.losses.refinefuse import (
     Objective,
     Window,
-    box_ssim,
     contrast_mask,
     edge_loss,
     hot_loss,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from imfuse.losses.common import ssim_map, visual_information
-from imfuse.losses.refinefuse import box_ssim
+from imfuse.losses.common import box_ssim, ssim_map, visual_information
 from imfuse.losses.swinfusion import zero_padded_ssim
 from imfuse.losses.transfusion import ms_ssim
 from imfuse.metrics import (

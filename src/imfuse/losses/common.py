@@ -128,6 +128,12 @@ def visual_information(fused: Tensor, source: Tensor) -> Tensor:
     return kept / (total + 1e-10)
 
 
+def box_ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:
+    """Mean structural similarity under a box, without a border, moments of the population, dynamic range 1."""
+    moments = ssim.moments(first, second, partial(F.avg_pool2d, kernel_size=window, stride=1))
+    return ssim.similarity(*moments, *ssim.constants(1)).mean()
+
+
 def bounded_information(fused: Tensor, source: Tensor) -> Tensor:
     """Mean of ``visual_information``, at most 2: a crop with next to nothing in it would count a hundredfold."""
     return visual_information(fused, source).clamp_max(2).mean()
@@ -142,11 +148,14 @@ def split_identity(fused: Tensor, infrared: Tensor, visible: Tensor) -> tuple[Te
     return (same * (fused - infrared).abs()).mean(), torch.where(same, infrared, fused)
 
 
+def larger_gradient(first: Tensor, second: Tensor) -> Tensor:
+    """Of two gradients, per axis, the larger one with its sign; of equal sizes the second."""
+    return torch.where(first.abs() > second.abs(), first, second)
+
+
 def stronger_gradient_loss(fused: Tensor, infrared: Tensor, visible: Tensor) -> Tensor:
     """Distance of the gradient to that of the source where it is larger, per axis, with its sign."""
-    gradient_ir, gradient_vi = sobel_gradient(infrared), sobel_gradient(visible)
-    stronger = torch.where(gradient_ir.abs() > gradient_vi.abs(), gradient_ir, gradient_vi)
-    return F.l1_loss(sobel_gradient(fused), stronger)
+    return F.l1_loss(sobel_gradient(fused), larger_gradient(sobel_gradient(infrared), sobel_gradient(visible)))
 
 
 def hard_pixel_loss(

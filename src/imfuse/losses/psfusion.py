@@ -20,13 +20,13 @@ from imfuse.losses._base import Loss, WeightedObjective
 from imfuse.losses.common import (
     IGNORE,
     bounded_information,
+    box_ssim,
     correlation,
     hard_pixel_loss,
     salient_mask,
     split_identity,
     stronger_gradient_loss,
 )
-from imfuse.losses.refinefuse import box_ssim
 from imfuse.ops.filters import own_precision
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -16,8 +15,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.losses._base import Loss, WeightedObjective
-from imfuse.losses.common import bounded_information, correlation, gaussian_mean, salient_mask, split_identity
-from imfuse.ops import ssim
+from imfuse.losses.common import (
+    bounded_information,
+    box_ssim,
+    correlation,
+    gaussian_mean,
+    larger_gradient,
+    salient_mask,
+    split_identity,
+)
 from imfuse.ops.filters import box_mean, own_precision, reflect_pad
 
 Window = Literal["gaussian", "box", "pixel"]
@@ -157,9 +163,7 @@ def texture_loss(fused: Tensor, infrared: Tensor, visible: Tensor) -> Tensor:
 
 def signed_texture_loss(fused: Tensor, infrared: Tensor, visible: Tensor, gain: float = 1.0) -> Tensor:
     """Distance of the gradient to ``gain`` times that of the source where it is larger, per axis, with its sign."""
-    gradient_ir, gradient_vi = sobel(infrared), sobel(visible)
-    stronger = torch.where(gradient_ir.abs() > gradient_vi.abs(), gradient_ir, gradient_vi)
-    return 2 * F.l1_loss(sobel(fused), gain * stronger)
+    return 2 * F.l1_loss(sobel(fused), gain * larger_gradient(sobel(infrared), sobel(visible)))
 
 
 def edge_loss(fused: Tensor, infrared: Tensor, visible: Tensor, gain: float = 1.0) -> Tensor:
@@ -168,12 +172,6 @@ def edge_loss(fused: Tensor, infrared: Tensor, visible: Tensor, gain: float = 1.
     steepness_ir, steepness_vi = (x.square().sum(1, keepdim=True) for x in (gradient_ir, gradient_vi))
     steeper = torch.where(steepness_ir > steepness_vi, gradient_ir, gradient_vi)
     return 2 * F.l1_loss(sobel(fused), gain * steeper)
-
-
-def box_ssim(first: Tensor, second: Tensor, window: int = 7) -> Tensor:
-    """Mean structural similarity under a box, without a border, moments of the population, dynamic range 1."""
-    moments = ssim.moments(first, second, partial(F.avg_pool2d, kernel_size=window, stride=1))
-    return ssim.similarity(*moments, *ssim.constants(1)).mean()
 
 
 def hot_loss(fused: Tensor, infrared: Tensor) -> Tensor:
