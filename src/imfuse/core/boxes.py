@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 
-class Boxes(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Boxes:
     """Objects of one image, in no particular order; made by :meth:`of`.
 
     Example:
         >>> boxes = Boxes.of([[10, 20, 40, 90], [0, 0, 8, 8]], [0, 2])
-        >>> boxes.count, boxes.areas.tolist(), boxes.scores.tolist()
+        >>> len(boxes), boxes.areas.tolist(), boxes.scores.tolist()
         (2, [2100.0, 64.0], [1.0, 1.0])
         >>> boxes.where(boxes.classes == 2).corners.tolist()
         [[0.0, 0.0, 8.0, 8.0]]
@@ -48,16 +49,15 @@ class Boxes(NamedTuple):
             raise ValueError(f"{len(places)} boxes, {len(kinds)} classes and {len(sure)} scores")
         return cls(places, kinds, sure)
 
-    @property
-    def count(self) -> int:
-        """Number of objects."""
+    def __len__(self) -> int:
         return len(self.classes)
 
     @property
     def areas(self) -> npt.NDArray[np.float64]:
         """(N,): square pixels."""
         left, top, right, bottom = self.corners.T
-        return np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
+        areas: npt.NDArray[np.float64] = np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
+        return areas
 
     def where(self, kept: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Boxes:
         """Those that a mask or an array of indices picks."""
