@@ -5,20 +5,30 @@ from __future__ import annotations
 from typing import Any
 
 from imfuse.core.errors import ModelError
+from imfuse.core.text import shortened
 from imfuse.tasks.segment.networks import banet, bisenet, segformer, segnext, two_stream
 from imfuse.tasks.segment.networks._base import SegmentationNetwork
 
-__all__ = ["SEGMENTERS", "SegmentationNetwork", "build_segmenter"]
+__all__ = ["SEGMENTERS", "SegmentationNetwork", "build_segmenter", "network_class"]
 
-_FAMILIES: tuple[tuple[Any, dict[str, dict[str, Any]]], ...] = (
+_FAMILIES: tuple[tuple[type[SegmentationNetwork], dict[str, dict[str, Any]]], ...] = (
     (banet.BANet, banet.VARIANTS),
     (bisenet.BiSeNetSegmenter, bisenet.VARIANTS),
     (segformer.SegFormer, segformer.VARIANTS),
     (segnext.SegNeXt, segnext.VARIANTS),
     (two_stream.TwoStream, two_stream.VARIANTS),
 )
-SEGMENTERS = tuple(name for _, variants in _FAMILIES for name in variants)
+_VARIANTS = {name: sizes for _, variants in _FAMILIES for name, sizes in variants.items()}
+SEGMENTERS = tuple(_VARIANTS)
 """Names that :func:`build_segmenter` knows."""
+
+
+def network_class(name: str) -> type[SegmentationNetwork]:
+    """The class of a network by its name. Raises ``ModelError``."""
+    for family, variants in _FAMILIES:
+        if name in variants:
+            return family
+    raise ModelError(f"{shortened(name)!r}: no such segmentation network; there are {', '.join(SEGMENTERS)}")
 
 
 def build_segmenter(name: str, classes: int = 9, channels: int | None = None) -> SegmentationNetwork:
@@ -41,9 +51,7 @@ def build_segmenter(name: str, classes: int = 9, channels: int | None = None) ->
         >>> sum(parameter.numel() for parameter in network.parameters())
         706761
     """
-    for family, variants in _FAMILIES:
-        if name in variants:
-            default = two_stream.CHANNELS if name in two_stream.VARIANTS else 3
-            network: SegmentationNetwork = family(classes, channels or default, **variants[name])
-            return network
-    raise ModelError(f"{name!r}: no such segmentation network; there are {', '.join(SEGMENTERS)}")
+    family: Any = network_class(name)
+    default = two_stream.CHANNELS if family is two_stream.TwoStream else 3
+    network: SegmentationNetwork = family(classes, default if channels is None else channels, **_VARIANTS[name])
+    return network

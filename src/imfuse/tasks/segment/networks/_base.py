@@ -28,6 +28,8 @@ class SegmentationNetwork(nn.Module):
     """The shortest side of a picture."""
     published: ClassVar[tuple[tuple[str, str], ...]] = ()
     """Patterns of our names and what stands for each in the authors' checkpoints, applied in turn."""
+    ends: ClassVar[tuple[str, str]] = ("", "")
+    """Our names of the first convolution's weights and of the last's, which tell channels and classes."""
     unused: ClassVar[tuple[str, ...]] = ()
     """Beginnings of names in the authors' checkpoints of what no result depends on."""
 

@@ -124,6 +124,7 @@ class BANet(SegmentationNetwork):
     torch.Size([1, 9, 61, 95])
     """
 
+    ends = ("trunk.stem.0.weight", "result.1.weight")
     published = (
         (r"^trunk\.stem\.0", "cp.resnet.conv1"),
         (r"^trunk\.stem\.1", "cp.resnet.bn1"),

@@ -177,15 +177,20 @@ class Decomposition(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, width, h, w), not negative, to the same shape."""
-        x = maps.flatten(2)  # (N, width, pixels)
-        bases = torch.rand(len(x), *self.fixed.shape).to(x) if self.training or self.random else self.fixed[None]
-        bases = F.normalize(bases, dim=1)
-        shares = torch.softmax(x.mT @ bases, dim=-1)  # (N, pixels, rank)
-        for _ in range(STEPS_IN_TRAINING if self.training else STEPS):
-            shares = _multiplied(shares, x.mT @ bases, bases.mT @ bases)
-            bases = _multiplied(bases, x @ shares, shares.mT @ shares)
+        drawn = self.training or self.random
+        bases = torch.rand(len(maps), *self.fixed.shape).to(maps) if drawn else self.fixed[None]
+        return decomposed(maps.flatten(2), bases, STEPS_IN_TRAINING if self.training else STEPS).view_as(maps)
+
+
+def decomposed(x: Tensor, bases: Tensor, steps: int) -> Tensor:
+    """``x`` (N, width, pixels) as the product of bases and shares, from bases (N or 1, width, rank) on."""
+    bases = F.normalize(bases, dim=1)
+    shares = torch.softmax(x.mT @ bases, dim=-1)  # (N, pixels, rank)
+    for _ in range(steps):
         shares = _multiplied(shares, x.mT @ bases, bases.mT @ bases)
-        return (bases @ shares.mT).view_as(maps)
+        bases = _multiplied(bases, x @ shares, shares.mT @ shares)
+    shares = _multiplied(shares, x.mT @ bases, bases.mT @ bases)
+    return bases @ shares.mT
 
 
 def _multiplied(factor: Tensor, wanted: Tensor, other: Tensor) -> Tensor:
@@ -239,6 +244,7 @@ class SegNeXt(SegmentationNetwork):
     torch.Size([1, 9, 61, 95])
     """
 
+    ends = ("encoder.stages.0.embed.0.weight", "head.predict.weight")
     published = (
         (r"^encoder\.stages\.0\.embed\.(\d)", r"backbone.patch_embed1.proj.\1"),
         (r"^encoder\.stages\.(\d)\.embed\.0", r"backbone.patch_embed@\1.proj"),
