@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -57,9 +58,10 @@ def convert_segmenter(
     check_finite(checkpoint, ours)
     fill(network, {**network.state_dict(), **{key: ours[key].float() for key in wanted}})
     classes, channels = _ends(network)
-    if not len(mean) == len(deviation) == channels:
+    if not len(mean) == len(deviation) == channels or not all(map(math.isfinite, mean)) or min(deviation) <= 0:
         raise WeightsError(
-            f"{printable(checkpoint)}: of pictures of {channels} channels; mean and deviation need as many numbers",
+            f"{printable(checkpoint)}: pictures of {channels} channels; mean and deviation need as many numbers, "
+            "deviations above 0",
             "give them as mean=... and deviation=...",
         )
     origin = f"converted from {printable(checkpoint.name)}"
