@@ -187,6 +187,18 @@ def test_labels_are_found_in_data_sets(msrs: Path, mfnet: Path, tmp_path: Path) 
             labels_of(empty)
 
 
+def test_labels_of_a_data_set_are_not_replaced(three: Path, msrs: Path) -> None:
+    (msrs / "test" / "Segmentation_labels").rename(msrs / "test" / "labels")
+    before = {path: path.read_bytes() for path in msrs.rglob("*.png")}
+    for segmenter, sides in (
+        (PictureSegmenter(three), [msrs / "test" / "vi"]),
+        (Segmenter("laplacian_pyramid", segmenter=three), [msrs / "test" / "ir", msrs / "test" / "vi"]),
+    ):
+        with pytest.raises(PairError, match="is the labels folder itself"):
+            segmenter.folder(*sides, msrs / "test", labels=msrs, overwrite=True)
+    assert {path: path.read_bytes() for path in msrs.rglob("*.png")} == before
+
+
 def test_labels_out_of_range_fail_their_picture(three: Path, msrs: Path, tmp_path: Path) -> None:
     path = msrs / "test" / "Segmentation_labels" / "01N.png"
     labels = read_image(path)

@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
+from imfuse.benchmark.complexity import count_module
 from imfuse.core.errors import ModelError
 from imfuse.tasks.segment.file import load_segmenter, save_segmenter
 from imfuse.tasks.segment.networks import SEGMENTERS, SegmentationNetwork, build_segmenter, network_class
@@ -163,15 +162,10 @@ COUNTS = {
 def counts(name: str, classes: int, height: int, width: int) -> tuple[int, float]:
     """Parameters, and multiply-accumulates in units of 10^9."""
     with torch.device("meta"):
-        network = build_segmenter(name, classes).eval()
-        images = torch.empty(1, channels_of(name), height, width)
-    parameters = sum(value.numel() for value in network.parameters())
-    if name.startswith("segformer_b"):
-        parameters += 129 * classes  # the layer of the authors that nothing calls
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
-        network.to("meta")(images)
-    return parameters, counter.get_total_flops() / 2e9
+        network = build_segmenter(name, classes)
+    counted = count_module(network, height, width, channels=[channels_of(name)])
+    unused = 129 * classes if name.startswith("segformer_b") else 0  # the layer of the authors that nothing calls
+    return counted.parameters + unused, counted.macs / 1e9
 
 
 @pytest.mark.parametrize("name", COUNTS)

@@ -136,9 +136,8 @@ class PictureSegmenter:
         """
         pictures, target, heat = Path(fused), Path(output), optional_path(infrared)
         if heat is not None and self.network.file.channels != WITH_INFRARED:
-            raise PairError(
-                f"{printable(heat)}: infrared pictures are given, but the network looks at three channels of one picture"
-            )
+            found = f"{printable(heat)}: infrared pictures are given"
+            raise PairError(f"{found}, but the network looks at three channels of one picture")
         if heat is None:
             pairing = pair_with_itself(pictures, recursive=recursive, without=(target,))
         else:
@@ -147,7 +146,7 @@ class PictureSegmenter:
         truths: Mapping[str, Path] = {}
         if labels is not None:
             truths = labels_of(Path(labels), recursive=recursive)
-            sources[Path(labels)] = "labels"
+            sources |= dict.fromkeys((Path(labels), *(path.parent for path in truths.values())), "labels")
             if find_labels(Path(labels), "test")[1] is not None:
                 pairing = replace(pairing, pairs=tuple(pair for pair in pairing.pairs if pair.name in truths))
         task = _Segmenting(self, truths, heat is not None)

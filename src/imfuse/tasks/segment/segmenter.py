@@ -239,8 +239,8 @@ class Segmenter:
         sources = source_folders(pairing, ir, vi)
         truths: dict[str, Path] = {}
         if labels is not None:
-            sources[Path(labels)] = "labels"
             truths = labels_of(Path(labels), recursive=recursive)
+            sources |= dict.fromkeys((Path(labels), *(path.parent for path in truths.values())), "labels")
         task = _Segmenting(self, truths)
         settings: dict[str, Any] = {"overwrite": overwrite, "progress": progress, "workers": workers}
         report = run_folder(task, pairing, Path(output), sources, (LABELS, OVERLAY), **settings)
