@@ -18,7 +18,8 @@ from imfuse.core.version import VERSION
 from imfuse.data.labels import labels_of
 from imfuse.data.layouts import find_labels
 from imfuse.fusing.engine import Prepared
-from imfuse.fusing.folder import PairJob, Progress, Task, run_folder
+from imfuse.fusing.folder import Progress, run_folder
+from imfuse.fusing.task import PairJob, Task
 from imfuse.imaging import Pair, find_pairing, luminance
 from imfuse.imaging.bands import Bands, parse_bands
 from imfuse.imaging.inputs import MAX_PIXELS, Array, PathLike

@@ -19,9 +19,10 @@ from imfuse.core.text import printable
 from imfuse.core.weights import model_of
 from imfuse.data.labels import labels_of
 from imfuse.fusing.engine import Prepared
-from imfuse.fusing.folder import EngineTask, FolderReport, PairJob, Progress, run_folder, run_pair
+from imfuse.fusing.folder import FolderReport, Progress, run_folder, run_pair
 from imfuse.fusing.folder_pairs import folder_pairs, source_folders
 from imfuse.fusing.fuser import Fuser
+from imfuse.fusing.task import EngineTask, PairJob
 from imfuse.imaging import Pair, inputs, parse_range, quantise, to_unit
 from imfuse.imaging.inputs import Array, PathLike, Picture
 from imfuse.scenes.classes import PALETTE
