@@ -94,7 +94,7 @@ def test_pairs_by_a_weaker_rule_are_an_error_in_strict(tmp_path: Path) -> None:
 def test_segment(sequences: Path, listed: Path) -> None:
     segmenter = Segmenter(weights=None)
     folders = sequences / "ir", sequences / "vi", sequences / "out"
-    fill(sequences, "labels/a/1.png")
+    write_image(sequences / "labels" / "a" / "1.png", np.ones((24, 32), np.uint8))
     report = segmenter.folder(*folders, recursive=True, labels=sequences / "labels")
     assert (report.written, report.unlabelled) == (("a/1", "b/1"), ("b/1",))
     assert made(sequences / "out") == [f"{part}/{seq}/1.png" for part in ("labels", "overlay") for seq in ("a", "b")]
@@ -111,7 +111,7 @@ def test_score(sequences: Path, listed: Path) -> None:
 
 
 def test_train(sequences: Path, listed: Path) -> None:
-    fill(sequences, "labels/a/1.png")
+    write_image(sequences / "labels" / "a" / "1.png", np.ones((24, 32), np.uint8))
     files = find_pairs(sequences, recursive=True)
     assert [(one.name, one.labels is not None) for one in files] == [("a/1", True), ("b/1", False)]
     assert [one.name for one in find_pairs(pairs=listed)] == ["2", "night/7"]

@@ -25,6 +25,8 @@ from imfuse.cli.main import COMMANDS, main
 from imfuse.cli.main import run as program
 from imfuse.core.weights import save_weights
 from imfuse.imaging import write_image
+from imfuse.tasks.segment.file import save_segmenter
+from imfuse.tasks.segment.networks import build_segmenter
 
 NASTY = "a\x1b]0;owned\x07b\u202ec\u2028[bold]d[link=x]e :smile:\nimfuse: error: forged"
 FORGED = "imfuse: error: forged"
@@ -62,6 +64,10 @@ def nasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_weights(
         place / f"{NASTY}.safetensors", imfuse.create_model("auif", weights=None).state_dict(), {"model": "auif"}
     )
+    network = build_segmenter("segformer_compact")
+    save_segmenter(
+        place / f"{NASTY}3.safetensors", network, "segformer_compact", 9, 3, (0.5,) * 3, (0.5,) * 3, origin=""
+    )
     (place / f"{NASTY}.yaml").write_text("model: auif\nepochz: 1\n")
     monkeypatch.chdir(place)
     return place
@@ -95,6 +101,11 @@ def words_of(place: Path) -> dict[str, list[list[str]]]:
             ["bad/ir", "bad/vi", "-o", name],
             [ir, vi, "-o", name, "--labels", name],
             [ir, name],
+            ["--fused", vi, "--segmenter", f"{name}.safetensors", "-o", name],
+            ["--fused", vi, "--segmenter", f"{name}3.safetensors", "-o", f"more {name}", "--labels", name],
+            ["--fused", vi, "--segmenter", f"{name}3.safetensors", "-o", f"more {name}", "--labels", vi],
+            ["--fused", vi, "--segmenter", f"{name}3.safetensors", "--infrared", name],
+            ["--fused", name, "--segmenter", f"{name}3.safetensors"],
         ],
         "train": [
             [f"{name}.yaml"],
@@ -108,6 +119,8 @@ def words_of(place: Path) -> dict[str, list[list[str]]]:
             [f"{name}2.pth", "-o", f"{name}2.safetensors"],
             [f"{name}.pth", "-o", f"{name}.safetensors"],
             [name, "-o", name],
+            [f"{name}2.pth", "-o", f"{name}4.safetensors", "--segmenter", "auto"],
+            [f"{name}2.pth", "-o", f"{name}4.safetensors", "--segmenter", name],
         ],
         "score": [
             [pair[1], *pair, "--metrics", "EN", "--csv", f"{name}.csv"],

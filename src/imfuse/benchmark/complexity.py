@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -50,14 +50,14 @@ def count(model: str, height: int, width: int, **options: Value) -> Complexity:
     return count_module(create_model(model, weights=None, **options), *sides)
 
 
-def count_module(network: nn.Module, height: int, width: int) -> Complexity:
-    """Count any network that takes a pair of tensors (1, 1, H, W)."""
+def count_module(network: nn.Module, height: int, width: int, *, channels: Sequence[int] = (1, 1)) -> Complexity:
+    """Count any network that takes tensors (1, channels, H, W), such as a pair of one channel each."""
     # Tensors without content: only shapes are computed, so a large picture costs no time and no memory.
     network = network.to("meta").eval()
-    pair = [torch.empty(1, 1, height, width, device="meta") for _ in range(2)]
+    images = [torch.empty(1, count, height, width, device="meta") for count in channels]
     counter = FlopCounterMode(display=False)
     with torch.no_grad(), _attention_in_parts(), counter:
-        network(*pair)
+        network(*images)
     by_operation = counter.get_flop_counts()["Global"]
     convolutions = sum(flops for operation, flops in by_operation.items() if "conv" in str(operation))
     return Complexity(

@@ -1,22 +1,23 @@
-"""``imfuse segment``: the classes of every pixel of a pair, or of two folders of them."""
+"""``imfuse segment``: the classes of every pixel of a pair, of two folders of them, or of pictures made elsewhere."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imfuse.cli._printing import console, say, warn
+from imfuse.cli._printing import say, warn
+from imfuse.cli._segmentation_table import print_segmentation_scores
 from imfuse.cli._sources import PairsOption, RecursiveOption, given_sources
 from imfuse.cli._terminal import closing_line, count, few, progress_bar, warn_of_problems
 from imfuse.cli.fuse import OrderOption, PaletteOption, RangeOption, ResizeOption, StrictOption, VisibleRangeOption
-from imfuse.core.errors import PairError
+from imfuse.core.errors import ModelError, PairError
+from imfuse.core.text import printable
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from imfuse.tasks.segment.segmenter import Segmenter
+    from imfuse.tasks.segment.segmenter import SegmentationReport, Segmenter
 
 
 def segment(
@@ -32,10 +33,30 @@ def segment(
     recursive: RecursiveOption = False,
     pairs: PairsOption = None,
     labels: Annotated[
-        Path | None, typer.Option(help="Folder of true classes (PNG, 255 unknown): print how well they are recognised.")
+        Path | None,
+        typer.Option(help="Folder of true classes (PNG, 255 unknown), or MSRS, or MFNet: print scores."),
+    ] = None,
+    fused: Annotated[
+        Path | None,
+        typer.Option(help="Folder of pictures made elsewhere, instead of pairs; with --segmenter.", show_default=False),
+    ] = None,
+    segmenter: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Trained segmentation network, for --fused or what --model fuses."),
+    ] = None,
+    infrared_folder: Annotated[
+        Path | None,
+        typer.Option("--infrared", metavar="DIR", help="Infrared pictures beside --fused, for four channels."),
+    ] = None,
+    bands: Annotated[
+        str | None, typer.Option(metavar="N,N,N[,N]", help="Which bands of --fused are meant; a fourth is infrared.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Method that segments. Default: psfusion_compact.", show_default=False)
+        str | None,
+        typer.Option(
+            help="Method that segments, or fuses for --segmenter. Default: psfusion_compact, or that of imfuse fuse.",
+            show_default=False,
+        ),
     ] = None,
     weights: Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")] = "default",
     range_: RangeOption = "auto",
@@ -52,14 +73,26 @@ def segment(
     workers: Annotated[int, typer.Option(min=1, help="Threads that read, and as many that write.")] = 2,
 ) -> None:
     """Write the class of every pixel (as in MSRS: car, person, bike ...) and a picture with the classes painted in."""
+    if fused is not None:
+        if infrared is not None or visible is not None or pairs is not None:
+            raise typer.BadParameter("give INFRARED and VISIBLE, --pairs FILE, or --fused DIR")
+        if segmenter is None:
+            raise ModelError("--fused: pictures that are fused already are segmented by --segmenter FILE")
+        settings = {"recursive": recursive, "overwrite": overwrite, "workers": workers}
+        _segment_pictures(segmenter, fused, output, infrared_folder, bands, labels, device, settings)
+        return
+    for flag, value in (("--infrared", infrared_folder), ("--bands", bands)):
+        if value is not None:
+            raise PairError(f"{flag} {value}: of pictures made elsewhere, --fused DIR")
     given = given_sources(infrared, visible, pairs, recursive)
     if labels is not None and not given.folders:
         raise PairError(f"--labels {labels}: of two folders of pictures; two files were given")
     from imfuse.tasks.segment.segmenter import Segmenter
 
-    segmenter = Segmenter(
+    method = Segmenter(
         model,
         weights,
+        segmenter,
         range=range_,
         visible_range=visible_range,
         device=device,
@@ -70,10 +103,10 @@ def segment(
         infrared_palette=infrared_palette,
     )
     if not given.folders:
-        _segment_files(segmenter, *given.files, output, overwrite)
+        _segment_files(method, *given.files, output, overwrite)
         return
     with progress_bar() as progress:
-        report = segmenter.folder(
+        report = method.folder(
             infrared,
             visible,
             output,
@@ -84,12 +117,37 @@ def segment(
             progress=progress,
             workers=workers,
         )
+    _close(report, output, labels)
+
+
+def _segment_pictures(
+    segmenter: Path,
+    fused: Path,
+    output: Path,
+    infrared: Path | None,
+    bands: str | None,
+    labels: Path | None,
+    device: str,
+    settings: Mapping[str, Any],
+) -> None:
+    from imfuse.tasks.segment.pictures import PictureSegmenter
+
+    network = PictureSegmenter(segmenter, bands=bands, device=device)
+    with progress_bar() as progress:
+        report = network.folder(fused, output, infrared=infrared, labels=labels, progress=progress, **settings)
+    _close(report, output, labels, "picture")
+
+
+def _close(report: SegmentationReport, output: Path, labels: Path | None, noun: str = "pair") -> None:
+    """Say what became of a folder, and how well classes were found. Exit code 1 where something failed."""
     warn_of_problems(report)
     if report.unlabelled:
-        warn(f"{count(len(report.unlabelled), 'pair')} without labels: {few(report.unlabelled)}")
-    say(closing_line(report, "segmented", output))
-    if report.counts is not None:
-        _print_scores(report.counts)
+        warn(f"{count(len(report.unlabelled), noun)} without labels: {few(report.unlabelled)}")
+    say(closing_line(report, "segmented", output, noun))
+    if report.each is not None and len(report.each):
+        print_segmentation_scores(report.each)
+    elif labels is not None:
+        warn(f"{printable(labels)}: no labels of what was segmented; PNG files of the same names are expected")
     if report.failed:
         raise typer.Exit(1)
 
@@ -98,21 +156,3 @@ def _segment_files(segmenter: Segmenter, infrared: Path, visible: Path, output: 
     done = segmenter.files(infrared, visible, output, overwrite=overwrite)
     word = "" if done else " (finished before, nothing to do; --overwrite redoes it)"
     say(f"{output / 'labels' / visible.stem}.png, {output / 'overlay' / visible.stem}.png{word}")
-
-
-def _print_scores(counts: Tensor) -> None:
-    from rich.table import Table
-
-    from imfuse.scenes.classes import CLASSES
-    from imfuse.tasks.segment.scores import intersection_over_union, mean_iou, pixel_accuracy
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("CLASS", "PIXELS", "IoU"):
-        table.add_column(heading, justify="left" if heading == "CLASS" else "right")
-    pixels = counts.sum(1)
-    overlaps = intersection_over_union(counts)
-    for name, share, overlap in zip(CLASSES, (pixels / pixels.sum()).tolist(), overlaps.tolist(), strict=True):
-        table.add_row(name, f"{100 * share:.2f} %", "absent" if overlap != overlap else f"{overlap:.4f}")
-    table.add_row("mean", "", f"{mean_iou(counts).item():.4f}", style="bold")
-    console().print(table)
-    say(f"pixel accuracy {pixel_accuracy(counts).item():.4f}; classes that are absent from both do not count")

@@ -132,10 +132,18 @@ def trained_options(path: Path, header: Mapping[str, str], spec: ModelSpec) -> d
 
 
 def load_state(path: Path, spec: ModelSpec, wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """:func:`load_weights` of a file whose header was checked. Layout first: no more is read than the network holds."""
+    """:func:`load_weights` of a file whose header was checked."""
+    return read_state(path, wanted, spec.training_parts)
+
+
+def read_state(path: Path, wanted: Mapping[str, Tensor], left_out: tuple[str, ...] = ()) -> dict[str, Tensor]:
+    """Entries of a weights file for a network of any kind whose state is ``wanted``.
+
+    Layout first: no more is read than the network holds. Entries whose names begin with one of ``left_out`` may be
+    there. Raises ``WeightsError``.
+    """
     with open_safetensors(path) as file:
-        parts = spec.training_parts
-        entries = {n: entry for n, entry in entries_of(file).items() if n in wanted or not n.startswith(parts)}
+        entries = {n: entry for n, entry in entries_of(file).items() if n in wanted or not n.startswith(left_out)}
         optional = {name for name in wanted if name.endswith("num_batches_tracked")}
         needed = {name: value for name, value in wanted.items() if name in entries or name not in optional}
         check_layout(path, entries, needed)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from imfuse.core.errors import PairError
+from imfuse.core.files import open_input
 from imfuse.core.text import printable
 from imfuse.imaging import EXTENSIONS, side_of_name
 
@@ -18,8 +20,9 @@ Part = Literal["train", "test"]
 # structure; beside PET and SPECT MRI does, since these two have the colours that are kept.
 _PLAIN: tuple[Sides, ...] = (("ir", "vi"), ("ir", "vis"), ("infrared", "visible"), ("thermal", "visible"))
 _MEDICAL: tuple[Sides, ...] = (("ct", "mri"), ("mri", "pet"), ("mri", "spect"))
-_LABELS = ("labels", "segmentation_labels")
+_LABELS = ("labels", "segmentation_labels", "label")
 _LISTED = 8
+_MAX_LIST = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -108,9 +111,46 @@ def _named_sides(folder: Path, recursive: bool) -> tuple[Path, Path] | None:
 
 
 def labels_beside(infrared: Path) -> Path | None:
-    """The folder of labels beside the infrared one: ``labels`` or ``Segmentation_labels``."""
+    """The folder of labels beside the infrared one: ``labels``, ``Segmentation_labels`` or ``Label``."""
     folders = (_below(infrared.parent, name) for name in _LABELS)
     return next((folder for folder in folders if folder is not None), None)
+
+
+def find_labels(folder: Path, part: Part) -> tuple[Path, frozenset[str] | None]:
+    """Find the labels of a data set, and which pictures are in a part of it.
+
+    MSRS has ``train/Segmentation_labels`` and ``test/Segmentation_labels``; MFNet has one folder of ``labels`` for all
+    and the names of each part in ``train.txt`` and ``test.txt``, which may lie in ``split`` too.
+
+    Args:
+        folder: of the labels themselves, or of the data set.
+        part: which part is meant.
+
+    Returns:
+        The folder of labels, and the names of the part where there is such a list.
+
+    Raises:
+        PairError: the list cannot be read.
+
+    Example:
+        ```python
+        folder, names = find_labels(Path("mfnet"), "test")  # mfnet/labels, {"00001D", ...}
+        ```
+    """
+    for start in (_below(folder, part), folder) if folder.is_dir() else ():
+        found = start and next((below for name in _LABELS if (below := _below(start, name))), None)
+        if found:
+            lists = (folder / place / f"{part}.txt" for place in ("", "split"))
+            listed = next((path for path in lists if path.is_file()), None)
+            return found, _names(listed) if listed else None
+    return folder, None
+
+
+def _names(path: Path) -> frozenset[str]:
+    """Names of pictures, one a line, with or without an extension."""
+    with open_input(path, PairError, "a list of names", _MAX_LIST) as stream:
+        text = stream.read(_MAX_LIST).decode("utf-8", errors="replace")
+    return frozenset(re.sub(r"\.(png|jpe?g)$", "", line.strip()) for line in text.splitlines() if line.strip())
 
 
 def _candidates(part: Part, name: str) -> Iterator[tuple[str, str, str]]:

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import os
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, Literal, TypeVar
 
 from imfuse.core.errors import ImageError, PairError, describe_failure
 from imfuse.core.files import file_identity
@@ -22,20 +20,18 @@ from imfuse.core.signals import raise_terminated
 from imfuse.core.text import printable
 from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Engine, Float, Prepared
-from imfuse.fusing.folder_pairs import folder_pairs, is_same, read_pair, refuse_swapped, source_folders
+from imfuse.fusing.folder_pairs import folder_pairs, is_same, source_folders
 from imfuse.fusing.resume import FINGERPRINT, is_finished
+from imfuse.fusing.task import Computed, EngineTask, Outcome, PairJob, Task
 from imfuse.fusing.threads import Pace, in_order, threads
 from imfuse.imaging import Pair, Pairing, remove_leftovers, write_image
-from imfuse.imaging._geotags import GeoTags, read_geotags
+from imfuse.imaging._geotags import read_geotags
 from imfuse.imaging.inputs import Array, Stored, digest
 from imfuse.imaging.limits import limits_text
 
 INFRARED_RANGE, VISIBLE_RANGE = "imfuse:infrared-range", "imfuse:visible-range"
 INFRARED_PALETTE = "imfuse:infrared-palette"
 """Keys of the metadata that say which stored values of the two pictures became black and white: ``LOW,HIGH``."""
-
-Outcome = Literal["written", "skipped", "failed"]
-Computed = TypeVar("Computed")
 
 
 @dataclass(frozen=True)
@@ -93,49 +89,7 @@ class FolderReport:
     seconds: float = 0.0
 
 
-@dataclass
-class PairJob(Generic[Computed]):
-    """A pair on its way to its results; it carries its pictures only while a step needs them."""
-
-    pair: Pair
-    targets: tuple[Path, ...]
-    outcome: Outcome | None = None
-    message: str = ""
-    notes: list[str] = field(default_factory=list)
-    fingerprint: str = ""
-    geotags: GeoTags | None = None
-    geotags_lost: bool = False
-    prepared: Prepared | None = field(default=None, repr=False)
-    computed: Computed | None = field(default=None, repr=False)
-
-
-class Task(ABC, Generic[Computed]):
-    """What a run makes of each pair, in steps; ``compute`` runs in the caller's thread, the others beside it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-
-    def fingerprint(self, *digests: str) -> str:
-        """What tells this result from others; ``digests`` are those of the two files."""
-        return self.engine.fingerprint(*digests)
-
-    @abstractmethod
-    def compute(self, prepared: Prepared) -> Computed:
-        """The step that needs the device."""
-
-    @abstractmethod
-    def pictures(self, prepared: Prepared, computed: Computed) -> tuple[Array, ...]:
-        """Pixels of every file that is written."""
-
-    def metadata(self, prepared: Prepared) -> dict[str, str]:
-        """What the files say besides who made them and their fingerprint."""
-        return {}
-
-    def conclude(self, job: PairJob[Computed], pictures: tuple[Array, ...] | None) -> None:
-        """Called when the files of a pair are there; ``pictures`` are ``None`` where an earlier run wrote them."""
-
-
-class _Fusing(Task[Float]):
+class _Fusing(EngineTask[Float]):
     """One fused picture of each pair."""
 
     def compute(self, prepared: Prepared) -> Float:
@@ -244,7 +198,7 @@ def run_folder(
     """
     started = time.perf_counter()
     folders = [output / part for part in parts]
-    refuse_swapped(task.engine, pairing.pairs)
+    task.check(pairing.pairs)
     below = dict.fromkeys(pair.name.rpartition("/")[0] for pair in pairing.pairs)
     _make_folders([output, *(folder / part for folder in folders for part in below)], sources)
     total = len(pairing.pairs)
@@ -334,7 +288,7 @@ def _guarded(function: Callable[[PairJob[Computed]], object], job: PairJob[Compu
 def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None:
     for target in job.targets:
         check_replaceable(target, ImageError)
-    most = task.engine.max_pixels
+    most = task.max_pixels
     job.fingerprint = task.fingerprint(digest(job.pair.infrared, most), digest(job.pair.visible, most))
     if not overwrite:
         # All are looked at: a file of others in the place of one must stop the pair before anything is written.
@@ -342,8 +296,8 @@ def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None
         if all(finished):
             job.outcome = "skipped"
             return
-    with task.engine.doubts():
-        job.prepared = task.engine.prepare(*read_pair(task.engine, job.pair))
+    with task.doubts():
+        job.prepared = task.read(job.pair)
         job.geotags = read_geotags(job.pair.visible)
 
 
@@ -362,7 +316,7 @@ def _write(job: PairJob[Computed], task: Task[Computed]) -> tuple[Array, ...]:
     assert job.computed is not None
     pictures = task.pictures(job.prepared, job.computed)
     metadata = {
-        "Software": f"imfuse {VERSION} ({task.engine.spec.name})",
+        "Software": f"imfuse {VERSION} ({task.maker})",
         **task.metadata(job.prepared),
         FINGERPRINT: job.fingerprint,
     }

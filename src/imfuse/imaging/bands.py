@@ -15,12 +15,13 @@ Bands: TypeAlias = "int | str | Sequence[int] | None"
 _EXPECTED = "one band or three are expected, counted from 1, such as 4 or 1,2,3"
 
 
-def parse_bands(bands: Bands, parameter: str = "bands") -> tuple[int, ...] | None:
+def parse_bands(bands: Bands, parameter: str = "bands", *, four: bool = False) -> tuple[int, ...] | None:
     """Read the numbers of bands, from text as well.
 
     Args:
         bands: one number or three, or their text.
         parameter: what errors call them.
+        four: whether there may be four as well, the last being infrared.
 
     Returns:
         The numbers; ``None`` where none are given.
@@ -39,7 +40,7 @@ def parse_bands(bands: Bands, parameter: str = "bands") -> tuple[int, ...] | Non
         numbers = tuple(int(part) for part in parts)
     except (TypeError, ValueError) as error:
         raise ImageError(f"{parameter}={printable(repr(bands))}: {_EXPECTED}") from error
-    if len(numbers) not in (1, 3) or min(numbers) < 1:
+    if len(numbers) not in ((1, 3, 4) if four else (1, 3)) or min(numbers) < 1:
         raise ImageError(f"{parameter}={printable(repr(bands))}: {_EXPECTED}")
     return numbers
 

@@ -36,9 +36,9 @@ class Refinement(nn.Module):
 class Context(nn.Module):
     """Context path: ResNet-18, whose deep features are refined and upsampled step by step to 1/8 of the image size."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.first = nn.Sequential(ConvNorm(3, 64, 7, stride=2), nn.MaxPool2d(3, stride=2, padding=1))
+        self.first = nn.Sequential(ConvNorm(channels, 64, 7, stride=2), nn.MaxPool2d(3, stride=2, padding=1))
         widths = (64, 64, 128, 256, 512)
         self.stages = nn.ModuleList(
             residual_stage(inputs, outputs, 2, stride=2 if number else 1)
@@ -49,7 +49,7 @@ class Context(nn.Module):
         self.smooth_8, self.smooth_16 = ConvNorm(WIDTH, WIDTH), ConvNorm(WIDTH, WIDTH)
 
     def forward(self, image: Tensor) -> Tensor:
-        """(N, 3, H, W) to (N, 128, H / 8, W / 8)."""
+        """(N, channels, H, W) to (N, 128, H / 8, W / 8)."""
         maps, levels = self.first(image), []
         for stage in self.stages:
             maps = stage(maps)
@@ -81,24 +81,27 @@ class Merge(nn.Module):
 
 
 class BiSeNet(nn.Module):
-    """Segmentation of an RGB image into ``classes`` classes.
+    """Segmentation of an image, of RGB if ``channels`` says nothing else, into ``classes`` classes.
 
     >>> result, middle = BiSeNet(9).eval()(torch.zeros(1, 3, 70, 90))
     >>> result.shape, middle.shape
     (torch.Size([1, 9, 70, 90]), torch.Size([1, 9, 70, 90]))
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, channels: int = 3) -> None:
         super().__init__()
         self.fine = nn.Sequential(
-            ConvNorm(3, 64, 7, stride=2), ConvNorm(64, 64, stride=2), ConvNorm(64, 64, stride=2), ConvNorm(64, WIDTH, 1)
+            ConvNorm(channels, 64, 7, stride=2),
+            ConvNorm(64, 64, stride=2),
+            ConvNorm(64, 64, stride=2),
+            ConvNorm(64, WIDTH, 1),
         )
-        self.context, self.merge = Context(), Merge()
+        self.context, self.merge = Context(channels), Merge()
         self.result = nn.Sequential(ConvNorm(2 * WIDTH, 2 * WIDTH), nn.Conv2d(2 * WIDTH, classes, 1))
         self.middle = nn.Sequential(ConvNorm(WIDTH, 64), nn.Conv2d(64, classes, 1))
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """Images (N, 3, H, W) in [0, 1] to logits (N, classes, H, W): of both paths, and of the context path alone."""
+        """Images (N, channels, H, W) to logits (N, classes, H, W): of both paths, and of the context path alone."""
         deep = self.context(image)
         logits = self.result(self.merge(self.fine(image), deep)), self.middle(deep)
         result, middle = (F.interpolate(part, size=image.shape[2:], mode="bilinear") for part in logits)

@@ -22,3 +22,12 @@ PALETTE: NDArray[np.uint8] = np.array(
     np.uint8,
 )
 PALETTE.setflags(write=False)
+
+
+def class_names(count: int) -> tuple[str, ...]:
+    """Names of so many classes: those of MSRS where it has as many, else numbers.
+
+    >>> class_names(9)[1], class_names(3)
+    ('car', ('class 0', 'class 1', 'class 2'))
+    """
+    return CLASSES if count == len(CLASSES) else tuple(f"class {number}" for number in range(count))

@@ -14,22 +14,25 @@ from torch import Tensor
 
 from imfuse.core.errors import ModelError, PairError
 from imfuse.core.files import optional_path
-from imfuse.core.registry import get_spec, list_models
+from imfuse.core.registry import DEFAULT_MODEL, get_spec, list_models
+from imfuse.core.text import printable
 from imfuse.core.weights import model_of
-from imfuse.data.pairs import label_files, read_labels
+from imfuse.data.labels import labels_of
 from imfuse.fusing.engine import Prepared
-from imfuse.fusing.folder import FolderReport, PairJob, Progress, Task, run_folder, run_pair
+from imfuse.fusing.folder import FolderReport, Progress, run_folder, run_pair
 from imfuse.fusing.folder_pairs import folder_pairs, source_folders
 from imfuse.fusing.fuser import Fuser
-from imfuse.imaging import Pair, check_same_size, inputs, quantise
+from imfuse.fusing.task import EngineTask, PairJob
+from imfuse.imaging import Pair, inputs, parse_range, quantise, to_unit
 from imfuse.imaging.inputs import Array, PathLike, Picture
 from imfuse.scenes.classes import PALETTE
-from imfuse.tasks.segment.scores import confusion_matrix
+from imfuse.tasks.segment.read import PictureNetwork, in_colour
+from imfuse.tasks.segment.truths import Truths
 
 Classes = npt.NDArray[np.uint8]
 DEFAULT = "psfusion_compact"
 """The method that segments where none is named."""
-_LABELS, _OVERLAY = "labels", "overlay"
+LABELS, OVERLAY = "labels", "overlay"
 """Folders of the two files that are written for each pair."""
 
 
@@ -48,6 +51,7 @@ class SegmentationReport(FolderReport):
         unlabelled: pairs that are not in the folder of true classes; empty where none was given.
         counts: confusion matrix over all pairs with true classes, (classes, classes) int64, true classes in rows;
             ``None`` where none were given. ``imfuse.tasks.segment.scores`` computes scores of it.
+        each: that of each of these pairs, (pairs, classes, classes), of which intervals are computed.
 
     Example:
         >>> report = SegmentationReport(written=("01",), counts=torch.tensor([[3, 1], [0, 4]]))
@@ -57,6 +61,7 @@ class SegmentationReport(FolderReport):
 
     unlabelled: tuple[str, ...] = ()
     counts: Tensor | None = None
+    each: Tensor | None = None
 
 
 class Segmenter:
@@ -65,8 +70,11 @@ class Segmenter:
     Classes are numbered as in the MSRS data set: ``imfuse.scenes.CLASSES`` has their names, ``PALETTE`` their colours.
 
     Args:
-        model: name of a method that segments; left out: the one that a file of weights is for, else psfusion_compact.
+        model: name of a method that segments, or with ``segmenter`` of any method; left out: the one that a file of
+            weights is for, else psfusion_compact, or with ``segmenter`` the default method of :class:`~imfuse.Fuser`.
         weights: name of shipped weights, path of a safetensors file, or ``None`` for random values (tests).
+        segmenter: file of a segmentation network that was trained on fused pictures; the method then fuses, and the
+            network looks at the result, in 8 bits and with the colours of the visible picture.
         settings: others of :class:`~imfuse.Fuser`, such as ``device`` and ``range``.
 
     Raises:
@@ -84,12 +92,28 @@ class Segmenter:
         ((64, 96), 'background')
     """
 
-    def __init__(self, model: str | None = None, weights: str | Path | None = "default", **settings: Any) -> None:
-        name = model or (DEFAULT if weights in ("default", None) else model_of(weights))
-        self.classes = get_spec(name).classes
+    def __init__(
+        self,
+        model: str | None = None,
+        weights: str | Path | None = "default",
+        segmenter: PathLike | None = None,
+        **settings: Any,
+    ) -> None:
+        self.network = None if segmenter is None else PictureNetwork(Path(segmenter), settings.get("device", "auto"))
+        default = DEFAULT if self.network is None else DEFAULT_MODEL
+        name = model or (default if weights in ("default", None) else model_of(weights))
+        self.classes = get_spec(name).classes if self.network is None else self.network.file.classes
         if not self.classes:
             able = [other for other in list_models() if get_spec(other).classes]
-            raise ModelError(f"{name}: fuses, but does not segment; these do: {', '.join(able)} (model=...)")
+            raise ModelError(
+                f"{name}: fuses, but does not segment; these do: {', '.join(able)} (model=...)",
+                "give a trained segmentation network as segmenter=...",
+            )
+        if self.network is not None and self.network.file.channels != 3:
+            raise ModelError(
+                f"{printable(segmenter)}: of pictures of {self.network.file.channels} channels, which nothing is fused "
+                "for; give the pictures themselves (fused=..., infrared=...)"
+            )
         self.fuser = Fuser(name, weights, **settings)
         if self.fuser.fit == "resize":
             raise ModelError("fit='resize' is of fused pictures; classes are found at full size")
@@ -127,6 +151,9 @@ class Segmenter:
 
     def segment(self, pair: Prepared) -> Classes:
         """Class numbers of a prepared pair, (H, W) uint8."""
+        if self.network is not None:
+            fused = self.fuser.finish(pair, self.fuser.fuse_luminance(pair)).as_type(8)
+            return self.network(in_colour(to_unit(fused, parse_range("full"))[0]))
         logits = self.fuser.run(pair, cast(Any, self.fuser.network).segment)
         return cast(Classes, logits[0].argmax(0).to(torch.uint8).numpy(force=True))
 
@@ -154,7 +181,7 @@ class Segmenter:
             ```
         """
         pair = Pair(Path(visible).stem, Path(infrared), Path(visible))
-        targets = tuple(Path(output) / part / f"{pair.name}.png" for part in (_LABELS, _OVERLAY))
+        targets = tuple(Path(output) / part / f"{pair.name}.png" for part in (LABELS, OVERLAY))
         return run_pair(_Segmenting(self), pair, targets, overwrite=overwrite)
 
     def folder(
@@ -181,7 +208,8 @@ class Segmenter:
             output: folder of the results.
             recursive: look into sub-folders as well, those of ``labels`` too; results keep the sub-folder.
             pairs: a list of pairs, CSV or JSON Lines, as :func:`imfuse.imaging.read_pairs` takes it.
-            labels: folder of true classes, PNG files named as the pairs (gray, 255 where nothing is known).
+            labels: folder of true classes, PNG files named as the pairs (gray, 255 where nothing is known), or a data
+                set that has such a folder for its test part, as MSRS and MFNet have.
             overwrite: redo finished results and replace other files.
             progress: called before the first pair and after each.
             workers: threads that read ahead, and as many that write, while the network runs in this one.
@@ -212,22 +240,15 @@ class Segmenter:
         sources = source_folders(pairing, ir, vi)
         truths: dict[str, Path] = {}
         if labels is not None:
-            sources[Path(labels)] = "labels"
-            truths = label_files(Path(labels), recursive)
-            if not truths:
-                raise PairError(
-                    f"{labels}: no labels there; PNG files of class numbers, named as the pairs, are expected"
-                )
+            truths = labels_of(Path(labels), recursive=recursive)
+            sources |= dict.fromkeys((Path(labels), *(path.parent for path in truths.values())), "labels")
         task = _Segmenting(self, truths)
         settings: dict[str, Any] = {"overwrite": overwrite, "progress": progress, "workers": workers}
-        report = run_folder(task, pairing, Path(output), sources, (_LABELS, _OVERLAY), **settings)
-        if labels is None:
-            return SegmentationReport(**vars(report))
-        unlabelled = tuple(pair.name for pair in pairing.pairs if pair.name not in truths)
-        return SegmentationReport(**vars(report), unlabelled=unlabelled, counts=task.counts())
+        report = run_folder(task, pairing, Path(output), sources, (LABELS, OVERLAY), **settings)
+        return scored(report, None if labels is None else task.truths, [pair.name for pair in pairing.pairs])
 
 
-class _Segmenting(Task[Classes]):
+class _Segmenting(EngineTask[Classes]):
     """Two pictures of each pair, its class numbers and its overlay; and a confusion matrix of those with true classes.
 
     ``truths`` are the files of true classes by the names of the pairs.
@@ -235,12 +256,11 @@ class _Segmenting(Task[Classes]):
 
     def __init__(self, segmenter: Segmenter, truths: Mapping[str, Path] | None = None) -> None:
         super().__init__(segmenter.fuser)
-        self.segmenter, self.truths = segmenter, truths or {}
-        # One for each pair: threads must not add to the same one.
-        self._counts: dict[str, Tensor] = {}
+        self.segmenter, self.truths = segmenter, Truths(truths or {}, segmenter.classes)
 
     def fingerprint(self, *digests: str) -> str:
-        return super().fingerprint(*digests, "classes")
+        network = self.segmenter.network
+        return super().fingerprint(*digests, "classes", *([] if network is None else [network.digest]))
 
     def compute(self, prepared: Prepared) -> Classes:
         return self.segmenter.segment(prepared)
@@ -250,20 +270,16 @@ class _Segmenting(Task[Classes]):
         return computed, overlay(visible, computed)
 
     def conclude(self, job: PairJob[Classes], pictures: tuple[Array, ...] | None) -> None:
-        truth = self.truths.get(job.pair.name)
-        if truth is None:
-            return
-        labels = read_labels(truth)
-        classes = read_labels(job.targets[0]) if pictures is None else pictures[0]
-        why = "labels are of every pixel of the visible picture"
-        check_same_size(labels.shape, classes.shape, truth, job.targets[0], why)
-        known, predicted = torch.from_numpy(labels), torch.from_numpy(classes)
-        self._counts[job.pair.name] = confusion_matrix(known, predicted, self.segmenter.classes)
+        self.truths.compare(job.pair.name, job.targets[0], None if pictures is None else pictures[0])
 
-    def counts(self) -> Tensor:
-        """Confusion matrix over all pairs."""
-        size = self.segmenter.classes
-        return sum(self._counts.values(), start=torch.zeros(size, size, dtype=torch.int64))
+
+def scored(report: FolderReport, truths: Truths | None, names: list[str]) -> SegmentationReport:
+    """A report with what true classes say; without where there are none."""
+    if truths is None:
+        return SegmentationReport(**vars(report))
+    each = truths.matrices(names)
+    unlabelled = tuple(name for name in names if name not in truths.files)
+    return SegmentationReport(**vars(report), unlabelled=unlabelled, counts=each.sum(0), each=each)
 
 
 def overlay(visible: npt.NDArray[Any], classes: Classes, strength: float = 0.6) -> npt.NDArray[np.uint8]:
@@ -282,6 +298,8 @@ def overlay(visible: npt.NDArray[Any], classes: Classes, strength: float = 0.6) 
         [[[128, 128, 128], [89, 51, 128]]]
     """
     colours = np.repeat(visible[..., None], 3, axis=2) if visible.ndim == 2 else visible
-    painted = colours * (1 - strength) + PALETTE[classes] / np.float32(255) * strength
+    # Beyond the nine classes of MSRS the colours of its things begin again.
+    numbers = np.where(classes == 0, 0, 1 + (classes.astype(np.int16) - 1) % (len(PALETTE) - 1))
+    painted = colours * (1 - strength) + PALETTE[numbers] / np.float32(255) * strength
     mixed = np.where((classes > 0)[..., None], painted, colours).astype(np.float32)
     return cast("npt.NDArray[np.uint8]", quantise(mixed, 8))
