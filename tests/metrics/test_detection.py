@@ -147,7 +147,7 @@ def test_a_protocol_scores_its_classes_alone() -> None:
         (
             ["tree"],
             [0],
-            r"protocol refinefuse: the detector has none of its classes \(People, Car, Bus\); it has 'tree'",
+            r"protocol refinefuse: the detector has none of its classes \('People', 'Car', 'Bus'\); it has 'tree'",
         ),
         (["person"], [1], r"the labels of 1 pictures have no box of People$"),
         (["person"], [], "have no box of People$"),

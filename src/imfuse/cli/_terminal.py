@@ -81,11 +81,11 @@ def warn_of_problems(report: FolderReport) -> None:
         warn_of_failure(message, name)
 
 
-def closing_line(report: FolderReport, done: str, output: Path) -> str:
+def closing_line(report: FolderReport, done: str, output: Path, noun: str = "pair") -> str:
     """What became of the pairs of two folders, in a line; ``done`` is a word such as "fused"."""
-    parts = [f"{count(len(report.written), 'pair')} {done} into {output}"]
+    parts = [f"{count(len(report.written), noun)} {done} into {output}"]
     if report.written:
-        parts[0] += f" ({len(report.written) / report.seconds:.1f} pairs/s)"
+        parts[0] += f" ({len(report.written) / report.seconds:.1f} {noun}s/s)"
     if report.skipped:
         parts.append(f"{len(report.skipped)} finished before")
     if report.failed:

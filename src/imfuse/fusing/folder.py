@@ -9,6 +9,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Literal, TypeVar
@@ -112,12 +113,25 @@ class PairJob(Generic[Computed]):
 class Task(ABC, Generic[Computed]):
     """What a run makes of each pair, in steps; ``compute`` runs in the caller's thread, the others beside it."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    maker: str
+    """What results are said to be made by."""
+    max_pixels: int
+    """Largest picture that is read."""
 
+    @abstractmethod
     def fingerprint(self, *digests: str) -> str:
         """What tells this result from others; ``digests`` are those of the two files."""
-        return self.engine.fingerprint(*digests)
+
+    def check(self, pairs: Sequence[Pair]) -> None:
+        """Look at the pairs before anything is written. Raises ``PairError``."""
+
+    def doubts(self) -> AbstractContextManager[None]:
+        """Around reading: what is noted there may be an error."""
+        return nullcontext()
+
+    @abstractmethod
+    def read(self, pair: Pair) -> Prepared:
+        """Both files, ready for ``compute``."""
 
     @abstractmethod
     def compute(self, prepared: Prepared) -> Computed:
@@ -127,7 +141,7 @@ class Task(ABC, Generic[Computed]):
     def pictures(self, prepared: Prepared, computed: Computed) -> tuple[Array, ...]:
         """Pixels of every file that is written."""
 
-    def metadata(self, prepared: Prepared) -> dict[str, str]:
+    def metadata(self, prepared: Prepared, computed: Computed) -> dict[str, str]:
         """What the files say besides who made them and their fingerprint."""
         return {}
 
@@ -135,7 +149,31 @@ class Task(ABC, Generic[Computed]):
         """Called when the files of a pair are there; ``pictures`` are ``None`` where an earlier run wrote them."""
 
 
-class _Fusing(Task[Float]):
+class EngineTask(Task[Computed]):
+    """A task of pairs that an engine prepares."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.maker, self.max_pixels = engine.spec.name, engine.max_pixels
+
+    def fingerprint(self, *digests: str) -> str:
+        """That of the engine."""
+        return self.engine.fingerprint(*digests)
+
+    def check(self, pairs: Sequence[Pair]) -> None:
+        """Refuse pairs that look swapped."""
+        refuse_swapped(self.engine, pairs)
+
+    def doubts(self) -> AbstractContextManager[None]:
+        """Those that the engine makes errors where it is strict."""
+        return self.engine.doubts()
+
+    def read(self, pair: Pair) -> Prepared:
+        """As the engine prepares it."""
+        return self.engine.prepare(*read_pair(self.engine, pair))
+
+
+class _Fusing(EngineTask[Float]):
     """One fused picture of each pair."""
 
     def compute(self, prepared: Prepared) -> Float:
@@ -144,7 +182,7 @@ class _Fusing(Task[Float]):
     def pictures(self, prepared: Prepared, computed: Float) -> tuple[Array, ...]:
         return (self.engine.finish(prepared, computed).as_type(self.engine.bits or 8),)
 
-    def metadata(self, prepared: Prepared) -> dict[str, str]:
+    def metadata(self, prepared: Prepared, computed: Float) -> dict[str, str]:
         infrared, visible = prepared.limits
         ranges = {INFRARED_RANGE: limits_text(*infrared), VISIBLE_RANGE: limits_text(*visible)}
         return ranges | ({INFRARED_PALETTE: prepared.palette} if prepared.palette else {})
@@ -244,7 +282,7 @@ def run_folder(
     """
     started = time.perf_counter()
     folders = [output / part for part in parts]
-    refuse_swapped(task.engine, pairing.pairs)
+    task.check(pairing.pairs)
     below = dict.fromkeys(pair.name.rpartition("/")[0] for pair in pairing.pairs)
     _make_folders([output, *(folder / part for folder in folders for part in below)], sources)
     total = len(pairing.pairs)
@@ -334,7 +372,7 @@ def _guarded(function: Callable[[PairJob[Computed]], object], job: PairJob[Compu
 def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None:
     for target in job.targets:
         check_replaceable(target, ImageError)
-    most = task.engine.max_pixels
+    most = task.max_pixels
     job.fingerprint = task.fingerprint(digest(job.pair.infrared, most), digest(job.pair.visible, most))
     if not overwrite:
         # All are looked at: a file of others in the place of one must stop the pair before anything is written.
@@ -342,8 +380,8 @@ def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None
         if all(finished):
             job.outcome = "skipped"
             return
-    with task.engine.doubts():
-        job.prepared = task.engine.prepare(*read_pair(task.engine, job.pair))
+    with task.doubts():
+        job.prepared = task.read(job.pair)
         job.geotags = read_geotags(job.pair.visible)
 
 
@@ -362,8 +400,8 @@ def _write(job: PairJob[Computed], task: Task[Computed]) -> tuple[Array, ...]:
     assert job.computed is not None
     pictures = task.pictures(job.prepared, job.computed)
     metadata = {
-        "Software": f"imfuse {VERSION} ({task.engine.spec.name})",
-        **task.metadata(job.prepared),
+        "Software": f"imfuse {VERSION} ({task.maker})",
+        **task.metadata(job.prepared, job.computed),
         FINGERPRINT: job.fingerprint,
     }
     for target, pixels in zip(job.targets, pictures, strict=True):

@@ -85,9 +85,20 @@ class Protocol:
 
         Returns:
             Names here.
+
+        Raises:
+            MetricError: it can find none of them.
         """
         known = {self.class_of(name) for name in names}
-        return tuple(own for own in self.classes if own not in known)
+        lacking = tuple(own for own in self.classes if own not in known)
+        if len(lacking) == len(self.classes):
+            raise MetricError(
+                f"protocol {self.name}: the detector has none of its classes ({_few(self.classes)}); it has "
+                f"{_few(names)}",
+                "name its classes, names=FILE",
+                "use another protocol=...",
+            )
+        return lacking
 
     def score(
         self,
@@ -115,13 +126,6 @@ class Protocol:
             MetricError: the detector has none of the classes, or no true box is of one.
         """
         lacking = self.lacking(names)
-        if len(lacking) == len(self.classes):
-            raise MetricError(
-                f"protocol {self.name}: the detector has none of its classes ({', '.join(self.classes)}); it has "
-                f"{_few(names)}",
-                "name its classes, names=FILE",
-                "use another protocol=...",
-            )
         numbers = {own: i for i, own in enumerate(self.classes) if own not in lacking}
         ours, true = self._numbered(found, names, numbers), self._numbered(known, label_names or self.labels, numbers)
         if not sum(map(len, true)):

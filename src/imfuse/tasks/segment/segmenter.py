@@ -18,7 +18,7 @@ from imfuse.core.registry import get_spec, list_models
 from imfuse.core.weights import model_of
 from imfuse.data.pairs import label_files, read_labels
 from imfuse.fusing.engine import Prepared
-from imfuse.fusing.folder import FolderReport, PairJob, Progress, Task, run_folder, run_pair
+from imfuse.fusing.folder import EngineTask, FolderReport, PairJob, Progress, run_folder, run_pair
 from imfuse.fusing.folder_pairs import folder_pairs, source_folders
 from imfuse.fusing.fuser import Fuser
 from imfuse.imaging import Pair, check_same_size, inputs, quantise
@@ -227,7 +227,7 @@ class Segmenter:
         return SegmentationReport(**vars(report), unlabelled=unlabelled, counts=task.counts())
 
 
-class _Segmenting(Task[Classes]):
+class _Segmenting(EngineTask[Classes]):
     """Two pictures of each pair, its class numbers and its overlay; and a confusion matrix of those with true classes.
 
     ``truths`` are the files of true classes by the names of the pairs.
