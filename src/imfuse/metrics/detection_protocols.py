@@ -95,7 +95,7 @@ class Protocol:
             raise MetricError(
                 f"protocol {self.name}: the detector has none of its classes ({_few(self.classes)}); it has "
                 f"{_few(names)}",
-                "name its classes, names=FILE",
+                "name its classes, names=...",
                 "use another protocol=...",
             )
         return lacking

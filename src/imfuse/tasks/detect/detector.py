@@ -200,7 +200,7 @@ def _names_of(told: Mapping[str, str], file: str) -> tuple[str, ...] | None:
     if isinstance(stored, dict) and [*stored] == [*range(len(stored))]:
         stored = [*stored.values()]
     if not isinstance(stored, list) or not stored or not all(isinstance(name, str) for name in stored):
-        raise ModelError(f"{file}: its names of classes cannot be read", "name them, names=FILE")
+        raise ModelError(f"{file}: its names of classes cannot be read", "name them, names=...")
     return _checked_names(stored, file)
 
 

@@ -90,7 +90,7 @@ def _row(line: str, where: str, names: Sequence[str]) -> list[float]:
     if kind >= len(names):
         raise PairError(
             f"{where}: class {int(kind)}, but there are {len(names)} (0 to {len(names) - 1})",
-            "name the classes of the labels, label_names=FILE",
+            "name the classes of the labels, label_names=...",
         )
     x, y, w, h = values[1:5]
     if w <= 0 or h <= 0:
@@ -126,7 +126,7 @@ def _read_voc(data: bytes, where: str, names: Sequence[str]) -> Boxes:
             known = ", ".join(names[:8])
             raise PairError(
                 f"{where}: object {i} is of class {shortened(name, 40)!r}; there are {known}",
-                "name the classes of the labels, label_names=FILE",
+                "name the classes of the labels, label_names=...",
             )
         rows.append([_side(entry, side, f"{where}: object {i}") for side in ("xmin", "ymin", "xmax", "ymax")])
         kinds.append(list(names).index(name))

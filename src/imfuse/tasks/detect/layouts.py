@@ -98,7 +98,7 @@ def recognise(shapes: Sequence[Shape], size: Size, classes: int | None, name: st
     found = f"outputs of {' '.join(map(_text, shapes))}" + ("" if classes is None else f" for {classes} classes")
     if fits:
         names = ", ".join(layout.name for layout, _ in fits)
-        raise ModelError(f"{found} may be of {names}", "say which it is, layout=...", "name its classes, names=FILE")
+        raise ModelError(f"{found} may be of {names}", "say which it is, layout=...", "name its classes, names=...")
     known = "; ".join(f"{layout.name} {layout.outputs}" for layout in tried)
     raise ModelError(f"{found} are of no layout that is known: {known}")
 
