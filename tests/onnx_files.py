@@ -108,6 +108,6 @@ OUTPUTS: dict[str, Callable[[], dict[str, np.ndarray]]] = {
 }
 
 
-def write_detector(path: Path, layout: str = "yolov8", **how: Any) -> Path:
+def write_detector(path: Path, layout: str = "yolov8", names: Sequence[str] = NAMES, **how: Any) -> Path:
     """A detector of a layout that knows its three classes and finds ``BOXES``."""
-    return write_onnx(path, OUTPUTS[layout](), metadata=told(), **how)
+    return write_onnx(path, OUTPUTS[layout](), metadata=told(names), **how)

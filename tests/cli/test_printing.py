@@ -25,6 +25,7 @@ from imfuse.cli.main import COMMANDS, main
 from imfuse.cli.main import run as program
 from imfuse.core.weights import save_weights
 from imfuse.imaging import write_image
+from onnx_files import write_detector
 
 NASTY = "a\x1b]0;owned\x07b\u202ec\u2028[bold]d[link=x]e :smile:\nimfuse: error: forged"
 FORGED = "imfuse: error: forged"
@@ -62,6 +63,7 @@ def nasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_weights(
         place / f"{NASTY}.safetensors", imfuse.create_model("auif", weights=None).state_dict(), {"model": "auif"}
     )
+    write_detector(place / f"{NASTY}.onnx", names=[f"person{NASTY}", "car", "bus"])
     (place / f"{NASTY}.yaml").write_text("model: auif\nepochz: 1\n")
     monkeypatch.chdir(place)
     return place
@@ -95,6 +97,13 @@ def words_of(place: Path) -> dict[str, list[list[str]]]:
             ["bad/ir", "bad/vi", "-o", name],
             [ir, vi, "-o", name, "--labels", name],
             [ir, name],
+        ],
+        "detect": [
+            [*pair, *quick, "-o", name, "--detector", f"{name}.onnx"],
+            ["bad/ir", "bad/vi", *quick, "-o", f"2{name}", "--detector", f"{name}.onnx"],
+            ["--fused", vi, "-o", f"3{name}", "--detector", f"{name}.onnx", "--labels", vi],
+            [ir, vi, "-o", name, "--detector", f"{name}.pth"],
+            [ir, vi, "-o", name, "--detector", f"{name}.onnx", "--layout", name],
         ],
         "train": [
             [f"{name}.yaml"],

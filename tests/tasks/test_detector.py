@@ -280,6 +280,18 @@ def test_damaged_files_are_one_line(
         Detector(path).find(picture(20, 20))
 
 
+@pytest.mark.parametrize("word", [b"picture", b"output0", b"names"])
+def test_names_that_are_no_text(
+    tmp_path: Path, files: dict[str, Path], word: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.onnx"
+    path.write_bytes(files["yolov8"].read_bytes().replace(word, b"\xff" + word[1:]))
+    with pytest.raises(ModelError, match=r"a.onnx: ") as caught:
+        Detector(path)
+    assert "\n" not in str(caught.value)
+    assert capsys.readouterr() == ("", ""), "onnxruntime would print"
+
+
 def test_outputs_that_are_no_boxes(tmp_path: Path) -> None:
     outputs = yolov8()["output0"]
     with pytest.raises(ModelError, match="returns NaN or infinite values for a picture"):

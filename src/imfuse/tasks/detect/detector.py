@@ -72,8 +72,8 @@ class Detector:
         data = read_input(file, ModelError, "an ONNX file", MAX_BYTES, fixed=True)
         check_onnx(data, self.file)
         self._session = self._open(data, threads)
-        told = self._session.get_modelmeta().custom_metadata_map
-        self._input, self._type, self.size = self._checked_input(size, told)
+        told, inputs = self._described()
+        self._input, self._type, self.size = self._checked_input(inputs, size, told)
         given = _names_of(told, self.file) if names is None else _given_names(names)
         shapes = [output.shape for output in self._run(np.zeros((1, 3, *self.size), np.float32))]
         try:
@@ -125,7 +125,8 @@ class Detector:
         options.intra_op_num_threads = threads or 0
         options.inter_op_num_threads = 1
         try:
-            return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            # It would print, and try once more.
+            return onnxruntime.InferenceSession(data, options, ["CPUExecutionProvider"], enable_fallback=0)
         except Exception as error:
             raise ModelError(f"{self.file}: onnxruntime cannot open it ({_reason(error)})") from error
 
@@ -140,11 +141,20 @@ class Detector:
             raise ModelError(f"{self.file}: outputs of floating numbers are expected, as networks have them")
         return [output.astype(np.float32) for output in outputs]
 
-    def _checked_input(self, size: int | None, told: Mapping[str, str]) -> tuple[str, type[np.floating[Any]], Size]:
-        inputs = self._session.get_inputs()
+    def _described(self) -> tuple[Mapping[str, str], Sequence[tuple[str, list[Any], str]]]:
+        """What the file tells about itself, and name, shape and type of its inputs."""
+        try:
+            told = self._session.get_modelmeta().custom_metadata_map
+            return told, [(one.name, list(one.shape), one.type) for one in self._session.get_inputs()]
+        except UnicodeDecodeError as error:
+            raise ModelError(f"{self.file}: has names that are no text") from error
+
+    def _checked_input(
+        self, inputs: Sequence[tuple[str, list[Any], str]], size: int | None, told: Mapping[str, str]
+    ) -> tuple[str, type[np.floating[Any]], Size]:
         if len(inputs) != 1:
             raise ModelError(f"{self.file}: one input, a picture, is expected, found {len(inputs)}")
-        name, shape, kind = inputs[0].name, list(inputs[0].shape), inputs[0].type
+        name, shape, kind = inputs[0]
         # A side that may have any length has a name, or nothing, for a number.
         fixed = [side if isinstance(side, int) and side > 0 else None for side in shape]
         if len(fixed) != 4 or fixed[0] not in (None, 1) or fixed[1] not in (None, 3) or kind not in _TYPES:

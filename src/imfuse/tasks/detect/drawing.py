@@ -67,7 +67,7 @@ def class_colour(number: int) -> tuple[int, int, int]:
 
     Example:
         >>> class_colour(0), class_colour(1)
-        ((255, 77, 77), (77, 128, 255))
+        ((255, 77, 77), (77, 129, 255))
     """
     red, green, blue = colorsys.hsv_to_rgb(number * _GOLDEN % 1, 0.7, 1)
     return round(255 * red), round(255 * green), round(255 * blue)
