@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from onnx_files import write_detector
 
 import imfuse
 from imfuse.cli import _printing
@@ -68,6 +69,7 @@ def nasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_segmenter(
         place / f"{NASTY}3.safetensors", network, "segformer_compact", 9, 3, (0.5,) * 3, (0.5,) * 3, origin=""
     )
+    write_detector(place / f"{NASTY}.onnx", names=[f"person{NASTY}", "car", "bus"])
     (place / f"{NASTY}.yaml").write_text("model: auif\nepochz: 1\n")
     monkeypatch.chdir(place)
     return place
@@ -106,6 +108,13 @@ def words_of(place: Path) -> dict[str, list[list[str]]]:
             ["--fused", vi, "--segmenter", f"{name}3.safetensors", "-o", f"more {name}", "--labels", vi],
             ["--fused", vi, "--segmenter", f"{name}3.safetensors", "--infrared", name],
             ["--fused", name, "--segmenter", f"{name}3.safetensors"],
+        ],
+        "detect": [
+            [*pair, *quick, "-o", name, "--detector", f"{name}.onnx"],
+            ["bad/ir", "bad/vi", *quick, "-o", f"2{name}", "--detector", f"{name}.onnx"],
+            ["--fused", vi, "-o", f"3{name}", "--detector", f"{name}.onnx", "--labels", vi],
+            [ir, vi, "-o", name, "--detector", f"{name}.pth"],
+            [ir, vi, "-o", name, "--detector", f"{name}.onnx", "--layout", name],
         ],
         "train": [
             [f"{name}.yaml"],

@@ -24,6 +24,7 @@ from imfuse.core.version import VERSION
 COMMANDS = {
     "fuse": "imfuse.cli.fuse",
     "segment": "imfuse.cli.segment",
+    "detect": "imfuse.cli.detect",
     "train": "imfuse.cli.train",
     "models": "imfuse.cli.models",
     "convert": "imfuse.cli.convert",

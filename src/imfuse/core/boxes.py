@@ -12,6 +12,11 @@ import numpy.typing as npt
 class Boxes:
     """Objects of one image, in no particular order; made by :meth:`of`.
 
+    Args:
+        corners: (N, 4): left, top, right, bottom in pixels, from the image's top left corner (0, 0) to (width, height).
+        classes: (N,): class numbers from 0.
+        scores: (N,): confidence from 0 to 1; 1 for known objects, as those of labels are.
+
     Example:
         >>> boxes = Boxes.of([[10, 20, 40, 90], [0, 0, 8, 8]], [0, 2])
         >>> len(boxes), boxes.areas.tolist(), boxes.scores.tolist()
@@ -21,11 +26,8 @@ class Boxes:
     """
 
     corners: npt.NDArray[np.float64]
-    """(N, 4): left, top, right, bottom in pixels, from the image's top left corner (0, 0) to (width, height)."""
     classes: npt.NDArray[np.int64]
-    """(N,): class numbers from 0."""
     scores: npt.NDArray[np.float64]
-    """(N,): confidence from 0 to 1; 1 for known objects, as those of labels are."""
 
     @classmethod
     def of(cls, corners: npt.ArrayLike, classes: npt.ArrayLike, scores: npt.ArrayLike | None = None) -> Boxes:
@@ -60,5 +62,12 @@ class Boxes:
         return areas
 
     def where(self, kept: npt.NDArray[np.bool_] | npt.NDArray[np.int64]) -> Boxes:
-        """Those that a mask or an array of indices picks."""
+        """Those that a mask or an array of indices picks.
+
+        Args:
+            kept: (N,) booleans, or indices in the order that is wanted.
+
+        Returns:
+            The boxes with their classes and scores.
+        """
         return Boxes(self.corners[kept], self.classes[kept], self.scores[kept])

@@ -98,7 +98,7 @@ class _Fusing(EngineTask[Float]):
     def pictures(self, prepared: Prepared, computed: Float) -> tuple[Array, ...]:
         return (self.engine.finish(prepared, computed).as_type(self.engine.bits or 8),)
 
-    def metadata(self, prepared: Prepared) -> dict[str, str]:
+    def metadata(self, prepared: Prepared, computed: Float) -> dict[str, str]:
         infrared, visible = prepared.limits
         ranges = {INFRARED_RANGE: limits_text(*infrared), VISIBLE_RANGE: limits_text(*visible)}
         return ranges | ({INFRARED_PALETTE: prepared.palette} if prepared.palette else {})
@@ -317,7 +317,7 @@ def _write(job: PairJob[Computed], task: Task[Computed]) -> tuple[Array, ...]:
     pictures = task.pictures(job.prepared, job.computed)
     metadata = {
         "Software": f"imfuse {VERSION} ({task.maker})",
-        **task.metadata(job.prepared),
+        **task.metadata(job.prepared, job.computed),
         FINGERPRINT: job.fingerprint,
     }
     for target, pixels in zip(job.targets, pictures, strict=True):

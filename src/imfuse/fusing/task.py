@@ -66,7 +66,7 @@ class Task(ABC, Generic[Computed]):
     def pictures(self, prepared: Prepared, computed: Computed) -> tuple[Array, ...]:
         """Pixels of every file that is written."""
 
-    def metadata(self, prepared: Prepared) -> dict[str, str]:
+    def metadata(self, prepared: Prepared, computed: Computed) -> dict[str, str]:
         """What the files say besides who made them and their fingerprint."""
         return {}
 

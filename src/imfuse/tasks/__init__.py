@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from imfuse.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from imfuse.tasks import segment
+    from imfuse.tasks import detect, segment
 
-__all__ = ["segment"]
+__all__ = ["detect", "segment"]
 
-__getattr__, __dir__ = lazy_exports(__name__, {"segment": "imfuse.tasks.segment"})
+__getattr__, __dir__ = lazy_exports(__name__, {"detect": "imfuse.tasks.detect", "segment": "imfuse.tasks.segment"})
