@@ -89,7 +89,7 @@ def segment(
         warn(f"{count(len(report.unlabelled), 'pair')} without labels: {few(report.unlabelled)}")
     say(closing_line(report, "segmented", output))
     if report.counts is not None:
-        print_scores(report.counts)
+        _print_scores(report.counts)
     if report.failed:
         raise typer.Exit(1)
 
@@ -100,8 +100,7 @@ def _segment_files(segmenter: Segmenter, infrared: Path, visible: Path, output: 
     say(f"{output / 'labels' / visible.stem}.png, {output / 'overlay' / visible.stem}.png{word}")
 
 
-def print_scores(counts: Tensor) -> None:
-    """Table of the classes of a confusion matrix, their mean, and the pixel accuracy."""
+def _print_scores(counts: Tensor) -> None:
     from rich.table import Table
 
     from imfuse.scenes.classes import CLASSES

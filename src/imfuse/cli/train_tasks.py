@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from imfuse.core.errors import RecipeError
 from imfuse.core.text import printable
 
 if TYPE_CHECKING:
+    from imfuse.core.boxes import Boxes
     from imfuse.metrics.detection import DetectionScores
     from imfuse.tasks.fit import FitSettings
     from imfuse.tasks.parts import Parts, Select
@@ -97,25 +99,21 @@ def detector(
         raise RecipeError("name the classes of the label files in their order, classes='person,car,...'")
     if rendered is not None and classes:
         raise RecipeError(f"--classes is of --labels; rendered scenes have {', '.join(DETECTED)}")
-    from imfuse.tasks.detect.labels import SUFFIXES, read_boxes
-
+    settings, kept = _settings(steps, batch, crop, lr, seed, device, threads), _select(select)
     parts = _parts(
         fused,
         labels,
         infrared,
         rendered,
-        extensions=SUFFIXES,
+        extensions=(".txt", ".xml"),
         classes=len(names),
-        read_boxes=lambda path, size: read_boxes(path, size, names),
+        read_boxes=partial(_read_boxes, names),
         rendering={"method": fuse_with, "weights": weights, "size": size, "device": device},
         split={"seed": split_seed, "validation": validation, "test": test},
     )
-    settings = _settings(steps, batch, crop, lr, seed, device, threads)
     _announce(parts, settings, output)
     with _progress_bar() as progress:
-        run = train_detector(
-            parts, names, settings, output, select=_select(select), every=every, resume=resume, progress=progress
-        )
+        run = train_detector(parts, names, settings, output, select=kept, every=every, resume=resume, progress=progress)
     say(f"weights: {output / WEIGHTS} (after step {run.fitted.step})")
     say(f"log:     {output / 'log.jsonl'}")
     if run.known:
@@ -159,9 +157,10 @@ def segmenter(
 
     imfuse train segmenter --rendered 200 --fuse-with refinefuse -o RUN
     """
-    from imfuse.cli.segment import print_scores
+    from imfuse.cli._segmentation_table import print_segmentation_scores
     from imfuse.tasks.segment.train import WEIGHTS, train_segmenter
 
+    settings, kept = _settings(steps, batch, crop, lr, seed, device, threads), _select(select)
     parts = _parts(
         fused,
         labels,
@@ -173,7 +172,6 @@ def segmenter(
         rendering={"method": fuse_with, "weights": weights, "size": size, "device": device},
         split={"seed": split_seed, "validation": validation, "test": test},
     )
-    settings = _settings(steps, batch, crop, lr, seed, device, threads)
     _announce(parts, settings, output)
     with _progress_bar() as progress:
         run = train_segmenter(
@@ -182,7 +180,7 @@ def segmenter(
             number,
             settings,
             output,
-            select=_select(select),
+            select=kept,
             every=every,
             resume=resume,
             progress=progress,
@@ -190,7 +188,13 @@ def segmenter(
     say(f"weights: {output / WEIGHTS} (after step {run.fitted.step})")
     say(f"log:     {output / 'log.jsonl'}")
     if len(run.counts):
-        print_scores(run.counts.sum(0))
+        print_segmentation_scores(run.counts)
+
+
+def _read_boxes(names: Sequence[str], path: Path, size: tuple[int, int]) -> Boxes:
+    from imfuse.tasks.detect.labels import read_boxes
+
+    return read_boxes(path, size, names)
 
 
 def _parts(
@@ -201,7 +205,7 @@ def _parts(
     *,
     extensions: tuple[str, ...],
     classes: int,
-    read_boxes: Callable[[Path, tuple[int, int]], Any] | None,
+    read_boxes: Callable[[Path, tuple[int, int]], Boxes] | None,
     rendering: dict[str, str],
     split: dict[str, Any],
 ) -> Parts:

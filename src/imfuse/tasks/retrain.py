@@ -12,7 +12,7 @@ from typing import Literal
 
 from imfuse.core.errors import RecipeError
 from imfuse.scenes.classes import CLASSES, DETECTED
-from imfuse.tasks.detect.train import DetectorRun, train_detector
+from imfuse.tasks.detect.train import RATE, DetectorRun, train_detector
 from imfuse.tasks.fit import FitSettings
 from imfuse.tasks.parts import Parts, rendered_parts
 from imfuse.tasks.segment.scores import intersection_over_union, mean_iou
@@ -83,7 +83,7 @@ def retrain(
         task: "detect" or "segment".
         method: a fusion method, or a control: "visible", "infrared", "mean", "stacked".
         seeds: of the trainings; the scenes are the same for all.
-        settings: the same for all methods that are compared.
+        settings: the same for all methods that are compared; by default those of the task.
         weights: of the method.
         progress: called after each step with steps done and steps in all, over all seeds.
 
@@ -101,9 +101,9 @@ def retrain(
         print([one.values["mAP50"] for one in scores])
         ```
     """
-    common = settings or RetrainSettings()
     if task not in ("detect", "segment"):
         raise RecipeError(f"task={task!r}: detect or segment is expected")
+    common = settings or RetrainSettings(fit=FitSettings(lr=RATE) if task == "detect" else FitSettings())
     parts = rendered_parts(
         method, common.scenes, height=common.height, width=common.width, weights=weights, device=common.fit.device
     )

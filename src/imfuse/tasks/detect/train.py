@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from imfuse.metrics.detection import DetectionScores
 
 WEIGHTS = "detector.safetensors"
+RATE = 2e-3
+"""Learning rate that suits this network."""
 
 
 @dataclass(frozen=True)
