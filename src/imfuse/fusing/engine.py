@@ -120,7 +120,7 @@ class Engine:
         )
         self.tile = _checked_tile(self.spec, settings.tile)
         self.dtype = _checked_dtype(self.spec, settings.dtype)
-        self.device = checked_device(settings.device)
+        self.device = find_device(settings.device)
         self.weights_hash = resolved.sha256 or _hash_of_state(network)
         self.network = fast_form(network).to(device=self.device, dtype=self.dtype)
 
@@ -293,8 +293,8 @@ def _checked_dtype(spec: ModelSpec, dtype: str) -> torch.dtype:
     return cast(torch.dtype, getattr(torch, name))
 
 
-def checked_device(device: str) -> torch.device:
-    """The device of a word such as "auto" or "cuda:1"; ``ModelError`` where there is none."""
+def find_device(device: str) -> torch.device:
+    """The device of that name; "auto" is a GPU where there is one. Raises ``ModelError``."""
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from imfuse.core.errors import RecipeError
 from imfuse.core.lock import output_lock
 from imfuse.core.output import remove_leftovers, write_output
-from imfuse.fusing.engine import checked_device
+from imfuse.fusing.engine import find_device
 from imfuse.tasks.checkpoint import CHECKPOINT, Best, State, read_checkpoint, write_checkpoint
 from imfuse.tasks.examples import Batch, Example, Normalisation, collate
 from imfuse.tasks.views import Views
@@ -183,7 +183,7 @@ def fit(
     """
     if not examples:
         raise RecipeError("there are no pictures to train on")
-    device = checked_device(settings.device)
+    device = find_device(settings.device)
     network.to(device).train()
     optimiser = torch.optim.AdamW(_groups(network, settings.decay), lr=settings.lr)
     key = _key(settings, len(examples), normalisation, identity, validation)
