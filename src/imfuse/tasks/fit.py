@@ -91,7 +91,14 @@ class FitSettings:
             raise RecipeError(f"scale={self.scale}: two positive numbers are expected, the smaller one first")
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step, counted from 0."""
+        """Learning rate of a step.
+
+        Args:
+            step: counted from 0.
+
+        Returns:
+            The rate.
+        """
         rising = min(1.0, (step + 1) / (self.warm_up + 1))
         return self.lr * rising * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
