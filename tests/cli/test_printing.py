@@ -102,6 +102,9 @@ def words_of(place: Path) -> dict[str, list[list[str]]]:
             ["auif", "--infrared", vi, "--visible", vi, "-o", name, *small],
             ["auif", "--infrared", ir, "--visible", vi, "-o", name, *small],
             ["auif", "--show", "--set", f"{name}=1"],
+            ["detector", "--classes", name, "--fused", vi, "--labels", name],
+            ["segmenter", "--fused", vi, "--labels", ir, "--infrared", name],
+            ["segmenter", "--rendered", "1", "--size", name],
         ],
         "models": [[], [name], ["method.py:Mean"], [f"{name}.py:Mean"]],
         "convert": [

@@ -102,6 +102,15 @@ def test_a_segmenter_is_trained_and_its_pixels_counted(parts: Parts) -> None:
     assert run.fitted.losses[-1] < run.fitted.losses[0]
 
 
+def test_rare_classes_are_found_sooner_where_they_weigh_more(parts: Parts) -> None:
+    """After the same steps, the rare classes are taken for more probable."""
+    settings = replace(SETTINGS, steps=30, lr=0.02)
+    plain, balanced = (segment(parts, settings, balance=balance) for balance in (False, True))
+    images = plain.normalisation.apply([example.image for example in parts.test])
+    rare = [run.network(images).softmax(1)[:, 1:].sum(1).mean().item() for run in (plain, balanced)]
+    assert rare[1] > 2 * rare[0]
+
+
 def test_early_fusion_has_four_channels() -> None:
     run = segment(rendered_parts("stacked", 2, height=40, width=56))
     assert next(run.network.parameters()).shape[1] == 4

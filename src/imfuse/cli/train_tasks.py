@@ -131,6 +131,9 @@ def segmenter(
     number: Annotated[
         int, typer.Option("--number", min=2, max=255, help="How many classes there are, the unlabelled one counted.")
     ] = 9,
+    balance: Annotated[
+        bool, typer.Option("--balance", help="Weigh rare classes up in the loss; the papers' objectives do not.")
+    ] = False,
     infrared: Infrared = None,
     rendered: Rendered = None,
     fuse_with: FuseWith = "refinefuse",
@@ -157,7 +160,6 @@ def segmenter(
 
     imfuse train segmenter --rendered 200 --fuse-with refinefuse -o RUN
     """
-    from imfuse.cli._segmentation_table import print_segmentation_scores
     from imfuse.tasks.segment.train import WEIGHTS, train_segmenter
 
     settings, kept = _settings(steps, batch, crop, lr, seed, device, threads), _select(select)
@@ -182,12 +184,15 @@ def segmenter(
             output,
             select=kept,
             every=every,
+            balance=balance,
             resume=resume,
             progress=progress,
         )
     say(f"weights: {output / WEIGHTS} (after step {run.fitted.step})")
     say(f"log:     {output / 'log.jsonl'}")
     if len(run.counts):
+        from imfuse.cli._segmentation_table import print_segmentation_scores
+
         print_segmentation_scores(run.counts)
 
 
@@ -223,7 +228,7 @@ def _parts(
     assert fused is not None
     assert labels is not None
     files = find_examples(fused, labels, extensions, infrared)
-    origin = f"{len(files)} pictures of {fused.name}{' with infrared' if infrared else ''}"
+    origin = f"{len(files)} pictures of {printable(fused.name)}{' with infrared' if infrared else ''}"
     return folder_parts(files, classes, read_boxes=read_boxes, origin=origin, **split)
 
 

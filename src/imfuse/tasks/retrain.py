@@ -30,6 +30,7 @@ class RetrainSettings:
         height: rows of the scenes.
         width: columns.
         model: the segmenter; detection has one network.
+        balance: weigh rare classes up in the loss of the segmenter, which needs fewer steps so.
         fit: how the network is trained; its seed is that of each run.
 
     Example:
@@ -41,6 +42,7 @@ class RetrainSettings:
     height: int = 240
     width: int = 320
     model: str = "segformer_compact"
+    balance: bool = True
     fit: FitSettings = field(default_factory=FitSettings)
 
 
@@ -127,7 +129,9 @@ def _detect(parts: Parts, settings: RetrainSettings, progress: Told | None) -> S
 
 
 def _segment(parts: Parts, settings: RetrainSettings, progress: Told | None) -> SeedScores:
-    run = train_segmenter(settings.model, parts, len(CLASSES), settings.fit, progress=progress)
+    run = train_segmenter(
+        settings.model, parts, len(CLASSES), settings.fit, balance=settings.balance, progress=progress
+    )
     counts = run.counts.sum(0)
     overlaps = intersection_over_union(counts)
     values = {"mIoU": mean_iou(counts).item(), "mIoU of objects": overlaps[1:].nanmean().item()}

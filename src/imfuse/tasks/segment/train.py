@@ -9,8 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from imfuse.core.errors import RecipeError
 from imfuse.tasks.examples import UNKNOWN, Batch, Example, Normalisation
@@ -67,6 +69,7 @@ def train_segmenter(
     *,
     select: Select = "last",
     every: int = 200,
+    balance: bool = False,
     resume: bool = False,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> SegmenterRun:
@@ -81,6 +84,8 @@ def train_segmenter(
         select: which weights are kept: the "last", those of the best "validation", or those of the best "test", which
             some authors did and which makes the scores too good.
         every: steps between two validations.
+        balance: train by the cross entropy with rare classes weighed up, as :func:`class_weights` says, instead of by
+            the objective of the paper, which takes far more steps to find them.
         resume: continue a run that was stopped.
         progress: called after each step.
 
@@ -111,6 +116,7 @@ def train_segmenter(
         output,
         select=select,
         every=every,
+        balance=balance,
         resume=resume,
         progress=progress,
         name=model,
@@ -144,6 +150,7 @@ def fit_segmenter(
     *,
     select: Select = "last",
     every: int = 200,
+    balance: bool = False,
     resume: bool = False,
     progress: Callable[[int, int, float], None] | None = None,
     name: str = "",
@@ -156,10 +163,14 @@ def fit_segmenter(
     network = seeded(partial(build, classes, parts.train[0].channels), settings.seed)
     trained = cast(TrainableSegmenter, network)
     chosen = parts.selected(select)
+    weights = class_weights(parts.train, classes) if balance else None
 
     def loss(batch: Batch) -> Tensor:
         assert batch.labels is not None
-        return trained.loss(batch.images, batch.labels)
+        if weights is None:
+            return trained.loss(batch.images, batch.labels)
+        weight = weights.to(batch.images.device)
+        return F.cross_entropy(trained(batch.images), batch.labels, weight, ignore_index=UNKNOWN)
 
     def score(current: nn.Module) -> float:
         return mean_iou(count_classes(current, chosen, normalisation, classes).sum(0)).item()
@@ -173,12 +184,38 @@ def fit_segmenter(
         folder=output,
         resume=resume,
         identity=json.dumps(
-            ["segment", name, classes, select, parts.origin, [one.name for one in (*parts.train, *chosen)]]
+            ["segment", name, classes, select, balance, parts.origin, [one.name for one in (*parts.train, *chosen)]]
         ),
         validation=Validation(score, every) if chosen else None,
         progress=progress,
     )
     return SegmenterRun(network, normalisation, fitted, count_classes(network, parts.test, normalisation, classes))
+
+
+def class_weights(examples: Sequence[Example], classes: int) -> Tensor:
+    """Weights of classes in a loss: 1 / ln(1.1 + share of the pixels), scaled to a mean of 1.
+
+    Args:
+        examples: to train on.
+        classes: how many there are.
+
+    Returns:
+        (classes,) float32.
+
+    Source:
+        Paszke et al., "ENet", arXiv 1606.02147, section 5.2, with 1.1 for its 1.02.
+
+    Example:
+        >>> labels = np.array([[0, 0, 0, 1]], np.uint8)
+        >>> class_weights([Example("01", np.zeros((1, 4, 3), np.uint8), labels)], 2).numpy().round(3).tolist()
+        [0.656, 1.344]
+    """
+    counts = np.zeros(classes)
+    for example in examples:
+        if example.labels is not None:
+            counts += np.bincount(example.labels[example.labels != UNKNOWN], minlength=classes)
+    weights = 1 / np.log(1.1 + counts / counts.sum())
+    return torch.tensor(weights / weights.mean(), dtype=torch.float32)
 
 
 @torch.no_grad()
