@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from onnx_files import write_detector
 
 import imfuse
 from imfuse.cli import _printing
@@ -28,6 +27,7 @@ from imfuse.core.weights import save_weights
 from imfuse.imaging import write_image
 from imfuse.tasks.segment.file import save_segmenter
 from imfuse.tasks.segment.networks import build_segmenter
+from onnx_files import write_detector
 
 NASTY = "a\x1b]0;owned\x07b\u202ec\u2028[bold]d[link=x]e :smile:\nimfuse: error: forged"
 FORGED = "imfuse: error: forged"
@@ -122,6 +122,9 @@ def words_of(place: Path) -> dict[str, list[list[str]]]:
             ["auif", "--infrared", vi, "--visible", vi, "-o", name, *small],
             ["auif", "--infrared", ir, "--visible", vi, "-o", name, *small],
             ["auif", "--show", "--set", f"{name}=1"],
+            ["detector", "--classes", name, "--fused", vi, "--labels", name],
+            ["segmenter", "--fused", vi, "--labels", ir, "--infrared", name],
+            ["segmenter", "--rendered", "1", "--size", name],
         ],
         "models": [[], [name], ["method.py:Mean"], [f"{name}.py:Mean"]],
         "convert": [

@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import sys
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,9 @@ import pytest
 from numpy.typing import NDArray
 
 from imfuse.core.errors import ImageError
-from imfuse.scenes import CLASSES, PALETTE, Conditions, Scene, render_scene
+from imfuse.scenes import CLASSES, DETECTED, PALETTE, Conditions, Scene, render, render_scene
+from imfuse.scenes.boxes import MIN_PIXELS, MIN_SHARE
+from imfuse.scenes.layout import Car, Layout, Person
 
 PERSON, CONE = CLASSES.index("person"), CLASSES.index("color cone")
 SEEDS = range(6)
@@ -217,3 +220,59 @@ def test_blur_and_noise() -> None:
         return float(np.abs(np.diff(image, axis=1)).mean())
 
     assert roughness(Conditions(blur=1.5)) < roughness(Conditions()) - 1 < roughness(Conditions(noise=8)) - 4
+
+
+# Boxes
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_boxes_are_tight_around_the_pixels_of_their_objects(seed: int) -> None:
+    rendered = scene(seed)
+    assert len(rendered.boxes) == rendered.objects.max() > 0
+    for number, (corners, kind) in enumerate(zip(rendered.boxes.corners, rendered.boxes.classes, strict=True), start=1):
+        rows, columns = np.nonzero(rendered.objects == number)
+        assert corners.tolist() == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+        assert set(rendered.labels[rows, columns]) == {CLASSES.index(DETECTED[kind])}
+        assert len(rows) >= MIN_PIXELS
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_boxes_hold_nearly_all_pixels_of_their_classes(seed: int) -> None:
+    rendered = scene(seed)
+    wanted = np.isin(rendered.labels, [CLASSES.index(name) for name in DETECTED])
+    assert (rendered.objects > 0)[wanted].mean() > 0.95
+    assert not (rendered.objects > 0)[~wanted].any()
+
+
+def street(monkeypatch: pytest.MonkeyPatch, **things: Any) -> Scene:
+    """A street of nothing but these things."""
+    monkeypatch.setattr(render, "demo_layout", lambda: Layout(**things))
+    return render_scene(240, 320, seed=0)
+
+
+def test_two_objects_of_a_class_that_touch_have_two_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
+    near, far = Person(1.0, 12.0, 0.0), Person(1.15, 12.4, 0.0)
+    both = street(monkeypatch, people=(near, far))
+    count, _ = cv2.connectedComponents((both.labels == PERSON).astype(np.uint8))
+    assert count - 1 == 1
+    assert both.boxes.classes.tolist() == [0, 0]
+
+
+def test_a_cyclist_is_a_person_and_a_bike(monkeypatch: pytest.MonkeyPatch) -> None:
+    rider = street(monkeypatch, people=(Person(1.0, 9.0, 1.2, rides=True),))
+    assert sorted(DETECTED[kind] for kind in rider.boxes.classes) == ["bike", "person"]
+
+
+def test_what_is_hidden_or_tiny_has_no_box(monkeypatch: pytest.MonkeyPatch) -> None:
+    car, behind = Car(1.2, 14.0, 0.0, (0.2, 0.2, 0.2)), Car(1.25, 20.0, 0.0, (0.2, 0.2, 0.2))
+    one, two = street(monkeypatch, cars=(car,)), street(monkeypatch, cars=(car, behind))
+    assert len(one.boxes) == len(two.boxes) == 1
+    # A strip of the second is seen, less than MIN_SHARE of it.
+    assert 0 < (two.labels == 1).sum() - (one.labels == 1).sum() < MIN_SHARE * (one.labels == 1).sum()
+    assert len(street(monkeypatch, people=(Person(1.0, 120.0, 0.0),)).boxes) == 0
+
+
+def test_boxes_follow_the_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    small, large = scene(2, 120, 160), scene(2, 240, 320)
+    assert 0 < len(small.boxes) <= len(large.boxes)
+    assert render_scene(1, 1, 2).boxes.corners.shape == (0, 4)

@@ -64,7 +64,8 @@ def build_app() -> typer.Typer:
             if isinstance(command, typer.Typer):
                 for part in command.registered_commands:
                     part.cls = _flags.Command
-                app.add_typer(command, name=name, cls=_flags.Group)
+                own = command.info.cls
+                app.add_typer(command, name=name, cls=own if isinstance(own, type) else _flags.Group)
             else:
                 app.command(name, cls=_flags.Command)(command)
     return app

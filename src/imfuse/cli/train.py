@@ -1,21 +1,44 @@
-"""``imfuse train``: train a method on your own pairs."""
+"""``imfuse train``: train a method by its recipe, or a network of a task on fused pictures."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imfuse.cli._flags import Group
 from imfuse.cli._printing import console, say, tell
+from imfuse.cli.train_tasks import detector, segmenter
 from imfuse.core.errors import ImfuseError, RecipeError
 
 if TYPE_CHECKING:
     from imfuse.training.stages import Stage
 
 
-def train(
+class _RecipeGroup(Group):
+    """Commands of a task by their names; any other first word is a recipe, as in ``imfuse train auif``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the words; those of a recipe go to the command of that name."""
+        if not args or args[0] not in (*self.commands, *ctx.help_option_names):
+            args = ["recipe", *args]
+        return super().parse_args(ctx, args)
+
+
+train = typer.Typer(
+    cls=_RecipeGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    help="Train a fusion method by its recipe, or a network that judges fused pictures.\n\n"
+    "imfuse train auif --data DIR -o RUN\n\n"
+    "Where no command is named, recipe is meant; imfuse train recipe --help shows its options.",
+)
+
+
+@train.command()
+def recipe(
     recipe: Annotated[str, typer.Argument(help="A recipe's name (such as auif) or a YAML file.")],
     data: Annotated[
         list[str] | None,
@@ -109,6 +132,10 @@ def train(
     say(f"log:     {weights.parent / 'log.jsonl'}")
     say(f"curve:   {weights.parent / 'curve.png'}")
     say(f"use:     imfuse fuse INFRARED VISIBLE --model {model} --weights {weights}")
+
+
+train.command()(detector)
+train.command()(segmenter)
 
 
 def _folders(

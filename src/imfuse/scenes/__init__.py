@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from imfuse.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from imfuse.scenes.classes import CLASSES, PALETTE
+    from imfuse.scenes.classes import CLASSES, DETECTED, PALETTE
     from imfuse.scenes.conditions import Conditions
     from imfuse.scenes.render import Scene, render_scene
 
-__all__ = ["CLASSES", "PALETTE", "Conditions", "Scene", "render_scene"]
+__all__ = ["CLASSES", "DETECTED", "PALETTE", "Conditions", "Scene", "render_scene"]
 
 _HOMES = {
-    **dict.fromkeys(("CLASSES", "PALETTE"), "imfuse.scenes.classes"),
+    **dict.fromkeys(("CLASSES", "DETECTED", "PALETTE"), "imfuse.scenes.classes"),
     "Conditions": "imfuse.scenes.conditions",
     **dict.fromkeys(("Scene", "render_scene"), "imfuse.scenes.render"),
 }

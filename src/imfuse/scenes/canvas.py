@@ -2,8 +2,8 @@
 
 World coordinates are metres, X to the right, Y up, Z forward; the camera is at (0, height, 0) and looks along Z.
 The canvas is a G-buffer: for every pixel it holds the properties of the surface (reflectance, emission, temperature,
-orientation, distance, class). Light and sensors follow later (`sensors.py`), so the two images are registered by
-construction.
+orientation, distance, class, object). Light and sensors follow later (`sensors.py`), so the two images are registered
+by construction.
 """
 
 from __future__ import annotations
@@ -173,26 +173,30 @@ class Canvas:
         fine: noise tile with fine structure.
         coarse: noise tile with coarse structure.
         lights: all light sources.
+        painting: number of the object that is painted; 0 for sky, ground and what else is no object.
     """
 
     camera: Camera
     fine: Floats
     coarse: Floats
     lights: list[Light] = field(default_factory=list)
+    painting: int = 0
 
     def __post_init__(self) -> None:
         shape = (self.camera.height, self.camera.width)
         self.buffer: Floats = np.zeros((*shape, CHANNELS), np.float32)
         self.depth: Floats = np.full(shape, FAR, np.float32)
         self.labels: Bytes = np.zeros(shape, np.uint8)
+        self.objects: NDArray[np.uint16] = np.zeros(shape, np.uint16)
 
     def blend(self, window: tuple[slice, slice], coverage: Floats, values: Floats, depth: Any, label: int) -> None:
-        """Paints values (11,) or (h, w, 11) with soft edges; distance and class change where coverage is 1/2."""
+        """Paints values (11,) or (h, w, 11) with soft edges; all else changes where coverage is 1/2."""
         region = self.buffer[window]
         region += coverage[..., None] * (values - region)
         inside = coverage >= 0.5
         np.copyto(self.depth[window], np.asarray(depth, np.float32), where=inside)
         self.labels[window][inside] = label
+        self.objects[window][inside] = self.painting
 
     def polygon(self, points: Any, material: Material, normal: Vector | None = None) -> None:
         """Paints a flat polygon with the given corners in the world, (N, 3); its distance is exact in every pixel."""

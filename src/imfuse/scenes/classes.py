@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 # As the data set spells them.
 CLASSES = ("background", "car", "person", "bike", "curve", "car stop", "guardrail", "color cone", "bump")
+DETECTED = ("person", "car", "bike")
+"""Classes of boxes, whose numbers are the places here: those of ``CLASSES`` that have things to count."""
 PALETTE: NDArray[np.uint8] = np.array(
     [
         (0, 0, 0),

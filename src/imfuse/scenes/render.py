@@ -1,4 +1,4 @@
-"""Registered infrared, visible and label images of a night street, rendered without photographs.
+"""Registered infrared, visible and label images of a night street, and boxes, rendered without photographs.
 
 They serve the demo, the tests and first training steps without a data set. The description of a street (`layout.py`) is
 painted once (`canvas.py`) and imaged by two cameras (`sensors.py`).
@@ -14,8 +14,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from imfuse.core.boxes import Boxes
 from imfuse.core.errors import ImageError
 from imfuse.scenes import cars, ground, people, sensors, street
+from imfuse.scenes.boxes import outlines, visible_boxes
 from imfuse.scenes.canvas import Camera, Canvas, noise_tile
 from imfuse.scenes.conditions import Conditions, degrade, display, light_sky, warm
 from imfuse.scenes.layout import Layout, demo_layout, random_layout
@@ -29,17 +31,25 @@ class Scene:
         infrared: thermal image, (H, W) uint8; warm is bright.
         visible: colour image at night, (H, W, 3) uint8, sRGB.
         labels: class of every pixel, (H, W) uint8, an index into `CLASSES` and `PALETTE`; 0 is background.
+        boxes: one around each person, car and bike, whose classes are indices into `DETECTED`; tight around the pixels
+            that are seen. An object has none if it shows less than 12 pixels, or less than 15 % of those that it would
+            show if nothing stood before it.
+        objects: for every pixel 1 + the index of the box whose object it shows, (H, W) uint16; 0 elsewhere.
 
     Example:
         >>> from imfuse.scenes import CLASSES
         >>> scene = render_scene(120, 160, seed=3)
         >>> CLASSES[2], bool((scene.labels == 2).any())
         ('person', True)
+        >>> len(scene.boxes), scene.boxes.corners[0].tolist()
+        (6, [62.0, 56.0, 65.0, 67.0])
     """
 
     infrared: NDArray[np.uint8]
     visible: NDArray[np.uint8]
     labels: NDArray[np.uint8]
+    boxes: Boxes
+    objects: NDArray[np.uint16]
 
 
 def render_scene(height: int = 480, width: int = 640, seed: int = 0, *, conditions: Conditions | None = None) -> Scene:
@@ -60,7 +70,7 @@ def render_scene(height: int = 480, width: int = 640, seed: int = 0, *, conditio
         conditions: light, temperatures and cameras; left out: a clear, cool night, seen by good cameras.
 
     Returns:
-        The infrared image, the visible image and the labels, registered.
+        The infrared image, the visible image, labels and boxes, registered.
 
     Raises:
         ImageError: ``height`` or ``width`` is below 1, or ``seed`` is negative.
@@ -95,8 +105,11 @@ def render_scene(height: int = 480, width: int = 640, seed: int = 0, *, conditio
         light_sky(canvas, conditions)
     ground.paint_ground(canvas, layout)
     street.draw_skyline(canvas, layout.centre(120.0), rng)
-    for _, draw in sorted(_objects(canvas, layout, rng), key=lambda item: -item[0]):
+    whole: dict[tuple[int, int], int] = {}
+    for number, (_, draw) in enumerate(sorted(_objects(canvas, layout, rng), key=lambda item: -item[0]), start=1):
+        canvas.painting = number
         draw()
+        whole |= outlines(canvas)
     sensors.weather(canvas)
     if conditions is not None:
         warm(canvas, conditions)
@@ -105,7 +118,7 @@ def render_scene(height: int = 480, width: int = 640, seed: int = 0, *, conditio
     visible = sensors.expose_visible(canvas, layout, rng)
     if conditions is not None:
         infrared, visible = (degrade(image, conditions, rng) for image in (infrared, visible))
-    return Scene(infrared, visible, canvas.labels)
+    return Scene(infrared, visible, canvas.labels, *visible_boxes(canvas, whole))
 
 
 def _objects(canvas: Canvas, layout: Layout, rng: np.random.Generator) -> list[tuple[float, Callable[[], None]]]:
