@@ -11,7 +11,7 @@ from torch import Tensor
 
 from imfuse.core.boxes import Boxes
 from imfuse.tasks.detect.assign import assign, places_of
-from imfuse.tasks.detect.network import STRIDES, DetectorNetwork, iou_and_giou, suppressed
+from imfuse.tasks.detect.network import STRIDES, DetectorNetwork, iou_and_giou
 from imfuse.tasks.examples import Normalisation
 from imfuse.tasks.fit import FitSettings, fit, seeded
 from imfuse.tasks.rendered import FIRST_SEED, as_examples, infrared, render_scenes
@@ -128,12 +128,3 @@ def test_overlaps_of_boxes() -> None:
     overlap, generalised = iou_and_giou(first, second)
     assert overlap.tolist() == pytest.approx([1, 1 / 3, 0])
     assert generalised.tolist() == pytest.approx([1, 1 / 3, -0.6])
-
-
-def test_of_boxes_that_overlap_the_surest_of_a_class_is_kept() -> None:
-    boxes = Boxes.of(
-        [[0, 0, 10, 10], [1, 0, 11, 10], [0, 0, 10, 10], [30, 30, 40, 40]], [0, 0, 1, 0], [0.6, 0.9, 0.2, 0.1]
-    )
-    assert suppressed(boxes, 0.6).tolist() == [1, 2, 3]
-    assert suppressed(boxes, 0.9).tolist() == [1, 0, 2, 3]
-    assert suppressed(Boxes.of([], []), 0.6).tolist() == []

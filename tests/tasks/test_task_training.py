@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,15 +18,11 @@ from imfuse.tasks.detect.train import DetectorRun, train_detector
 from imfuse.tasks.examples import Example
 from imfuse.tasks.fit import LOG, FitSettings
 from imfuse.tasks.parts import Parts, rendered_parts
-from imfuse.tasks.segment.train import SegmenterRun, count_classes, fit_segmenter
+from imfuse.tasks.retrain import RetrainSettings, retrain
+from imfuse.tasks.segment.file import load_segmenter
+from imfuse.tasks.segment.train import SegmenterRun, count_classes, fit_segmenter, train_segmenter
 
 SETTINGS = FitSettings(steps=3, batch=2, crop=(32, 48), lr=2e-3, warm_up=1, device="cpu")
-needs_scores = pytest.mark.skipif(
-    importlib.util.find_spec("imfuse.metrics.detection") is None, reason="scores of boxes are not there yet"
-)
-needs_networks = pytest.mark.skipif(
-    importlib.util.find_spec("imfuse.tasks.segment.networks") is None, reason="segmenters are not there yet"
-)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +76,6 @@ def test_the_same_training_twice_is_the_same(parts: Parts, tmp_path: Path) -> No
     assert not torch.equal(weights(first), weights(other))
 
 
-@needs_scores
 def test_a_detector_is_scored(parts: Parts) -> None:
     scores = train_detector(parts, DETECTED, SETTINGS, select="validation", every=2).scores()
     assert [one.name for one in scores.classes] == list(DETECTED)
@@ -156,11 +150,7 @@ def test_a_stopped_training_continues(parts: Parts, tmp_path: Path) -> None:
     assert torch.equal(weights(segment(parts, often, tmp_path, resume=True)), weights(segment(parts)))
 
 
-@needs_networks
 def test_a_named_segmenter_is_trained_and_written(parts: Parts, tmp_path: Path) -> None:
-    from imfuse.tasks.segment.file import load_segmenter
-    from imfuse.tasks.segment.train import train_segmenter
-
     run = train_segmenter("segformer_compact", parts, 9, SETTINGS, tmp_path)
     header = read_header(tmp_path / "segmenter.safetensors")
     assert (header["seed"], header["steps"]) == ("0", "3")
@@ -171,15 +161,11 @@ def test_a_named_segmenter_is_trained_and_written(parts: Parts, tmp_path: Path) 
     assert (found != predicted).mean() < 0.001
 
 
-@needs_networks
-@needs_scores
 @pytest.mark.parametrize(
     ("task", "scores"),
     [("detect", {"mAP50", "mAP", "AP50 person"}), ("segment", {"mIoU", "mIoU of objects", "IoU car"})],
 )
 def test_methods_are_compared_by_retraining(task: str, scores: set[str]) -> None:
-    from imfuse.tasks.retrain import RetrainSettings, retrain
-
     settings = RetrainSettings(scenes=3, height=40, width=56, fit=SETTINGS)
     told: list[tuple[int, int]] = []
     first = retrain(task, "visible", (0, 1), settings, progress=lambda done, all_: told.append((done, all_)))  # type: ignore[arg-type]

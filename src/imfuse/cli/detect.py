@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imfuse.cli._printing import console, say, warn
+from imfuse.cli._detection_table import print_detection_scores
+from imfuse.cli._printing import say, warn
 from imfuse.cli._sources import PairsOption, RecursiveOption, Sources, given_sources
 from imfuse.cli._terminal import closing_line, count, few, progress_bar, warn_of_problems
 from imfuse.cli.fuse import (
@@ -24,7 +24,6 @@ from imfuse.core.errors import PairError
 from imfuse.core.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from imfuse.metrics.detection import DetectionScores, Estimate
     from imfuse.tasks.detect.detecting import DetectionReport
     from imfuse.tasks.detect.detector import Detector
     from imfuse.tasks.detect.finding import Truth
@@ -186,27 +185,6 @@ def _conclude(report: DetectionReport, output: Path, noun: str) -> None:
         warn(f"the detector cannot find {', '.join(report.lacking)}, left out of the mean")
     say(closing_line(report, "searched", output, noun))
     if report.scores is not None:
-        _print_scores(report.scores, report.lacking)
+        print_detection_scores(report.scores, report.lacking)
     if report.failed:
         raise typer.Exit(1)
-
-
-def _print_scores(scores: DetectionScores, lacking: tuple[str, ...]) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("CLASS", "BOXES", "AP@0.5", "95 % interval", "AP@[0.5, 0.95]", "95 % interval"):
-        table.add_column(heading, justify="left" if heading == "CLASS" else "right")
-    for row in (*scores.classes, scores.mean):
-        absent = "not known" if row.name in lacking else "absent"
-        cells = [*_cells(row.ap50, absent), *_cells(row.ap, absent)]
-        table.add_row(row.name, str(row.truths), *cells, style="bold" if row is scores.mean else None)
-    console().print(table)
-    say(f"{count(scores.pictures, 'picture')}; classes that are absent or not known do not count in the mean")
-
-
-def _cells(estimate: Estimate, absent: str) -> tuple[str, str]:
-    if math.isnan(estimate.value):
-        return absent, ""
-    interval = "" if math.isnan(estimate.low) else f"{estimate.low:.3f} to {estimate.high:.3f}"
-    return f"{estimate.value:.3f}", interval

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imfuse.cli._detection_table import print_detection_scores
 from imfuse.cli._printing import console, say, tell
+from imfuse.cli._segmentation_table import print_segmentation_scores
 from imfuse.cli._words import parse_size
 from imfuse.core.errors import RecipeError
 from imfuse.core.text import printable
 
 if TYPE_CHECKING:
     from imfuse.core.boxes import Boxes
-    from imfuse.metrics.detection import DetectionScores
     from imfuse.tasks.fit import FitSettings
     from imfuse.tasks.parts import Parts, Select
 
@@ -117,7 +118,7 @@ def detector(
     say(f"weights: {output / WEIGHTS} (after step {run.fitted.step})")
     say(f"log:     {output / 'log.jsonl'}")
     if run.known:
-        _print_precision(run.scores())
+        print_detection_scores(run.scores())
 
 
 def segmenter(
@@ -191,8 +192,6 @@ def segmenter(
     say(f"weights: {output / WEIGHTS} (after step {run.fitted.step})")
     say(f"log:     {output / 'log.jsonl'}")
     if len(run.counts):
-        from imfuse.cli._segmentation_table import print_segmentation_scores
-
         print_segmentation_scores(run.counts)
 
 
@@ -250,21 +249,6 @@ def _select(word: str) -> Select:
 def _announce(parts: Parts, settings: FitSettings, output: Path) -> None:
     sizes = f"{len(parts.train)} to train on, {len(parts.validation)} to choose by, {len(parts.test)} held out"
     tell(f"{parts.origin}: {sizes}; {settings.steps} steps; run in {output}")
-
-
-def _print_precision(scores: DetectionScores) -> None:
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for heading in ("CLASS", "BOXES", "AP50", "AP", "95 % of AP50"):
-        table.add_column(heading, justify="left" if heading == "CLASS" else "right")
-    for one in (*scores.classes, scores.mean):
-        numbers = (one.ap50.value, one.ap.value)
-        shown = ["absent" if number != number else f"{number:.4f}" for number in numbers]
-        between = f"{one.ap50.low:.4f} to {one.ap50.high:.4f}" if one.truths else ""
-        table.add_row(printable(one.name), str(one.truths), *shown, between, style="bold" * (one is scores.mean))
-    console().print(table)
-    say(f"{scores.pictures} pictures that were held out; mean is mAP")
 
 
 @contextmanager

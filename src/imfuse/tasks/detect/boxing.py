@@ -89,7 +89,12 @@ def as_boxes(corners: Float, scores: Float, placement: Placement, threshold: flo
 
 
 def suppressed(boxes: Boxes, overlap: float) -> npt.NDArray[np.int64]:
-    """Which boxes are left, the surest first, where none overlaps a surer one of its class by more than ``overlap``."""
+    """Which boxes are left, the surest first, where none overlaps a surer one of its class by more than ``overlap``.
+
+    >>> boxes = Boxes.of([[0, 0, 9, 9], [0, 0, 10, 10], [0, 0, 10, 10]], [0, 0, 1], [0.5, 0.9, 0.3])
+    >>> suppressed(boxes, 0.6).tolist()
+    [1, 2]
+    """
     left = np.argsort(-boxes.scores, kind="stable")
     kept = []
     while len(left):

@@ -16,13 +16,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from imfuse.core.boxes import Boxes
 from imfuse.tasks.detect.assign import assign, places_of
+from imfuse.tasks.detect.boxing import suppressed
 
 STRIDES = (8, 16, 32)
 WIDTHS, DEPTHS = (24, 48, 96, 128, 160), (1, 2, 2, 1)
@@ -209,20 +209,3 @@ def quality_focal_loss(logits: Tensor, wanted: Tensor) -> Tensor:
     """Cross entropy of targets in [0, 1], weighed by the square of how far the answer is from them."""
     distance = (logits.sigmoid() - wanted).square()
     return distance * F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-
-
-def suppressed(boxes: Boxes, overlap: float) -> npt.NDArray[np.int64]:
-    """Which boxes are left, the surest first, where none overlaps a surer one of its class by more than ``overlap``.
-
-    >>> boxes = Boxes.of([[0, 0, 9, 9], [0, 0, 10, 10], [0, 0, 10, 10]], [0, 0, 1], [0.5, 0.9, 0.3])
-    >>> suppressed(boxes, 0.6).tolist()
-    [1, 2]
-    """
-    corners, kept = torch.from_numpy(boxes.corners), list[int]()
-    left = np.argsort(-boxes.scores, kind="stable")
-    while len(left):
-        first, rest = left[0], left[1:]
-        kept.append(int(first))
-        overlaps = iou_and_giou(corners[first].expand(len(rest), 4), corners[rest])[0].numpy()
-        left = rest[(overlaps <= overlap) | (boxes.classes[rest] != boxes.classes[first])]
-    return np.array(kept, np.int64)
