@@ -25,7 +25,7 @@ from imfuse.core.registry import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from imfuse.tasks.detect.detecting import DetectionReport
-    from imfuse.tasks.detect.detector import Detector
+    from imfuse.tasks.detect.finder import Finder
     from imfuse.tasks.detect.finding import Truth
 
 
@@ -40,7 +40,13 @@ def detect(
         Path, typer.Option("-o", "--output", help="Folder: labels/NAME.txt, boxes/NAME.png, coco.json.")
     ] = Path("detected"),
     detector: Annotated[
-        Path | None, typer.Option("--detector", metavar="FILE", help="ONNX file of a detector.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--detector",
+            metavar="FILE",
+            help="ONNX file of a detector, or .safetensors of imfuse train detector.",
+            show_default=False,
+        ),
     ] = None,
     fused: Annotated[
         Path | None,
@@ -100,15 +106,15 @@ def detect(
     With --labels it prints the average precision of each class and its mean, with bootstrap intervals over pictures.
     """
     if detector is None:
-        raise typer.BadParameter("give --detector FILE, the ONNX file of a detector")
+        raise typer.BadParameter("give --detector FILE, the file of a detector")
     given = _given(infrared, visible, pairs, recursive, fused, labels)
     from imfuse.fusing.fuser import Fuser
     from imfuse.fusing.sides import checked_order
     from imfuse.imaging._resize import checked_resize
     from imfuse.tasks.detect.detecting import detect_files, detect_folder, detect_fused
-    from imfuse.tasks.detect.detector import Detector
+    from imfuse.tasks.detect.finder import open_detector
 
-    finder = Detector(detector, layout, names, threshold, size, threads)
+    finder = open_detector(detector, layout, names, threshold, size, threads)
     if given is not None:
         fuser = Fuser(
             model,
@@ -169,7 +175,7 @@ def _truth(labels: Path, protocol: str, label_names: Path | None) -> Truth:
     return Truth(labels, protocol, None if label_names is None else read_names(label_names))
 
 
-def _say_files(detector: Detector, report: DetectionReport, output: Path) -> None:
+def _say_files(detector: Finder, report: DetectionReport, output: Path) -> None:
     [(name, picture)] = report.boxes.items()
     counts = Counter(detector.names[number] for number in picture.boxes.classes)
     found = ", ".join(f"{number} {kind}" for kind, number in counts.most_common()) or "nothing found"

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imfuse.core.boxes import Boxes
+from imfuse.core.errors import ModelError
 from imfuse.imaging import quantise
 from imfuse.metrics.detection import box_iou
 from imfuse.tasks.detect.layouts import Float, Layout, Size
@@ -74,6 +75,13 @@ def as_input(picture: npt.NDArray[Any], room: Size, layout: Layout) -> tuple[Flo
     canvas[top : top + height, left : left + width] = resized
     scaled = (canvas - mean) / deviation
     return np.ascontiguousarray(scaled.transpose(2, 0, 1))[None], placement
+
+
+def checked_threshold(threshold: float) -> float:
+    """The smallest score of a box. Raises ``ModelError`` where it is none."""
+    if not 0 < threshold < 1:
+        raise ModelError(f"threshold={threshold!r}: a score between 0 and 1 is expected")
+    return float(threshold)
 
 
 def as_boxes(corners: Float, scores: Float, placement: Placement, threshold: float, nms: float | None) -> Boxes:

@@ -17,8 +17,8 @@ from imfuse.imaging import Pair, Pairing, RangeLike, as_range, read_metadata
 from imfuse.imaging.inputs import PathLike
 from imfuse.imaging.pairs import pair_with_itself
 from imfuse.metrics.detection import DetectionScores
-from imfuse.tasks.detect.detector import Detector
 from imfuse.tasks.detect.drawing import DRAWN
+from imfuse.tasks.detect.finder import Finder
 from imfuse.tasks.detect.finding import BOXES, DRAWN_IN, LABELS, Finding, FindingTask, FusingAndFinding, Truth
 from imfuse.tasks.detect.labels import COCO_START, PictureBoxes, label_file, write_coco
 
@@ -58,7 +58,7 @@ class DetectionReport(FolderReport):
 
 
 def detect_files(
-    detector: Detector,
+    detector: Finder,
     fuser: Fuser,
     infrared: PathLike,
     visible: PathLike,
@@ -102,7 +102,7 @@ def detect_files(
 
 
 def detect_folder(
-    detector: Detector,
+    detector: Finder,
     fuser: Fuser,
     infrared: PathLike | None,
     visible: PathLike | None,
@@ -163,7 +163,7 @@ def detect_folder(
 
 
 def detect_fused(
-    detector: Detector,
+    detector: Finder,
     fused: PathLike,
     output: PathLike,
     *,

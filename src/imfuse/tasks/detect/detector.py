@@ -18,7 +18,7 @@ from imfuse.core.errors import ImageError, ImfuseError, ModelError, first_line
 from imfuse.core.files import read_input
 from imfuse.core.text import one_line, printable, shortened
 from imfuse.metrics.detection_protocols import COCO
-from imfuse.tasks.detect.boxing import as_boxes, as_input
+from imfuse.tasks.detect.boxing import as_boxes, as_input, checked_threshold
 from imfuse.tasks.detect.layouts import Float, Size, recognise
 from imfuse.tasks.detect.onnx_file import MAX_BYTES, check_onnx
 
@@ -68,7 +68,7 @@ class Detector:
         threads: int | None = None,
     ) -> None:
         self.file = printable(Path(file))
-        self.threshold = _checked_threshold(threshold)
+        self.threshold = checked_threshold(threshold)
         data = read_input(file, ModelError, "an ONNX file", MAX_BYTES, fixed=True)
         check_onnx(data, self.file)
         self._session = self._open(data, threads)
@@ -171,12 +171,6 @@ class Detector:
 
 def _reason(error: Exception) -> str:
     return shortened(one_line(first_line(error)), 200)
-
-
-def _checked_threshold(threshold: float) -> float:
-    if not 0 < threshold < 1:
-        raise ModelError(f"threshold={threshold!r}: a score between 0 and 1 is expected")
-    return float(threshold)
 
 
 def _check_picture(picture: npt.NDArray[Any]) -> None:

@@ -14,16 +14,15 @@ import numpy.typing as npt
 
 from imfuse.core.boxes import Boxes
 from imfuse.core.errors import ImageError, WeightsError
-from imfuse.core.safetensors_file import load_safetensors
 from imfuse.core.text import printable, shortened
 from imfuse.core.version import VERSION
-from imfuse.core.weights import check_finite, check_floating, check_layout, read_header, save_weights
+from imfuse.core.weights import read_header, read_state, save_weights
 from imfuse.tasks.detect.network import DetectorNetwork
 from imfuse.tasks.examples import Normalisation
 
 TASK, NETWORK = "detect", "compact"
 CHANNELS = (1, 3, 4)
-_MAX_BYTES, _MOST_NAMES, _LONGEST_NAME = 64 << 20, 1000, 100
+_MOST_NAMES, _LONGEST_NAME = 1000, 100
 
 
 class TrainedDetector:
@@ -140,12 +139,7 @@ def load_detector(path: Path, threshold: float = 0.05) -> TrainedDetector:
     if min(deviation) <= 0:
         raise _wrong(path, header, "deviation", "positive numbers")
     network = DetectorNetwork(len(names), channels)
-    wanted = {name: value for name, value in network.state_dict().items() if not name.endswith("num_batches_tracked")}
-    stored = load_safetensors(path, _MAX_BYTES)
-    check_layout(path, stored, wanted)
-    check_floating(path, stored, wanted)
-    check_finite(path, stored)
-    network.load_state_dict({**network.state_dict(), **{name: stored[name].to(wanted[name]) for name in wanted}})
+    network.load_state_dict(read_state(path, network.state_dict()))
     return TrainedDetector(network, names, Normalisation(mean, deviation), header, threshold)
 
 

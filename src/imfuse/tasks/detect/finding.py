@@ -20,8 +20,8 @@ from imfuse.fusing.task import EngineTask, PairJob, Task
 from imfuse.imaging import Pair, Range, luminance, quantise, read_metadata, to_unit
 from imfuse.imaging.inputs import MAX_PIXELS, Array, read
 from imfuse.metrics.detection_protocols import Protocol, get_protocol
-from imfuse.tasks.detect.detector import Detector
 from imfuse.tasks.detect.drawing import draw_boxes
+from imfuse.tasks.detect.finder import Finder
 from imfuse.tasks.detect.labels import PictureBoxes, label_file, read_boxes, write_yolo
 
 BOXES = "imfuse:boxes"
@@ -61,11 +61,11 @@ class Found:
 class FindingTask(Task[Found]):
     """What is made of a picture: its boxes drawn, and as text; and compared with the true ones."""
 
-    detector: Detector
+    detector: Finder
     truth: Truth | None
     drawn: float
 
-    def begin(self, detector: Detector, truth: Truth | None, drawn: float) -> None:
+    def begin(self, detector: Finder, truth: Truth | None, drawn: float) -> None:
         """Take the settings. Raises ``MetricError`` where the detector has none of the classes to score."""
         self.detector, self.truth, self.drawn = detector, truth, drawn
         self.protocol: Protocol | None = None if truth is None else get_protocol(truth.protocol)
@@ -121,7 +121,7 @@ class FindingTask(Task[Found]):
 class FusingAndFinding(FindingTask, EngineTask[Found]):
     """Fuses first."""
 
-    def __init__(self, detector: Detector, fuser: Fuser, truth: Truth | None, drawn: float) -> None:
+    def __init__(self, detector: Finder, fuser: Fuser, truth: Truth | None, drawn: float) -> None:
         EngineTask.__init__(self, fuser)
         self.begin(detector, truth, drawn)
 
@@ -139,7 +139,7 @@ class Finding(FindingTask):
 
     maker, max_pixels = "detect", MAX_PIXELS
 
-    def __init__(self, detector: Detector, range_: Range, truth: Truth | None, drawn: float) -> None:
+    def __init__(self, detector: Finder, range_: Range, truth: Truth | None, drawn: float) -> None:
         self.range = range_
         self.begin(detector, truth, drawn)
 

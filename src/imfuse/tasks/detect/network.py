@@ -185,7 +185,9 @@ class DetectorNetwork(nn.Module):
         corners = torch.minimum(corners.clamp(min=0), limits)
         scores, classes = logits.sigmoid().max(dim=-1)
         parts = zip(corners.double().cpu().numpy(), classes.cpu().numpy(), scores.double().cpu().numpy(), strict=True)
-        found = [boxes.where(boxes.scores >= min_score) for boxes in (Boxes.of(*part) for part in parts)]
+        all_ = [Boxes.of(*part) for part in parts]
+        # Beside the picture a box is cut off to nothing.
+        found = [boxes.where((boxes.scores >= min_score) & (boxes.areas > 0)) for boxes in all_]
         surest = [boxes.where(np.argsort(-boxes.scores, kind="stable")[:CANDIDATES]) for boxes in found]
         return [boxes.where(suppressed(boxes, NMS_IOU)[:MOST]) for boxes in surest]
 
