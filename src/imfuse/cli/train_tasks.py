@@ -106,7 +106,6 @@ def detector(
         labels,
         infrared,
         rendered,
-        extensions=(".txt", ".xml"),
         classes=len(names),
         read_boxes=partial(_read_boxes, names),
         rendering={"method": fuse_with, "weights": weights, "size": size, "device": device},
@@ -127,11 +126,15 @@ def segmenter(
     ),
     fused: Fused = None,
     labels: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="PNG files of class numbers, named as the pictures; 255 unknown.")
+        Path | None,
+        typer.Option(metavar="DIR", help="PNG files of class numbers, named as the pictures; or MSRS, or MFNet."),
     ] = None,
     number: Annotated[
         int, typer.Option("--number", min=2, max=255, help="How many classes there are, the unlabelled one counted.")
     ] = 9,
+    bands: Annotated[
+        str | None, typer.Option(metavar="N,N,N[,N]", help="Which bands of --fused are meant; a fourth is infrared.")
+    ] = None,
     balance: Annotated[
         bool, typer.Option("--balance", help="Weigh rare classes up in the loss; the papers' objectives do not.")
     ] = False,
@@ -169,9 +172,8 @@ def segmenter(
         labels,
         infrared,
         rendered,
-        extensions=(".png",),
         classes=number,
-        read_boxes=None,
+        bands=bands,
         rendering={"method": fuse_with, "weights": weights, "size": size, "device": device},
         split={"seed": split_seed, "validation": validation, "test": test},
     )
@@ -207,9 +209,9 @@ def _parts(
     infrared: Path | None,
     rendered: int | None,
     *,
-    extensions: tuple[str, ...],
     classes: int,
-    read_boxes: Callable[[Path, tuple[int, int]], Boxes] | None,
+    read_boxes: Callable[[Path, tuple[int, int]], Boxes] | None = None,
+    bands: str | None = None,
     rendering: dict[str, str],
     split: dict[str, Any],
 ) -> Parts:
@@ -226,9 +228,9 @@ def _parts(
         return rendered_parts(method, rendered, height=height, width=width, weights=weights, device=device)
     assert fused is not None
     assert labels is not None
-    files = find_examples(fused, labels, extensions, infrared)
+    files = find_examples(fused, labels, boxes=read_boxes is not None, infrared=infrared)
     origin = f"{len(files)} pictures of {printable(fused.name)}{' with infrared' if infrared else ''}"
-    return folder_parts(files, classes, read_boxes=read_boxes, origin=origin, **split)
+    return folder_parts(files, classes, read_boxes=read_boxes, bands=bands, origin=origin, **split)
 
 
 def _settings(steps: int, batch: int, crop: str, lr: float, seed: int, device: str, threads: int) -> FitSettings:

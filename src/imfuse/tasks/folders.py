@@ -8,19 +8,23 @@ from pathlib import Path
 from typing import overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imfuse.core.boxes import Boxes
-from imfuse.core.errors import ImageError, PairError
+from imfuse.core.errors import PairError
 from imfuse.core.text import printable
-from imfuse.data.pairs import read_labels
-from imfuse.imaging import check_same_size, luminance, parse_range, quantise, read_image, to_unit
+from imfuse.data.labels import labels_of, read_classes
+from imfuse.data.layouts import find_labels
+from imfuse.imaging import check_same_size, parse_range, quantise
 from imfuse.imaging._listing import list_pictures
-from imfuse.tasks.examples import UNKNOWN, Example
+from imfuse.imaging.bands import Bands, parse_bands
+from imfuse.tasks.detect.labels import SUFFIXES, label_file
+from imfuse.tasks.examples import Example
+from imfuse.tasks.segment.read import COLOURS, FULL, WITH_INFRARED, read_picture
 
 ReadBoxes = Callable[[Path, tuple[int, int]], Boxes]
 """Reads a label file of a picture of a height and a width."""
 KEEP_BYTES = 2 << 30
+_AUTO = parse_range("auto")
 _LISTED = 5
 
 
@@ -46,14 +50,15 @@ class ExampleFiles:
 
 
 def find_examples(
-    fused: Path, labels: Path, extensions: tuple[str, ...], infrared: Path | None = None
+    fused: Path, labels: Path, *, boxes: bool = False, infrared: Path | None = None
 ) -> list[ExampleFiles]:
     """Find what belongs to each picture of a folder, by equal names.
 
     Args:
         fused: folder of pictures.
-        labels: folder of label files.
-        extensions: of these, such as ".txt" and ".xml"; the first counts where a picture has several.
+        labels: folder of PNG files of class numbers, or a data set whose labels of the training part are meant, as for
+            :func:`imfuse.data.labels.labels_of`; where it lists the pictures of that part, no others are taken.
+        boxes: ``labels`` is a folder of boxes instead, YOLO text or VOC XML.
         infrared: folder of infrared pictures that become a fourth channel.
 
     Returns:
@@ -64,30 +69,41 @@ def find_examples(
 
     Example:
         ```python
-        files = find_examples(Path("fused/auif"), Path("labels"), (".txt",))
+        files = find_examples(Path("fused/auif"), Path("msrs"))
         ```
     """
     pictures = list_pictures(fused, "fused")
     thermal = {} if infrared is None else {one.name: Path(one.path) for one in list_pictures(infrared, "infrared")}
     if not labels.is_dir():
-        raise PairError(f"{printable(labels)}: no such folder, a folder of {' or '.join(extensions)} files is expected")
-    there = list(labels.iterdir())
-    known = {path.stem: path for end in reversed(extensions) for path in there if path.suffix.lower() == end}
+        kind = " or ".join(SUFFIXES) if boxes else ".png"
+        raise PairError(f"{printable(labels)}: no such folder, a folder of {kind} files is expected")
+    if boxes:
+        paths = {one.name: label_file(labels, one.name) for one in pictures}
+        known = {name: path for name, path in paths.items() if path is not None}
+    else:
+        known = labels_of(labels, "train")
+        if find_labels(labels, "train")[1] is not None:
+            pictures = [one for one in pictures if one.name in known]
     lacking = {printable(labels): known, printable(infrared): thermal} if infrared else {printable(labels): known}
     for folder, names in lacking.items():
         if missing := [printable(one.name) for one in pictures if one.name not in names]:
             more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
             raise PairError(f"{folder}: nothing there for {', '.join(missing[:_LISTED])}{more} of {printable(fused)}")
+    if not pictures:
+        raise PairError(f"{printable(labels)}: none of the pictures of {printable(fused)} is in its training part")
     return [ExampleFiles(one.name, Path(one.path), known[one.name], thermal.get(one.name)) for one in pictures]
 
 
 class FolderExamples(Sequence[Example]):
     """Examples that are decoded when they are asked for; the first ones stay in memory.
 
+    Pictures are scaled as ``imfuse segment`` (their full range) and ``imfuse detect`` ("auto") do.
+
     Args:
         files: those of each.
-        classes: how many there are; other numbers in labels are refused.
+        classes: how many there are; other class numbers of pixels are refused.
         read_boxes: of detection, whose targets are boxes; left out: targets are class numbers of pixels.
+        bands: which bands of the pictures are meant, as for ``PictureSegmenter``; of four the last is infrared.
         keep: bytes that may stay in memory.
 
     Raises:
@@ -96,7 +112,7 @@ class FolderExamples(Sequence[Example]):
 
     Example:
         ```python
-        examples = FolderExamples(find_examples(Path("fused"), Path("labels"), (".png",)), classes=9)
+        examples = FolderExamples(find_examples(Path("fused"), Path("labels")), classes=9)
         print(examples[0].image.shape, examples[0].labels.max())
         ```
     """
@@ -106,9 +122,11 @@ class FolderExamples(Sequence[Example]):
         files: Sequence[ExampleFiles],
         classes: int,
         read_boxes: ReadBoxes | None = None,
+        bands: Bands = None,
         keep: int = KEEP_BYTES,
     ) -> None:
         self.files, self.classes, self.read_boxes, self.left = list(files), classes, read_boxes, keep
+        self.bands = parse_bands(bands, four=True)
         self.kept: dict[str, Example] = {}
 
     def __len__(self) -> int:
@@ -120,7 +138,7 @@ class FolderExamples(Sequence[Example]):
     def __getitem__(self, place: slice) -> Sequence[Example]: ...
     def __getitem__(self, place: int | slice) -> Example | Sequence[Example]:
         if isinstance(place, slice):
-            return FolderExamples(self.files[place], self.classes, self.read_boxes, self.left)
+            return FolderExamples(self.files[place], self.classes, self.read_boxes, self.bands, self.left)
         files = self.files[place]
         if files.name not in self.kept:
             example = self._read(files)
@@ -132,50 +150,13 @@ class FolderExamples(Sequence[Example]):
         return self.kept[files.name]
 
     def _read(self, files: ExampleFiles) -> Example:
-        image = read_picture(files.fused)
-        if files.infrared is not None:
-            thermal = read_picture(files.infrared, thermal=True)
-            why = "the infrared picture becomes a channel beside its colours"
-            check_same_size(image.shape[:2], thermal.shape[:2], files.fused, files.infrared, why)
-            image = np.concatenate([image, thermal], axis=2)
+        channels = WITH_INFRARED if files.infrared or len(self.bands or ()) == WITH_INFRARED else COLOURS
+        range_ = FULL if self.read_boxes is None else _AUTO
+        unit = read_picture(files.fused, channels, bands=self.bands, infrared=files.infrared, range_=range_)
+        image = np.asarray(quantise(unit, 8), np.uint8)
         if self.read_boxes is not None:
             boxes = self.read_boxes(files.target, (image.shape[0], image.shape[1]))
-            self._check(files.target, boxes.classes)
             return Example(files.name, image, boxes=boxes)
-        labels = read_labels(files.target)
+        labels = read_classes(files.target, self.classes)
         check_same_size(image.shape[:2], labels.shape, files.fused, files.target, "labels are of every pixel")
-        self._check(files.target, labels[labels != UNKNOWN])
         return Example(files.name, image, labels=labels)
-
-    def _check(self, file: Path, numbers: NDArray[np.uint8] | NDArray[np.int64]) -> None:
-        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < self.classes:
-            odd = numbers.max() if numbers.max() >= self.classes else numbers.min()
-            raise ImageError(
-                f"{printable(file)}: class number {odd}; 0 to {self.classes - 1} are expected", "name all classes=..."
-            )
-
-
-def read_picture(path: Path, *, thermal: bool = False) -> NDArray[np.uint8]:
-    """Read a picture as task networks take it.
-
-    Args:
-        path: a picture of any kind that imfuse reads.
-        thermal: it is an infrared one, of which the brightness counts.
-
-    Returns:
-        (H, W, 3) uint8, three equal channels of a gray picture; (H, W, 1) of a thermal one.
-
-    Raises:
-        ImageError: it cannot be read.
-
-    Example:
-        ```python
-        read_picture(Path("fused/01.png")).shape
-        ```
-    """
-    unit, _, _ = to_unit(read_image(path), parse_range("auto"), thermal=thermal, name=str(path))
-    if thermal:
-        unit = unit if unit.ndim == 2 else luminance(unit)
-    colours = unit[..., None] if unit.ndim == 2 else unit
-    levels = np.asarray(quantise(colours, 8), np.uint8)
-    return levels if thermal or levels.shape[2] == 3 else np.repeat(levels, 3, axis=2)

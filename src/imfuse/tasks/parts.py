@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from imfuse.core.errors import RecipeError
+from imfuse.imaging.bands import Bands
 from imfuse.tasks.examples import Example, split_by_seed
 from imfuse.tasks.folders import ExampleFiles, FolderExamples, ReadBoxes
 from imfuse.tasks.rendered import FIRST_SEED, HELD_OUT, VALIDATION, as_examples, picture_maker, render_scenes
@@ -72,6 +73,7 @@ def folder_parts(
     validation: float = 0.1,
     test: float = 0.1,
     read_boxes: ReadBoxes | None = None,
+    bands: Bands = None,
     origin: str = "",
 ) -> Parts:
     """Parts of a folder, drawn by a seed: 8 to 1 to 1 as articles split M3FD, unless shares say otherwise.
@@ -83,6 +85,7 @@ def folder_parts(
         validation: share, 0 for none.
         test: share, 0 for none.
         read_boxes: of detection.
+        bands: which bands of the pictures are meant; of four the last is infrared.
         origin: what the data is, in words.
 
     Returns:
@@ -93,7 +96,7 @@ def folder_parts(
 
     Example:
         ```python
-        parts = folder_parts(find_examples(Path("fused"), Path("labels"), (".png",)), classes=9)
+        parts = folder_parts(find_examples(Path("fused"), Path("labels")), classes=9)
         ```
     """
     for name, share in (("validation", validation), ("test", test)):
@@ -105,7 +108,7 @@ def folder_parts(
             f"{len(files)} pictures cannot be split by validation={validation:g} and test={test:g}",
             "give more pictures",
         )
-    train, tested, chosen = (FolderExamples(part, classes, read_boxes) for part in split)
+    train, tested, chosen = (FolderExamples(part, classes, read_boxes, bands) for part in split)
     return Parts(train, chosen, tested, origin)
 
 

@@ -12,12 +12,13 @@ from imfuse.core.errors import ImageError, ModelError
 from imfuse.core.text import printable
 from imfuse.core.weights import weights_hash
 from imfuse.fusing.engine import find_device
-from imfuse.imaging import check_same_size, luminance, parse_range, read_image, to_unit
+from imfuse.imaging import Range, check_same_size, luminance, parse_range, read_image, to_unit
 from imfuse.imaging.bands import take_bands
 from imfuse.imaging.inputs import MAX_PIXELS, Array
 from imfuse.tasks.segment.file import Classes, load_segmenter
 
 Floats = npt.NDArray[np.float32]
+FULL = parse_range("full")
 COLOURS, WITH_INFRARED = 3, 4
 """Channels of what networks look at."""
 
@@ -60,8 +61,9 @@ def read_picture(
     bands: tuple[int, ...] | None = None,
     infrared: Path | None = None,
     max_pixels: int = MAX_PIXELS,
+    range_: Range = FULL,
 ) -> Floats:
-    """Read what a network looks at. Values keep their full range: those of 8 bits become 0 to 1 by 1/255.
+    """Read what a network looks at. Values of 8 bits become 0 to 1 by 1/255.
 
     Args:
         path: a fused picture, or a visible one; gray becomes three equal channels.
@@ -69,6 +71,7 @@ def read_picture(
         bands: which of its bands are meant: one, three, or four of which the last is infrared; left out: all.
         infrared: file of the infrared picture, for four channels.
         max_pixels: the largest picture that is read.
+        range_: what of stored values becomes 0 and 1; for segmentation their full range.
 
     Returns:
         (H, W, channels) float32 in [0, 1].
@@ -93,13 +96,13 @@ def read_picture(
         )
     heat = None
     if bands is not None and len(bands) == WITH_INFRARED:
-        heat = _unit(take_bands(pixels, bands[3:], name, "infrared"), name)
+        heat = _unit(take_bands(pixels, bands[3:], name, "infrared"), range_, name)
         bands = bands[:3]
     elif infrared is not None:
         stored = read_image(infrared, max_pixels=max_pixels)
         check_same_size(stored.shape, pixels.shape, infrared, path, "both are looked at together")
-        heat = _unit(take_bands(stored, None, str(infrared), "infrared"), str(infrared))
-    colours = in_colour(_unit(take_bands(pixels, bands, name, "fused"), name))
+        heat = _unit(take_bands(stored, None, str(infrared), "infrared"), range_, str(infrared))
+    colours = in_colour(_unit(take_bands(pixels, bands, name, "fused"), range_, name))
     if (channels == WITH_INFRARED) != (heat is not None):
         raise ImageError(
             f"{printable(name)}: {'no infrared beside it' if heat is None else 'infrared beside it'}, but the network "
@@ -116,5 +119,5 @@ def in_colour(picture: Floats) -> Floats:
     return np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
 
 
-def _unit(pixels: Array, name: str) -> Floats:
-    return to_unit(pixels, parse_range("full"), name=name)[0]
+def _unit(pixels: Array, range_: Range, name: str) -> Floats:
+    return to_unit(pixels, range_, name=name)[0]
