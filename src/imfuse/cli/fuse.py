@@ -18,7 +18,7 @@ from imfuse.core.weights import model_of
 if TYPE_CHECKING:
     from imfuse.fusing.fuser import Fuser
 
-RANGES = "auto, full, percentile, minmax or LOW,HIGH"
+RANGES = "auto, full, percentile, minmax, LOW,HIGH, or in degrees LOWC,HIGHC"
 ResizeOption = Annotated[
     str | None,
     typer.Option(
@@ -46,7 +46,8 @@ PaletteOption = Annotated[
 
 def fuse(
     infrared: Annotated[
-        Path | None, typer.Argument(help="Infrared picture, or folder of them.", show_default=False)
+        Path | None,
+        typer.Argument(help="Infrared picture, or folder of them; alone if it holds both.", show_default=False),
     ] = None,
     visible: Annotated[
         Path | None, typer.Argument(help="Visible picture, or folder: its colours are kept.", show_default=False)
@@ -92,6 +93,20 @@ def fuse(
     visible_bands: Annotated[
         str | None, typer.Option(metavar="N,N,N", help="Which of the second, such as 1,2,3.")
     ] = None,
+    units: Annotated[
+        str,
+        typer.Option(metavar="auto|NAME|SCALE,OFFSET", help="What values of a thermal picture are: centikelvin ..."),
+    ] = "auto",
+    frame: Annotated[
+        int | None, typer.Option(min=0, help="Which frame or time of several; the first is 0.", show_default=False)
+    ] = None,
+    slice_: Annotated[
+        str | None, typer.Option("--slice", metavar="AXIS:N", help="Which slice of a volume, such as axial:40.")
+    ] = None,
+    window: Annotated[
+        str | None,
+        typer.Option(metavar="CENTRE,WIDTH|NAME", help="Of CT and MR: brain, bone, lung, soft or numbers."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo finished results and replace other files.")
     ] = False,
@@ -103,7 +118,7 @@ def fuse(
 
     A folder can be interrupted and run again: finished results are kept, others are made.
     """
-    given = given_sources(infrared, visible, pairs, recursive)
+    given = given_sources(infrared, visible, pairs, recursive, alone=True)
     model = model or model_of(weights)
     options: dict[str, Any] = {**_parse_options(option or [])}
     get_spec(model).check_options(options)
@@ -134,6 +149,10 @@ def fuse(
         infrared_palette=infrared_palette,
         infrared_bands=infrared_bands,
         visible_bands=visible_bands,
+        units=units,
+        frame=frame,
+        slice=slice_,
+        window=window,
         **options,
     )
     if given.folders:
@@ -155,14 +174,19 @@ def _fuse_files(fuser: Fuser, infrared: Path, visible: Path, output: Path | None
 
 
 def _shown(metadata: Mapping[str, str]) -> list[str]:
-    """Which stored values became black and white, where the file can tell; of 8 visible bits that is no news."""
+    """Which values became black and white, where the file can tell; of 8 visible bits that is no news."""
     texts = [(side, metadata.get(f"imfuse:{side}-range", "0,255")) for side in ("infrared", "visible")]
     limits = [
-        f"{side} {'..'.join(f'{float(value):g}' for value in text.split(','))}"
+        f"{side} {'..'.join(_short(value) for value in text.split(','))}"
         for side, text in texts
         if side == "infrared" or text != "0,255"
     ]
     return [f"{' and '.join(limits)} shown as black..white"] if "imfuse:infrared-range" in metadata else []
+
+
+def _short(value: str) -> str:
+    """A limit in few digits, with its unit."""
+    return f"{float(value.removesuffix('C')):g}" + ("C" if value.endswith("C") else "")
 
 
 def _fuse_folders(fuser: Fuser, given: Sources, out: Path, *, overwrite: bool, workers: int) -> None:

@@ -28,11 +28,10 @@ from imfuse.fusing.threads import Pace, in_order, threads
 from imfuse.imaging import Pair, Pairing, remove_leftovers, write_image
 from imfuse.imaging._geotags import GeoTags, read_geotags
 from imfuse.imaging.inputs import Array, Stored, digest
-from imfuse.imaging.limits import limits_text
 
 INFRARED_RANGE, VISIBLE_RANGE = "imfuse:infrared-range", "imfuse:visible-range"
 INFRARED_PALETTE = "imfuse:infrared-palette"
-"""Keys of the metadata that say which stored values of the two pictures became black and white: ``LOW,HIGH``."""
+"""Keys of the metadata that say which values of the two pictures became black and white: ``LOW,HIGH``, or degrees."""
 
 Outcome = Literal["written", "skipped", "failed"]
 Computed = TypeVar("Computed")
@@ -146,12 +145,13 @@ class _Fusing(Task[Float]):
 
     def metadata(self, prepared: Prepared) -> dict[str, str]:
         infrared, visible = prepared.limits
-        ranges = {INFRARED_RANGE: limits_text(*infrared), VISIBLE_RANGE: limits_text(*visible)}
+        ranges = {INFRARED_RANGE: infrared.text, VISIBLE_RANGE: visible.text}
         return ranges | ({INFRARED_PALETTE: prepared.palette} if prepared.palette else {})
 
 
-def fuse_files(engine: Engine, infrared: Path, visible: Path, output: Path, *, overwrite: bool = False) -> bool:
+def fuse_files(engine: Engine, infrared: Path, visible: Path | None, output: Path, *, overwrite: bool = False) -> bool:
     """See :meth:`imfuse.Fuser.files`."""
+    visible = infrared if visible is None else visible
     return run_pair(_Fusing(engine), Pair(visible.stem, infrared, visible), (output,), overwrite=overwrite)
 
 

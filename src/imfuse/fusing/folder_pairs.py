@@ -10,7 +10,7 @@ from imfuse.core.notes import collected
 from imfuse.fusing.engine import Engine
 from imfuse.fusing.sides import settled
 from imfuse.imaging import Pair, Pairing, find_pairing
-from imfuse.imaging.inputs import Stored, read
+from imfuse.imaging.inputs import Stored, read, read_both
 from imfuse.imaging.pairs import pair_with_itself
 
 _LOOKED_AT = 2
@@ -28,8 +28,10 @@ def folder_pairs(
     """The pairs of two folders or a list, or of one folder whose files hold both sides. Raises ``PairError``."""
     both_in_bands = bool(engine.infrared_bands and engine.visible_bands)
     with engine.doubts():
-        if both_in_bands and pairs is None and infrared and visible and is_same(infrared, visible):
-            return pair_with_itself(infrared, recursive=recursive, without=without)
+        if pairs is None and infrared is not None:
+            alone = visible is None or (both_in_bands and is_same(infrared, visible))
+            if alone:
+                return pair_with_itself(infrared, recursive=recursive, without=without)
         return find_pairing(infrared, visible, recursive=recursive, pairs=pairs, without=without, order=engine.order)
 
 
@@ -51,10 +53,12 @@ def is_same(first: Path, second: Path) -> bool:
 
 def read_pair(engine: Engine, pair: Pair) -> tuple[Stored, Stored]:
     """Both files of a pair, read. Raises ``ImageError``."""
-    most = engine.max_pixels
+    most, view = engine.max_pixels, engine.view
+    if pair.infrared == pair.visible and not (engine.infrared_bands or engine.visible_bands):
+        return read_both(pair.infrared, most, view)
     return (
-        read(pair.infrared, most, "infrared", engine.infrared_bands),
-        read(pair.visible, most, "visible", engine.visible_bands),
+        read(pair.infrared, most, "infrared", engine.infrared_bands, view),
+        read(pair.visible, most, "visible", engine.visible_bands, view),
     )
 
 

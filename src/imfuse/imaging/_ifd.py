@@ -104,6 +104,15 @@ def orientation(exif: bytes) -> int:
     return value if 1 <= value <= 8 else 1
 
 
+def text(exif: bytes, tag: int, most: int) -> str:
+    """A text of the first directory of EXIF data; nothing where it is missing, too long or damaged."""
+    try:
+        found = next(directories(io.BytesIO(exif.removeprefix(b"Exif\0\0")))).data(tag, most)
+    except (DamagedError, StopIteration):
+        return ""
+    return found.split(b"\0")[0].decode("latin-1").strip()
+
+
 def _unpack(form: str, data: bytes) -> tuple[Any, ...]:
     if len(data) < struct.calcsize(form):
         raise DamagedError("it ends too early (truncated)")

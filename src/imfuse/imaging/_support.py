@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from imfuse.core.errors import ImageError
 from imfuse.core.text import one_line, printable
+from imfuse.imaging.sensors.sensor import Sensor
 
 
 class DamagedError(Exception):
@@ -68,6 +69,8 @@ class Decoded:
     """Where the file says that there is no measurement, (H, W)."""
     notes: tuple[str, ...] = ()
     """What is odd about the file although it could be read."""
+    sensor: Sensor | None = None
+    """What its values are, where the file says so."""
 
 
 def image_error(path: str | os.PathLike[str], problem: object, *advice: str) -> ImageError:
