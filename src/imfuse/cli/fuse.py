@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -16,6 +16,7 @@ from imfuse.core.registry import DEFAULT_MODEL, get_spec
 from imfuse.core.weights import model_of
 
 if TYPE_CHECKING:
+    from imfuse.fusing.engine import Metadata
     from imfuse.fusing.fuser import Fuser
 
 RANGES = "auto, full, percentile, minmax, LOW,HIGH, or in degrees LOWC,HIGHC"
@@ -107,6 +108,9 @@ def fuse(
         str | None,
         typer.Option(metavar="CENTRE,WIDTH|NAME", help="Of CT and MR: brain, bone, lung, soft or numbers."),
     ] = None,
+    metadata: Annotated[
+        str, typer.Option(metavar="keep|strip", help="EXIF, GPS, XMP and colour profile of the visible picture.")
+    ] = "keep",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo finished results and replace other files.")
     ] = False,
@@ -153,6 +157,7 @@ def fuse(
         frame=frame,
         slice=slice_,
         window=window,
+        metadata=cast("Metadata", metadata),
         **options,
     )
     if given.folders:

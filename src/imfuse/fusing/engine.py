@@ -37,6 +37,7 @@ from imfuse.ops.tiles import fuse_tiled, tile_side
 
 GIB = 2**30
 Float = npt.NDArray[np.float32]
+Metadata = Literal["keep", "strip"]
 # A picture that spans fewer levels shows no more than noise, which a fused one may show so many times stronger.
 _FLAT, _MOST_GAIN = 8 / 255, 4
 
@@ -88,6 +89,7 @@ class Settings:
     frame: int | None = None
     slice: str | None = None
     window: str | None = None
+    metadata: Metadata = "keep"
 
     def __post_init__(self) -> None:
         for name in ("range", "visible_range"):
@@ -101,6 +103,8 @@ class Settings:
         for name in ("infrared_bands", "visible_bands"):
             object.__setattr__(self, name, parse_bands(getattr(self, name), name))
         parse_units(self.units)
+        if self.metadata not in ("keep", "strip"):
+            raise ModelError(f"metadata={self.metadata!r}: keep or strip is expected")
 
     @property
     def view(self) -> View:
@@ -154,6 +158,7 @@ class Engine:
         settings: list[object] = [self.spec.name, self.weights_hash, options, str(self.dtype), VERSION]
         settings += [str(self.range), str(self.visible_range), self.gray, self.bits or 8, self.resize, self.fit, inputs]
         settings += [self.infrared_palette, self.infrared_bands, self.visible_bands, repr(self.view)]
+        settings += [self.settings.metadata]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def prepare(self, infrared: Stored, visible: Stored) -> Prepared:

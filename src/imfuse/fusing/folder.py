@@ -22,11 +22,12 @@ from imfuse.core.signals import raise_terminated
 from imfuse.core.text import printable
 from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Engine, Float, Prepared
-from imfuse.fusing.folder_pairs import folder_pairs, is_same, read_pair, refuse_swapped, source_folders
+from imfuse.fusing.folder_pairs import carried_of, folder_pairs, is_same, read_pair, refuse_swapped, source_folders
 from imfuse.fusing.resume import FINGERPRINT, is_finished
 from imfuse.fusing.threads import Pace, in_order, threads
 from imfuse.imaging import Pair, Pairing, remove_leftovers, write_image
 from imfuse.imaging._geotags import GeoTags, read_geotags
+from imfuse.imaging.carried import Carried
 from imfuse.imaging.inputs import Array, Stored, digest
 
 INFRARED_RANGE, VISIBLE_RANGE = "imfuse:infrared-range", "imfuse:visible-range"
@@ -104,6 +105,7 @@ class PairJob(Generic[Computed]):
     fingerprint: str = ""
     geotags: GeoTags | None = None
     geotags_lost: bool = False
+    carried: Carried | None = field(default=None, repr=False)
     prepared: Prepared | None = field(default=None, repr=False)
     computed: Computed | None = field(default=None, repr=False)
 
@@ -113,6 +115,9 @@ class Task(ABC, Generic[Computed]):
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+
+    carries = False
+    """Whether results have the metadata of the visible picture."""
 
     def fingerprint(self, *digests: str) -> str:
         """What tells this result from others; ``digests`` are those of the two files."""
@@ -136,6 +141,8 @@ class Task(ABC, Generic[Computed]):
 
 class _Fusing(Task[Float]):
     """One fused picture of each pair."""
+
+    carries = True
 
     def compute(self, prepared: Prepared) -> Float:
         return self.engine.fuse_luminance(prepared)
@@ -343,8 +350,11 @@ def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None
             job.outcome = "skipped"
             return
     with task.engine.doubts():
-        job.prepared = task.engine.prepare(*read_pair(task.engine, job.pair))
+        pictures = read_pair(task.engine, job.pair)
+        job.prepared = task.engine.prepare(*pictures)
         job.geotags = read_geotags(job.pair.visible)
+        if task.carries and task.engine.settings.metadata == "keep":
+            job.carried = carried_of(job.pair, pictures)
 
 
 def _compute(job: PairJob[Computed], task: Task[Computed]) -> None:
@@ -367,7 +377,7 @@ def _write(job: PairJob[Computed], task: Task[Computed]) -> tuple[Array, ...]:
         FINGERPRINT: job.fingerprint,
     }
     for target, pixels in zip(job.targets, pictures, strict=True):
-        write_image(target, pixels, metadata=metadata, geotags=job.geotags)
+        write_image(target, pixels, metadata=metadata, geotags=job.geotags, carried=job.carried)
     job.geotags_lost = job.geotags is not None and not any(
         job.geotags.fit(target, pixels.shape[:2]) for target, pixels in zip(job.targets, pictures, strict=True)
     )

@@ -10,6 +10,7 @@ from imfuse.core.notes import collected
 from imfuse.fusing.engine import Engine
 from imfuse.fusing.sides import settled
 from imfuse.imaging import Pair, Pairing, find_pairing
+from imfuse.imaging.carried import Carried, read_carried
 from imfuse.imaging.inputs import Stored, read, read_both
 from imfuse.imaging.pairs import pair_with_itself
 
@@ -60,6 +61,14 @@ def read_pair(engine: Engine, pair: Pair) -> tuple[Stored, Stored]:
         read(pair.infrared, most, "infrared", engine.infrared_bands, view),
         read(pair.visible, most, "visible", engine.visible_bands, view),
     )
+
+
+def carried_of(pair: Pair, pictures: tuple[Stored, Stored]) -> Carried:
+    """The metadata that a result of a pair keeps: those of the visible picture, in one file with the position of it."""
+    carried, sensor = read_carried(pair.visible), pictures[0].sensor
+    if sensor is not None and pictures[0].same_field and (position := sensor.facts.get("position")):
+        return carried.with_position(position["latitude"], position["longitude"], position["altitude_m"])
+    return carried
 
 
 def refuse_swapped(engine: Engine, pairs: Sequence[Pair]) -> None:

@@ -19,7 +19,7 @@ from imfuse.core.files import optional_path
 from imfuse.core.resolve import ResolvedModel, resolve_model
 from imfuse.core.spec import Value
 from imfuse.fusing import folder as folders
-from imfuse.fusing.engine import Engine, Settings
+from imfuse.fusing.engine import Engine, Metadata, Settings
 from imfuse.fusing.folder import FolderReport, Progress
 from imfuse.fusing.own_network import resolve_network
 from imfuse.fusing.sizes import Fit
@@ -68,6 +68,8 @@ class Fuser(Engine):
         frame: of files with several frames or times, the first being 0; the middle one by default.
         slice: of volumes, such as "axial:40"; the middle axial one by default.
         window: of CT and MR pictures, what becomes black and white: "CENTRE,WIDTH", brain, bone, lung or soft.
+        metadata: "keep" carries EXIF, GPS, XMP and colour profile of the visible file into that of the result;
+            "strip" does not.
         options: those of the method, such as ``rule="average"``.
 
     Raises:
@@ -109,6 +111,7 @@ class Fuser(Engine):
         frame: int | None = None,
         slice: str | None = None,
         window: str | None = None,
+        metadata: Metadata = "keep",
         **options: Value,
     ) -> None:
         settings = Settings(
@@ -132,6 +135,7 @@ class Fuser(Engine):
             frame,
             slice,
             window,
+            metadata,
         )
         if isinstance(model, nn.Module):
             resolved = resolve_network(model, weights, options)
@@ -351,6 +355,7 @@ def fuse(
     frame: int | None = None,
     slice: str | None = None,
     window: str | None = None,
+    metadata: Metadata = "keep",
     **options: Value,
 ) -> npt.NDArray[Any] | Image.Image | Tensor:
     """Fuse one registered pair; for many pairs a :class:`Fuser` is faster, since it loads the weights once.
@@ -380,6 +385,7 @@ def fuse(
         frame: which of several frames is fused.
         slice: which slice of a volume.
         window: what of a CT or MR picture becomes black and white.
+        metadata: of no use here; files of results keep or strip those of the visible one.
         options: those of the method.
 
     Returns:
@@ -416,6 +422,7 @@ def fuse(
         frame=frame,
         slice=slice,
         window=window,
+        metadata=metadata,
         **options,
     )
     result: npt.NDArray[Any] | Image.Image | Tensor = fuser(infrared, visible)

@@ -44,6 +44,11 @@ class Directory:
     def __contains__(self, tag: int) -> bool:
         return tag in self._entries
 
+    @property
+    def largest(self) -> int:
+        """Bytes of the longest entry."""
+        return max((entry.count * entry.dtype.itemsize for entry in self._entries.values()), default=0)
+
     def count(self, tag: int) -> int:
         """How many values an entry has; 0 where there is no such entry."""
         entry = self._entries.get(tag)
