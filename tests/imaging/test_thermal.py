@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import imfuse
 from imfuse.core.errors import ImageError
 from imfuse.core.notes import collected
-from imfuse.imaging import image_size, parse_range, to_unit, write_image
+from imfuse.imaging import describe, image_size, parse_range, read_celsius, to_unit, write_celsius, write_image
 from imfuse.imaging.inputs import read_both
 from imfuse.imaging.read import read_picture
 from imfuse.imaging.sensors.display import Limits, shown
@@ -347,13 +348,13 @@ def test_units_of_a_file(tmp_path: Path) -> None:
 
 
 def test_units_that_a_file_declares() -> None:
-    found = declared(b'<x:xmpmeta TlinearGain="0.04">', "")
+    found = declared(b'<x:xmpmeta TlinearGain="0.04">', b"")
     assert found is not None
     assert found.celsius is not None
     assert found.celsius(np.uint16([6983])) == pytest.approx([6.17], abs=0.001)
-    assert declared(b"<Camera:TlinearGain>0.4<", "") is not None
+    assert declared(b"<Camera:TlinearGain>0.4<", b"") is not None
     for text in (b"", b'TlinearGain="0"', b'TlinearGain="9"', b'TlinearGain="0.0.4"'):
-        assert declared(text, "") is None
+        assert declared(text, b"") is None
 
 
 def test_likely_units() -> None:
@@ -365,3 +366,67 @@ def test_likely_units() -> None:
     for nothing in (np.float32([[0, 1]]), np.uint8([[20, 40]]), np.uint16([[0, 65535]]), np.ones((2, 2, 3), np.uint16)):
         assert likely_units(nothing) == ""
     assert all(scale > 0 for scale, _ in UNITS.values())
+
+
+def test_degrees_written_and_read_again(tmp_path: Path) -> None:
+    path = flir(tmp_path / "a.jpg", x20=flir_camera())
+    degrees = read_celsius(path)
+    write_celsius(tmp_path / "a.tif", degrees)
+    # The file says what its values are.
+    assert np.array_equal(read_celsius(tmp_path / "a.tif"), degrees)
+    found = describe(tmp_path / "a.tif")
+    assert found["celsius"]["max"] == pytest.approx(float(degrees.max()), rel=1e-6)
+    with pytest.raises(ImageError, match=r"a\.png: temperatures are written as TIFF"):
+        write_celsius(tmp_path / "a.png", degrees)
+
+
+def test_pixels_without_a_temperature_are_masked(tmp_path: Path) -> None:
+    counts = COUNTS.copy()
+    counts[0, :3] = 0
+    path = tmp_path / "a.jpg"
+    records = {1: flir_record(counts), 0x20: flir_camera()}
+    path.write_bytes(with_segments(PAINTED, *flir_segments(flir_records(records))))
+    degrees = read_celsius(path)
+    assert np.ma.count_masked(degrees) == 3
+    write_celsius(tmp_path / "a.tif", degrees)
+    assert np.array_equal(np.ma.getmaskarray(read_celsius(tmp_path / "a.tif")), np.ma.getmaskarray(degrees))
+
+
+def test_temperatures_that_nothing_tells(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.tif", np.uint16([[29315, 30315]]))
+    with pytest.raises(ImageError) as caught:
+        read_celsius(tmp_path / "a.tif")
+    assert "they look like centikelvin" in caught.value.message
+    assert read_celsius(tmp_path / "a.tif", units="centikelvin").tolist() == [pytest.approx([20, 30], abs=1e-4)]
+    assert describe(tmp_path / "a.tif")["looks_like"] == "centikelvin"
+
+
+def test_real_thermal_tiff_files(shared: Path) -> None:
+    truth, path = truth_of(shared, "flir_e40bx_celsius.tif")
+    degrees = read_celsius(path, units="celsius")
+    for i, j, value in truth["celsius"]["pixels_row_col"]:
+        assert degrees[i, j] == pytest.approx(value, abs=0.001)
+    assert np.abs(degrees - read_celsius(path.parent / "flir_e40bx.jpg")).max() < 0.001
+    truth, path = truth_of(shared, "duo_pro_r_tlinear.tiff")
+    degrees = read_celsius(path, units="tlinear")
+    assert degrees.mean(dtype=np.float64) == pytest.approx(truth["celsius_if_0_04_K"]["mean"], abs=0.01)
+    for i, j, value in truth["celsius_if_0_04_K"]["pixels_row_col"]:
+        assert degrees[i, j] == pytest.approx(value, abs=0.01)
+
+
+@pytest.mark.parametrize("name", [*FILES, *DJI])
+def test_what_is_known_is_json(shared: Path, name: str) -> None:
+    truth, path = truth_of(shared, name)
+    facts = json.loads(json.dumps(describe(path), allow_nan=False))
+    assert facts["format"] == "JPEG"
+    assert (facts["width"], facts["height"]) == tuple(truth["thermal_size_wh"])
+    assert facts["stored"]["min"] == truth["raw"]["min"]
+    assert ("celsius" in facts) == ("celsius_single_path" in truth)
+
+
+def test_a_radiometric_file_is_the_infrared_side(tmp_path: Path) -> None:
+    thermal = flir(tmp_path / "a.jpg", x20=flir_camera())
+    write_image(tmp_path / "b.png", COLOURS[:24, :32])
+    with pytest.raises(imfuse.PairError, match=r"look swapped: a thermal plane is in .*a\.jpg"):
+        imfuse.fuse(tmp_path / "b.png", thermal, "laplacian_pyramid")
+    assert imfuse.fuse(thermal, tmp_path / "b.png", "laplacian_pyramid", range="5C,30C").shape == (24, 32, 3)

@@ -11,6 +11,7 @@ import typer
 from imfuse.cli._printing import say
 from imfuse.cli._sources import PairsOption, RecursiveOption, Sources, given_sources
 from imfuse.cli._terminal import closing_line, progress_bar, warn_of_problems
+from imfuse.cli.info import FrameOption, SliceOption, UnitsOption, WindowOption
 from imfuse.core.errors import ImfuseError, ModelError
 from imfuse.core.registry import DEFAULT_MODEL, get_spec
 from imfuse.core.weights import model_of
@@ -94,20 +95,10 @@ def fuse(
     visible_bands: Annotated[
         str | None, typer.Option(metavar="N,N,N", help="Which of the second, such as 1,2,3.")
     ] = None,
-    units: Annotated[
-        str,
-        typer.Option(metavar="auto|NAME|SCALE,OFFSET", help="What values of a thermal picture are: centikelvin ..."),
-    ] = "auto",
-    frame: Annotated[
-        int | None, typer.Option(min=0, help="Which frame or time of several; the first is 0.", show_default=False)
-    ] = None,
-    slice_: Annotated[
-        str | None, typer.Option("--slice", metavar="AXIS:N", help="Which slice of a volume, such as axial:40.")
-    ] = None,
-    window: Annotated[
-        str | None,
-        typer.Option(metavar="CENTRE,WIDTH|NAME", help="Of CT and MR: brain, bone, lung, soft or numbers."),
-    ] = None,
+    units: UnitsOption = "auto",
+    frame: FrameOption = None,
+    slice_: SliceOption = None,
+    window: WindowOption = None,
     metadata: Annotated[
         str, typer.Option(metavar="keep|strip", help="EXIF, GPS, XMP and colour profile of the visible picture.")
     ] = "keep",

@@ -14,6 +14,8 @@ from imfuse.imaging import _ifd, _tiff_codecs, _tiff_samples
 from imfuse.imaging._ifd import Directory
 from imfuse.imaging._support import DamagedError, Decoded, Header, LayoutError
 from imfuse.imaging._tiff_codecs import Coding
+from imfuse.imaging.sensors.sensor import Sensor
+from imfuse.imaging.sensors.units import declared
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
 _PHOTOMETRIC = {0: "MINISWHITE", 1: "MINISBLACK", 2: "RGB", 3: "PALETTE", 4: "MASK", 5: "SEPARATED", 6: "YCBCR",
@@ -24,7 +26,8 @@ _FORMATS = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complex", 6: "comple
 _MAX_CHANNELS = 64
 _MAX_JPEG_TABLES = 1 << 16
 _SAVE = "save it as uint16 or float32"
-_GDAL_NODATA = 42113
+_GDAL_NODATA, _DESCRIPTION, _XMP = 42113, 270, 700
+_MOST_TEXT = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,13 @@ def decode(data: bytes, max_bytes: int) -> Decoded:
     invalid = None
     if nodata.size:
         invalid = (samples[..., : max(1, found.channels - found.alphas)] == nodata).all(axis=2)
-    return Decoded(_as_supported(_arranged(page, found, samples)), header(file).orientation, invalid)
+    pixels = _as_supported(_arranged(page, found, samples))
+    return Decoded(pixels, header(file).orientation, invalid, sensor=_sensor(page) if pixels.ndim == 2 else None)
+
+
+def _sensor(page: Directory) -> Sensor | None:
+    """What the page says of temperatures."""
+    return declared(page.data(_XMP, _MOST_TEXT), page.data(_DESCRIPTION, _MOST_TEXT))
 
 
 def _nodata(page: Directory, dtype: np.dtype[Any]) -> npt.NDArray[Any]:

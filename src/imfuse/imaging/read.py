@@ -38,6 +38,7 @@ class Reading:
 
     pixels: npt.NDArray[Any]
     sensor: Sensor | None = None
+    kind: str = ""
 
 
 def read_image(
@@ -111,7 +112,7 @@ def read_picture(
         decoded.notes = (*replace(thermal, sensor=sensor).notes(counts), *decoded.notes)
     for text in decoded.notes:
         note(f"{printable(os.fspath(path))}: {text}")
-    return Reading(pixels, sensor)
+    return Reading(pixels, sensor, head.kind)
 
 
 def _plane(thermal: Thermal | None) -> Decoded | None:

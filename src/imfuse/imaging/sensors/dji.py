@@ -47,7 +47,7 @@ def thermal(stream: BinaryIO) -> Thermal | None:
     counts = np.frombuffer(plane, "<u2").reshape(_SIZES[len(plane) // 2]).astype(np.uint16)
     facts: dict[str, Any] = {"maker": make, "camera": model, "dji_family": family or None, "visible": False}
     facts["parameters"] = _parameters(family, parts[_APP4][0] if parts[_APP4] else b"")
-    return Thermal(counts, sensor=Sensor(f"DJI {family or 'unknown'}", facts=facts))
+    return Thermal(counts, sensor=Sensor(f"DJI {family or 'unknown'}", thermal=True, facts=facts))
 
 
 def _segments(stream: BinaryIO) -> tuple[str, str, dict[int, list[bytes]]] | None:

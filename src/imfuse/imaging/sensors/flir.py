@@ -104,6 +104,7 @@ def _sensor(fff: bytes, counts: npt.NDArray[np.uint16]) -> Sensor:
     return Sensor(
         "FLIR",
         celsius=None if planck is None else planck.celsius,
+        thermal=True,
         visible=partial(flir_visible.read, stored, field, counts.shape) if stored else None,
         facts=facts,
     )

@@ -69,6 +69,7 @@ class Sensor:
         celsius: makes degrees of its pixels; ``None`` where they are no temperatures, or nothing says which.
         window: the values that are black and white where nothing else is said.
         inverted: the least value is white.
+        thermal: it is the plane of a thermal camera.
         visible: reads the visible picture in the same file; ``None`` where there is none.
         facts: all that the reader knows, as JSON takes it.
     """
@@ -77,5 +78,6 @@ class Sensor:
     celsius: Celsius | None = None
     window: tuple[float, float] | None = None
     inverted: bool = False
+    thermal: bool = False
     visible: Callable[[], Embedded] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,9 @@ UNITS: dict[str, tuple[float, float]] = {
 _EXPECTED = f"auto, {', '.join(UNITS)}, or SCALE,OFFSET such as 0.01,-273.15"
 _GAIN = re.compile(rb"TlinearGain(?:=[\"']|>)\s*([0-9.]{1,12})")
 _GAINS = (0.001, 1.0)
+OWN_UNIT = "imfuse:unit"
+"""Key in the description of a TIFF file that imfuse wrote, of what its values are."""
+_OWN_CELSIUS = f'"{OWN_UNIT}": "celsius"'.encode()
 # What a picture of everyday things holds: degrees, and the units in which these are usual for integers.
 _USUAL = (-40.0, 100.0)
 _INTEGERS = ("centikelvin", "tlinear", "decikelvin")
@@ -77,14 +80,13 @@ def with_units(sensor: Sensor | None, units: str) -> Sensor | None:
             f"units={units!r} are known for radiometric files of DJI's family iirp alone, and this is {family}; its "
             "degrees need the software of the camera's maker"
         )
-    facts = {**(sensor.facts if sensor is not None else {}), "units": units}
-    visible = None if sensor is None else sensor.visible
-    return Sensor(family, linear.celsius, visible=visible, facts=facts)
+    known = Sensor(family) if sensor is None else sensor
+    return replace(known, celsius=linear.celsius, facts={**known.facts, "units": units})
 
 
-def declared(xmp: bytes, own_unit: str) -> Sensor | None:
+def declared(xmp: bytes, description: bytes) -> Sensor | None:
     """What a TIFF file says of its values: a gain in its XMP, or the unit that imfuse wrote."""
-    if own_unit == "celsius":
+    if _OWN_CELSIUS in description:
         return Sensor("imfuse", Linear(*UNITS["celsius"]).celsius, facts={"units": "celsius"})
     found = _GAIN.search(xmp)
     gain = float(found[1]) if found and re.fullmatch(rb"\d*\.?\d+", found[1]) else 0.0
