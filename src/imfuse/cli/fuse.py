@@ -102,6 +102,12 @@ def fuse(
     metadata: Annotated[
         str, typer.Option(metavar="keep|strip", help="EXIF, GPS, XMP and colour profile of the visible picture.")
     ] = "keep",
+    deidentify: Annotated[
+        bool, typer.Option(help="DICOM results name nobody, or have patient and study of the source.")
+    ] = True,
+    visible_palette: Annotated[
+        str, typer.Option(metavar="none|NAME", help="Paint a gray visible picture (PET, SPECT), such as in hot.")
+    ] = "none",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo finished results and replace other files.")
     ] = False,
@@ -149,6 +155,8 @@ def fuse(
         slice=slice_,
         window=window,
         metadata=cast("Metadata", metadata),
+        deidentify=deidentify,
+        visible_palette=visible_palette,
         **options,
     )
     if given.folders:

@@ -29,6 +29,7 @@ from imfuse.imaging.bands import Bands, parse_bands
 from imfuse.imaging.inputs import MAX_PIXELS, Bits, Result, Stored
 from imfuse.imaging.nodata import Mask, fill_no_data, no_data
 from imfuse.imaging.order import Order
+from imfuse.imaging.palette import painted, palette_colours
 from imfuse.imaging.sensors.display import Limits, shown
 from imfuse.imaging.sensors.sensor import View
 from imfuse.imaging.sensors.units import parse_units
@@ -90,6 +91,8 @@ class Settings:
     slice: str | None = None
     window: str | None = None
     metadata: Metadata = "keep"
+    deidentify: bool = True
+    visible_palette: str = "none"
 
     def __post_init__(self) -> None:
         for name in ("range", "visible_range"):
@@ -100,6 +103,8 @@ class Settings:
         checked_resize(self.resize)
         checked_order(self.order)
         checked_palette(self.infrared_palette)
+        if self.visible_palette != "none":
+            palette_colours(self.visible_palette, "visible_palette")
         for name in ("infrared_bands", "visible_bands"):
             object.__setattr__(self, name, parse_bands(getattr(self, name), name))
         parse_units(self.units)
@@ -158,7 +163,7 @@ class Engine:
         settings: list[object] = [self.spec.name, self.weights_hash, options, str(self.dtype), VERSION]
         settings += [str(self.range), str(self.visible_range), self.gray, self.bits or 8, self.resize, self.fit, inputs]
         settings += [self.infrared_palette, self.infrared_bands, self.visible_bands, repr(self.view)]
-        settings += [self.settings.metadata]
+        settings += [self.settings.metadata, self.settings.deidentify, self.settings.visible_palette]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def prepare(self, infrared: Stored, visible: Stored) -> Prepared:
@@ -179,6 +184,8 @@ class Engine:
             )
         ir, ir_limits = first.to_unit(thermal=True, name=infrared.name)
         vi, vi_limits = second.to_unit(name=visible.name)
+        if vi.ndim == 2 and self.settings.visible_palette != "none":
+            vi = painted(vi, self.settings.visible_palette)
         gray, colours = (vi, None) if vi.ndim == 2 else (luminance(vi), vi)
         heat = place(ir if ir.ndim == 2 else luminance(ir), gray, how)
         if missing[0] is not None or how == "pad":

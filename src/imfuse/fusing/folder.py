@@ -354,7 +354,7 @@ def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None
         job.prepared = task.engine.prepare(*pictures)
         job.geotags = read_geotags(job.pair.visible)
         if task.carries and task.engine.settings.metadata == "keep":
-            job.carried = carried_of(job.pair, pictures)
+            job.carried = carried_of(job.pair, pictures, task.engine.settings.deidentify)
 
 
 def _compute(job: PairJob[Computed], task: Task[Computed]) -> None:

@@ -10,7 +10,7 @@ from imfuse.core.notes import collected
 from imfuse.fusing.engine import Engine
 from imfuse.fusing.sides import settled
 from imfuse.imaging import Pair, Pairing, find_pairing
-from imfuse.imaging.carried import Carried, read_carried
+from imfuse.imaging.carried import Carried, read_carried, with_identifiers
 from imfuse.imaging.inputs import Stored, read, read_both
 from imfuse.imaging.pairs import pair_with_itself
 
@@ -63,9 +63,14 @@ def read_pair(engine: Engine, pair: Pair) -> tuple[Stored, Stored]:
     )
 
 
-def carried_of(pair: Pair, pictures: tuple[Stored, Stored]) -> Carried:
-    """The metadata that a result of a pair keeps: those of the visible picture, in one file with the position of it."""
+def carried_of(pair: Pair, pictures: tuple[Stored, Stored], deidentify: bool) -> Carried:
+    """The metadata that a result of a pair keeps: those of the visible picture, in one file with the position of it.
+
+    Patient and study are kept on request alone; of scans of one patient either may be the DICOM file.
+    """
     carried, sensor = read_carried(pair.visible), pictures[0].sensor
+    for path in () if deidentify else (pair.infrared, pair.visible):
+        carried = with_identifiers(carried, path)
     if sensor is not None and pictures[0].same_field and (position := sensor.facts.get("position")):
         return carried.with_position(position["latitude"], position["longitude"], position["altitude_m"])
     return carried

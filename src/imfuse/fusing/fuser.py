@@ -70,6 +70,9 @@ class Fuser(Engine):
         window: of CT and MR pictures, what becomes black and white: "CENTRE,WIDTH", brain, bone, lung or soft.
         metadata: "keep" carries EXIF, GPS, XMP and colour profile of the visible file into that of the result;
             "strip" does not.
+        deidentify: DICOM results name nobody; ``False`` copies patient and study of the source into them.
+        visible_palette: colours in which a gray visible picture, such as a PET or SPECT scan, is painted: one of
+            ``imfuse.imaging.palette.PALETTES``.
         options: those of the method, such as ``rule="average"``.
 
     Raises:
@@ -112,6 +115,8 @@ class Fuser(Engine):
         slice: str | None = None,
         window: str | None = None,
         metadata: Metadata = "keep",
+        deidentify: bool = True,
+        visible_palette: str = "none",
         **options: Value,
     ) -> None:
         settings = Settings(
@@ -136,6 +141,8 @@ class Fuser(Engine):
             slice,
             window,
             metadata,
+            deidentify,
+            visible_palette,
         )
         if isinstance(model, nn.Module):
             resolved = resolve_network(model, weights, options)
@@ -356,6 +363,8 @@ def fuse(
     slice: str | None = None,
     window: str | None = None,
     metadata: Metadata = "keep",
+    deidentify: bool = True,
+    visible_palette: str = "none",
     **options: Value,
 ) -> npt.NDArray[Any] | Image.Image | Tensor:
     """Fuse one registered pair; for many pairs a :class:`Fuser` is faster, since it loads the weights once.
@@ -386,6 +395,8 @@ def fuse(
         slice: which slice of a volume.
         window: what of a CT or MR picture becomes black and white.
         metadata: of no use here; files of results keep or strip those of the visible one.
+        deidentify: of no use here, either.
+        visible_palette: colours in which a gray visible picture is painted.
         options: those of the method.
 
     Returns:
@@ -423,6 +434,8 @@ def fuse(
         slice=slice,
         window=window,
         metadata=metadata,
+        deidentify=deidentify,
+        visible_palette=visible_palette,
         **options,
     )
     result: npt.NDArray[Any] | Image.Image | Tensor = fuser(infrared, visible)

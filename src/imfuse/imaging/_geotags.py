@@ -16,6 +16,7 @@ from imfuse.core.files import open_input
 from imfuse.core.notes import note
 from imfuse.core.text import printable
 from imfuse.imaging._support import quiet
+from imfuse.imaging.sensors.dicom_write import is_dicom
 
 TIFF_EXTENSIONS = (".tif", ".tiff")
 _STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -75,7 +76,7 @@ def read_geotags(path: str | os.PathLike[str]) -> GeoTags | None:
     """
     try:
         with open_input(path, ImageError, "an image file") as stream:
-            if not stream.read(4).startswith(_STARTS):
+            if is_dicom(stream) or not stream.read(4).startswith(_STARTS):
                 return None
             stream.seek(0)
             with quiet():

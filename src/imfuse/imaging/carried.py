@@ -19,6 +19,7 @@ from imfuse.core.notes import note
 from imfuse.core.text import printable
 from imfuse.imaging import _ifd, _jpeg, _png, _webp
 from imfuse.imaging._support import MAX_EXIF, quiet
+from imfuse.imaging.sensors.dicom_write import is_dicom, read_identifiers
 
 EXIF_IFD, GPS_IFD = 0x8769, 0x8825
 ORIENTATION, SOFTWARE, DESCRIPTION = 274, 305, 270
@@ -49,6 +50,7 @@ class Carried:
         gps: entries of that on the position.
         xmp: the packet.
         icc: the colour profile.
+        identifiers: patient and study of a DICOM file, which only DICOM results hold.
     """
 
     main: Entries = field(default_factory=dict)
@@ -56,9 +58,7 @@ class Carried:
     gps: Entries = field(default_factory=dict)
     xmp: bytes = b""
     icc: bytes = b""
-
-    def __bool__(self) -> bool:
-        return bool(self.main or self.exif or self.gps or self.xmp or self.icc)
+    identifiers: Mapping[str, str] = field(default_factory=dict)
 
     def fitted(self, shape: Sequence[int], software: str) -> Carried:
         """What fits a result: its size, its maker, upright, and a profile of its kind of colours alone."""
@@ -115,10 +115,22 @@ def read_carried(path: str | os.PathLike[str]) -> Carried:
     return carried
 
 
+def with_identifiers(carried: Carried, path: str | os.PathLike[str]) -> Carried:
+    """The same with patient and study, where the file is a DICOM file that was read before."""
+    try:
+        with open_input(path, ImageError, "an image file") as stream, quiet():
+            return replace(carried, identifiers=read_identifiers(stream)) if is_dicom(stream) else carried
+    except Exception:  # the parser raises anything on damaged files
+        note(f"{printable(os.fspath(path))}: its identifiers are damaged and not kept")
+        return carried
+
+
 _Found: TypeAlias = "tuple[Callable[[], Image.Exif] | None, bytes, bytes]"
 
 
 def _read(stream: BinaryIO) -> _Found:
+    if is_dicom(stream):
+        return None, b"", b""
     start = stream.read(16)
     stream.seek(0)
     if start.startswith(b"\xff\xd8\xff"):

@@ -1,4 +1,4 @@
-"""Image files to arrays: PNG, JPEG, TIFF, BMP and WebP, checked before they are decoded."""
+"""Image files to arrays: PNG, JPEG, TIFF, BMP, WebP, DICOM and NIfTI, checked before they are decoded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from imfuse.imaging import _bmp, _ifd, _jpeg, _png, _tiff, _webp
 from imfuse.imaging._channels import as_array, without_alpha
 from imfuse.imaging._support import DamagedError, Decoded, Header, LayoutError, as_path, image_error, quiet
 from imfuse.imaging.nodata import is_measured
-from imfuse.imaging.sensors import dji, flir
+from imfuse.imaging.sensors import dicom, dji, flir, nifti
 from imfuse.imaging.sensors.plane import Thermal
 from imfuse.imaging.sensors.sensor import ALL, Sensor, View
 from imfuse.imaging.sensors.units import with_units
@@ -48,10 +48,11 @@ def read_image(
     max_bytes: int = _MAX_BYTES,
     view: View = ALL,
 ) -> npt.NDArray[Any]:
-    """Read one picture from a PNG, JPEG, TIFF, BMP or WebP file; the content decides the format, not the name.
+    """Read one picture from a PNG, JPEG, TIFF, BMP, WebP, DICOM or NIfTI file; its content decides, not its name.
 
     The EXIF orientation is applied. A palette becomes RGB, or gray if all its colours are gray; 1-bit pictures become 0
     and 255. Transparency is dropped; a fourth channel that is a picture of its own (another band, not a mask) is kept.
+    Of several frames and of a volume the middle is read unless `view` says which.
     Of a radiometric JPEG of a FLIR or DJI camera the counts of the thermal sensor are read, not the painted picture. A
     file that is odd but readable is read with a warning (`imfuse.core.notes.ImfuseWarning`).
 
@@ -103,9 +104,9 @@ def read_picture(
         data = read_input(file, ImageError, _EXPECTED, max_bytes)
         with quiet():
             stream = io.BytesIO(data)
-            head, thermal = _header(stream)
+            head, thermal = _header(stream, view)
             _check_limits(head, max_pixels, max_bytes)
-            decoded = _plane(thermal) or _decode(data, head, max_bytes)
+            decoded = _plane(thermal) or _decode(data, head, max_bytes, view)
             pixels = _finish(decoded)
             sensor = with_units(decoded.sensor, view.units)
     if thermal is not None:
@@ -119,11 +120,12 @@ def _plane(thermal: Thermal | None) -> Decoded | None:
     return None if thermal is None or thermal.counts is None else Decoded(thermal.counts, sensor=thermal.sensor)
 
 
-def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+def image_size(path: str | os.PathLike[str], *, view: View = ALL) -> tuple[int, int]:
     """Read the size of a picture from the header of its file, without decoding it.
 
     Args:
         path: the file.
+        view: which slice of a volume is meant.
 
     Returns:
         Height and width in pixels, after the EXIF orientation.
@@ -138,7 +140,7 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """
     file = as_path(path)
     with reading(file), open_input(file, ImageError, _EXPECTED) as stream, quiet():
-        return _header(stream)[0].upright
+        return _header(stream, view)[0].upright
 
 
 def image_hash(path: str | os.PathLike[str], *, max_bytes: int = _MAX_BYTES) -> str:
@@ -183,7 +185,11 @@ def _check_limits(head: Header, max_pixels: int, max_bytes: int) -> None:
         )
 
 
-def _kind(start: bytes) -> str:
+def _kind(stream: BinaryIO) -> str:
+    start = stream.read(dicom.OFFSET + len(dicom.MAGIC))
+    stream.seek(0)
+    if start[dicom.OFFSET :] == dicom.MAGIC:
+        return "DICOM"
     if start.startswith(_png.SIGNATURE):
         return "PNG"
     if start.startswith(b"\xff\xd8\xff"):
@@ -194,16 +200,26 @@ def _kind(start: bytes) -> str:
         return "BMP"
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         return "WebP"
+    if nifti.is_nifti(stream):
+        return "NIfTI"
     raise LayoutError("not a PNG, JPEG, TIFF, BMP or WebP image (by its content); convert it to one of these")
 
 
-_HEADERS = {"PNG": _png.header, "JPEG": _jpeg.header, "TIFF": _tiff.header, "BMP": _bmp.header, "WebP": _webp.header}
+_HEADERS = {
+    "PNG": _png.header,
+    "JPEG": _jpeg.header,
+    "TIFF": _tiff.header,
+    "BMP": _bmp.header,
+    "WebP": _webp.header,
+    "DICOM": dicom.header,
+}
 
 
-def _header(stream: BinaryIO) -> tuple[Header, Thermal | None]:
+def _header(stream: BinaryIO, view: View) -> tuple[Header, Thermal | None]:
     """The header, and what a JPEG file has beside its picture: that may be what counts in it."""
-    kind = _kind(stream.read(16))
-    stream.seek(0)
+    kind = _kind(stream)
+    if kind == "NIfTI":
+        return nifti.header(stream, view), None
     # Some cameras of DJI have a core of FLIR, and write its layout.
     thermal = (flir.thermal(stream) or dji.thermal(stream)) if kind == "JPEG" else None
     if thermal is not None and thermal.counts is not None:
@@ -212,9 +228,13 @@ def _header(stream: BinaryIO) -> tuple[Header, Thermal | None]:
     return _HEADERS[kind](stream), thermal
 
 
-def _decode(data: bytes, head: Header, max_bytes: int) -> Decoded:
+def _decode(data: bytes, head: Header, max_bytes: int, view: View) -> Decoded:
     if head.kind == "TIFF":
         return _tiff.decode(data, max_bytes)
+    if head.kind == "DICOM":
+        return dicom.decode(data, view)
+    if head.kind == "NIfTI":
+        return nifti.decode(data, view, max_bytes)
     notes: tuple[str, ...] = ()
     picture: Image.Image | npt.NDArray[Any]
     if head.kind == "PNG":

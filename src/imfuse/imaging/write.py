@@ -30,13 +30,14 @@ from imfuse.imaging.carried import (
     tiff_tags,
     with_tiff_directories,
 )
+from imfuse.imaging.sensors import dicom_write
 from imfuse.imaging.stored import MAX_METADATA, sealed
 
 _KEY = re.compile(r"[\x21-\x7e\xa1-\xff](?: ?[\x21-\x7e\xa1-\xff]){0,78}")
 _MAKER = "Software"
 _EXTENSIONS: dict[str, tuple[str, ...]] = {
-    "uint8": (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"),
-    "uint16": (".png", ".tif", ".tiff"),
+    "uint8": (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".dcm"),
+    "uint16": (".png", ".tif", ".tiff", ".dcm"),
     "float32": (".tif", ".tiff"),
 }
 
@@ -89,7 +90,8 @@ def write_image(
     quality 95 without chroma subsampling, WebP lossless, TIFF uncompressed.
 
     Args:
-        path: ends in .png, .jpg, .jpeg, .tif, .tiff, .bmp or .webp; uint16 needs PNG or TIFF, float32 needs TIFF.
+        path: ends in .png, .jpg, .jpeg, .tif, .tiff, .bmp, .webp or .dcm (DICOM secondary capture, of the extra
+            `medical`); uint16 needs PNG, TIFF or gray DICOM, float32 needs TIFF.
         pixels: (H, W) gray or (H, W, 3) RGB; uint8, uint16 or finite float32.
         metadata: stored in PNG (text chunks; a key has 1 to 79 Latin-1 characters) and TIFF (description, as JSON),
             at most 1 MiB; other formats do not store it.
@@ -219,6 +221,12 @@ def _encode_webp(pixels: npt.NDArray[Any], metadata: Mapping[str, str], carried:
     return buffer.getvalue()
 
 
+def _encode_dicom(pixels: npt.NDArray[Any], metadata: Mapping[str, str], carried: Carried) -> bytes:
+    if pixels.ndim == 3 and pixels.dtype != np.uint8:
+        raise ValueError("DICOM has colours of 8 bits")
+    return dicom_write.encode(pixels, metadata, carried.identifiers)
+
+
 _ENCODERS: dict[str, _Encoder] = {
     ".png": _encode_png,
     ".tif": _encode_tiff,
@@ -227,6 +235,7 @@ _ENCODERS: dict[str, _Encoder] = {
     ".jpeg": _encode_jpeg,
     ".bmp": _encode_bmp,
     ".webp": _encode_webp,
+    ".dcm": _encode_dicom,
 }
 
 
