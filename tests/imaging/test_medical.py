@@ -367,3 +367,11 @@ def test_dicom_of_the_package_of_its_reader(tmp_path: Path) -> None:
         assert np.array_equal(read_image(get_testdata_file(name, download=False)), pixels)
     with pytest.raises(ImageError, match="8130"):
         read_image(get_testdata_file("MR_truncated.dcm", download=False))
+
+
+def test_odd_headers_print_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    data = bytearray(nifti(tmp_path / "a.nii").read_bytes())
+    data[0:4] = (77).to_bytes(4, "little")
+    (tmp_path / "a.nii").write_bytes(data)
+    assert read_image(tmp_path / "a.nii").shape == (5, 4)
+    assert capfd.readouterr().err == ""

@@ -430,3 +430,10 @@ def test_a_radiometric_file_is_the_infrared_side(tmp_path: Path) -> None:
     with pytest.raises(imfuse.PairError, match=r"look swapped: a thermal plane is in .*a\.jpg"):
         imfuse.fuse(tmp_path / "b.png", thermal, "laplacian_pyramid")
     assert imfuse.fuse(thermal, tmp_path / "b.png", "laplacian_pyramid", range="5C,30C").shape == (24, 32, 3)
+
+
+def test_what_is_known_where_the_visible_picture_is_damaged(tmp_path: Path) -> None:
+    records = {"x20": flir_camera(), "x0e": flir_visible(saved(COLOURS, "JPEG")[:300], 128, 96)}
+    facts = describe(flir(tmp_path / "a.jpg", **records))
+    assert facts["sensor"]["visible"]["problem"].startswith("the image file is damaged")
+    assert "celsius" in facts

@@ -89,6 +89,8 @@ def as_path(path: str | os.PathLike[str]) -> Path:
 _lock = threading.Lock()
 _state: dict[str, Any] = {"users": 0, "stack": None}
 _loggers = [logging.getLogger("PIL"), logging.getLogger("tifffile")]
+# These print by themselves, whatever is above them.
+_chatty = [logging.getLogger("nibabel.global"), logging.getLogger("pydicom")]
 for _logger in _loggers:
     _logger.addHandler(logging.NullHandler())
 
@@ -100,6 +102,9 @@ def _mute() -> ExitStack:
     for logger in _loggers:
         stack.callback(setattr, logger, "propagate", logger.propagate)
         logger.propagate = False
+    for logger in _chatty:
+        stack.callback(setattr, logger, "disabled", logger.disabled)
+        logger.disabled = True
     # OpenCV 5 moved these functions.
     levels: Any = getattr(cv2.utils, "logging", cv2)
     stack.callback(levels.setLogLevel, levels.getLogLevel())

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from imfuse.core.errors import ImageError
 from imfuse.core.notes import collected
+from imfuse.core.text import printable
 from imfuse.imaging._geotags import read_geotags
+from imfuse.imaging._support import quiet
 from imfuse.imaging.carried import facts_of, read_carried
-from imfuse.imaging.read import Reading, read_picture
+from imfuse.imaging.read import Reading, read_picture, reading
 from imfuse.imaging.sensors.celsius import celsius_of
 from imfuse.imaging.sensors.sensor import ALL, Embedded, View
 from imfuse.imaging.sensors.units import likely_units
@@ -77,13 +82,19 @@ def _sensor(reading: Reading, name: str) -> dict[str, Any]:
         if sensor.celsius is not None:
             facts["celsius"] = _summary(celsius_of(reading, name))
         if sensor.visible is not None:
-            facts["sensor"]["visible"] = _embedded(sensor.visible())
+            facts["sensor"]["visible"] = _embedded(sensor.visible, name)
     elif likely := likely_units(reading.pixels):
         facts["looks_like"] = likely
     return facts
 
 
-def _embedded(visible: Embedded) -> dict[str, Any]:
+def _embedded(read: Callable[[], Embedded], name: str) -> dict[str, Any]:
+    try:
+        with reading(Path(name)), quiet():
+            visible = read()
+    except ImageError as error:
+        # The thermal plane is readable without it.
+        return {"problem": error.message.removeprefix(f"{printable(name)}: ")}
     facts: dict[str, Any] = {"width": visible.pixels.shape[1], "height": visible.pixels.shape[0]}
     if visible.field is not None:
         rows, columns = visible.field.visible
