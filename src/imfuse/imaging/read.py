@@ -19,7 +19,7 @@ from imfuse.core.errors import ImageError
 from imfuse.core.files import input_hash, open_input, os_reason, read_input
 from imfuse.core.notes import note
 from imfuse.core.text import printable
-from imfuse.imaging import _bmp, _ifd, _jpeg, _png, _tiff, _webp
+from imfuse.imaging import _bmp, _ifd, _jpeg, _others, _png, _tiff, _webp
 from imfuse.imaging._channels import as_array, without_alpha
 from imfuse.imaging._support import DamagedError, Decoded, Header, LayoutError, as_path, image_error, quiet
 from imfuse.imaging.nodata import is_measured
@@ -52,6 +52,7 @@ def read_image(
 
     The EXIF orientation is applied. A palette becomes RGB, or gray if all its colours are gray; 1-bit pictures become 0
     and 255. Transparency is dropped; a fourth channel that is a picture of its own (another band, not a mask) is kept.
+    PGM, PPM, JPEG 2000, AVIF and HEIC are read too, the last ones where Pillow or imagecodecs (the extra `codecs`) can.
     Of several frames and of a volume the middle is read unless `view` says which.
     Of a radiometric JPEG of a FLIR or DJI camera the counts of the thermal sensor are read, not the painted picture. A
     file that is odd but readable is read with a warning (`imfuse.core.notes.ImfuseWarning`).
@@ -200,6 +201,8 @@ def _kind(stream: BinaryIO) -> str:
         return "BMP"
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         return "WebP"
+    if other := _others.kind(start[:16]):
+        return other
     if nifti.is_nifti(stream):
         return "NIfTI"
     raise LayoutError("not a PNG, JPEG, TIFF, BMP or WebP image (by its content); convert it to one of these")
@@ -220,6 +223,8 @@ def _header(stream: BinaryIO, view: View) -> tuple[Header, Thermal | None]:
     kind = _kind(stream)
     if kind == "NIfTI":
         return nifti.header(stream, view), None
+    if kind in _others.KINDS:
+        return _others.header(stream, kind), None
     # Some cameras of DJI have a core of FLIR, and write its layout.
     thermal = (flir.thermal(stream) or dji.thermal(stream)) if kind == "JPEG" else None
     if thermal is not None and thermal.counts is not None:
@@ -233,6 +238,8 @@ def _decode(data: bytes, head: Header, max_bytes: int, view: View) -> Decoded:
         return _tiff.decode(data, max_bytes)
     if head.kind == "DICOM":
         return dicom.decode(data, view)
+    if head.kind in _others.KINDS:
+        return _others.decode(data, head)
     if head.kind == "NIfTI":
         return nifti.decode(data, view, max_bytes)
     notes: tuple[str, ...] = ()
