@@ -176,7 +176,7 @@ def test_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 VOLUME = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
-"""Right to left, back to front, below to above."""
+"""Left to right, back to front, below to above."""
 
 
 def nifti(path: Path, volume: Any = VOLUME, affine: Any = None, slope: float | None = None) -> Path:

@@ -1,7 +1,7 @@
 """NIfTI files: one slice of a volume, in its true values, shown as scans are looked at.
 
 Axes of the array have no fixed direction; a slice is taken along the axis that is closest to the one named. Slices are
-counted from right to left, from behind and from below; the patient's right is on the left of the picture.
+counted from the patient's left, from behind and from below; the patient's right is on the left of the picture.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from imfuse.imaging.sensors.windows import parse_window, percentile_window, wind
 
 Axis = Literal["sagittal", "coronal", "axial"]
 AXES: tuple[Axis, ...] = ("sagittal", "coronal", "axial")
-"""Directions across right to left, back to front, and below to above."""
+"""What slices are across: left to right, back to front, and below to above."""
 _GZIP = b"\x1f\x8b\x08"
 _MAGIC_1, _MAGIC_2, _APART = b"n+1\0", b"n+2\0\r\n\x1a\n", b"ni1\0"
 _HEAD, _START = 540, 1 << 16

@@ -77,8 +77,8 @@ def with_units(sensor: Sensor | None, units: str) -> Sensor | None:
     family = "unknown" if sensor is None else sensor.family
     if units == DJI_APPROXIMATION and family != DJI_IIRP:
         raise LayoutError(
-            f"units={units!r} are known for radiometric files of DJI's family iirp alone, and this is {family}; its "
-            "degrees need the software of the camera's maker"
+            f"a file of DJI's family iirp is expected for units={units!r}, this is {family}; its degrees need the "
+            "software of the camera's maker"
         )
     known = Sensor(family) if sensor is None else sensor
     return replace(known, celsius=linear.celsius, facts={**known.facts, "units": units})
