@@ -23,6 +23,7 @@ from imfuse.core.text import printable
 from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Engine, Float, Prepared
 from imfuse.fusing.folder_pairs import carried_of, folder_pairs, is_same, read_pair, refuse_swapped, source_folders
+from imfuse.fusing.nodata import with_nodata
 from imfuse.fusing.resume import FINGERPRINT, is_finished
 from imfuse.fusing.threads import Pace, in_order, threads
 from imfuse.imaging import Pair, Pairing, remove_leftovers, write_image
@@ -377,7 +378,10 @@ def _write(job: PairJob[Computed], task: Task[Computed]) -> tuple[Array, ...]:
         FINGERPRINT: job.fingerprint,
     }
     for target, pixels in zip(job.targets, pictures, strict=True):
-        write_image(target, pixels, metadata=metadata, geotags=job.geotags, carried=job.carried)
+        geotags = job.geotags
+        if geotags is not None and geotags.fit(target, pixels.shape[:2]):
+            pixels, geotags = with_nodata(pixels, job.prepared, geotags)
+        write_image(target, pixels, metadata=metadata, geotags=geotags, carried=job.carried)
     job.geotags_lost = job.geotags is not None and not any(
         job.geotags.fit(target, pixels.shape[:2]) for target, pixels in zip(job.targets, pictures, strict=True)
     )

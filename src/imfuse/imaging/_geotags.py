@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,7 +21,7 @@ from imfuse.imaging.sensors.dicom_write import is_dicom
 TIFF_EXTENSIONS = (".tif", ".tiff")
 _STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ASCII, _SHORT, _DOUBLE = 2, 3, 12
-_ORIENTATION = 274
+_ORIENTATION, _NODATA = 274, 42113
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,10 @@ class GeoTags:
     def fit(self, path: Path, size: tuple[int, int]) -> bool:
         """Whether a result of this size can carry them: a TIFF file on the same grid."""
         return path.suffix.lower() in TIFF_EXTENSIONS and self.upright and size == self.size
+
+    def with_nodata(self, value: int) -> GeoTags:
+        """The same with GDAL's tag for the value that holds no data."""
+        return replace(self, tags=(*self.tags, (_NODATA, _ASCII, 0, str(value), True)))
 
 
 def read_geotags(path: str | os.PathLike[str]) -> GeoTags | None:

@@ -161,7 +161,7 @@ def _nodata(page: Directory, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 
 
 def _arranged(page: Directory, found: _Layout, samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Turn samples into gray or RGB by their photometric meaning. A fourth channel behind RGB stays."""
+    """Turn samples into gray or RGB by their photometric meaning. Other bands stay, to be chosen from."""
     colours = found.channels - found.alphas
     if found.photometric == _PALETTE and colours == 1 and found.coding.bits <= 8:
         return _painted(page.numbers(320, 3 << found.coding.bits), samples[..., 0], 1 << found.coding.bits)
@@ -177,6 +177,8 @@ def _arranged(page: Directory, found: _Layout, samples: npt.NDArray[Any]) -> npt
     # Scientific writers store three or four bands as black-is-zero with unspecified ones.
     if found.photometric in (_RGB, _BLACK_IS_ZERO) and (colours == 3 or (found.channels == 4 and found.alphas == 0)):
         return _filled(samples[..., :4], found.coding.bits)
+    if found.photometric in (_RGB, _BLACK_IS_ZERO) and found.channels > 1:
+        return _filled(samples, found.coding.bits)
     raise LayoutError(
         f"{found.channels} channels ({_PHOTOMETRIC.get(found.photometric, found.photometric)}) found, "
         "a gray or RGB picture is expected; save it as one of these"

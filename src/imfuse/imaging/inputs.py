@@ -99,7 +99,7 @@ def read(
 ) -> Stored:
     """Read a file. A gray picture that is stored as RGB counts as gray: its result is gray as well."""
     with _byte_limit(max_pixels) as max_bytes:
-        found = read_picture(path, max_pixels=max_pixels, max_bytes=max_bytes, view=view)
+        found = read_picture(path, max_pixels=max_pixels, max_bytes=max_bytes, view=view, bands=bands is not None)
     name = str(Path(path))
     stored = as_stored(take_bands(found.pixels, bands, name, side), name)
     return replace(stored, path=Path(path), sensor=found.sensor)

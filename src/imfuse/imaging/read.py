@@ -87,6 +87,7 @@ def read_picture(
     max_bytes: int = _MAX_BYTES,
     view: View = ALL,
     counts: bool = False,
+    bands: bool = False,
 ) -> Reading:
     """What `read_image` reads, with what the file says about it.
 
@@ -95,6 +96,7 @@ def read_picture(
         max_pixels: as for `read_image`.
         max_bytes: as for `read_image`.
         view: which frame or slice, and in which units.
+        bands: the caller chooses from any number of bands.
         counts: the caller takes counts of a thermal sensor even where its degrees are known, and is told so.
 
     Raises:
@@ -109,12 +111,21 @@ def read_picture(
             _check_limits(head, max_pixels, max_bytes)
             decoded = _plane(thermal) or _decode(data, head, max_bytes, view)
             pixels = _finish(decoded)
+            _check_bands(pixels, bands)
             sensor = with_units(decoded.sensor, view.units)
     if thermal is not None:
         decoded.notes = (*replace(thermal, sensor=sensor).notes(counts), *decoded.notes)
     for text in decoded.notes:
         note(f"{printable(os.fspath(path))}: {text}")
     return Reading(pixels, sensor, head.kind)
+
+
+def _check_bands(pixels: npt.NDArray[Any], chosen: bool) -> None:
+    if pixels.ndim == 3 and pixels.shape[2] not in (3, 4) and not chosen:
+        raise LayoutError(
+            f"{pixels.shape[2]} channels found, a gray or RGB picture is expected; save it as one of these",
+            "say which bands are meant, as by infrared_bands=4 and visible_bands='1,2,3'",
+        )
 
 
 def _plane(thermal: Thermal | None) -> Decoded | None:
