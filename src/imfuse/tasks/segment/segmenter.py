@@ -130,12 +130,12 @@ class Segmenter:
         logits = self.fuser.run(pair, cast(Any, self.fuser.network).segment)
         return cast(Classes, logits[0].argmax(0).to(torch.uint8).numpy(force=True))
 
-    def files(self, infrared: PathLike, visible: PathLike, output: PathLike, *, overwrite: bool = False) -> bool:
+    def files(self, infrared: PathLike, visible: PathLike | None, output: PathLike, *, overwrite: bool = False) -> bool:
         """Segment two files into ``output/labels/NAME.png`` and, painted, ``output/overlay/NAME.png``.
 
         Args:
             infrared: the infrared file.
-            visible: the visible one; its stem is NAME.
+            visible: the visible one, whose stem is NAME; ``None`` for the visible picture in the infrared file.
             output: folder of the results; made where it is missing.
             overwrite: redo finished results and replace other files.
 
@@ -153,7 +153,8 @@ class Segmenter:
             segmenter.files("ir.png", "vis.png", "segmented/")
             ```
         """
-        pair = Pair(Path(visible).stem, Path(infrared), Path(visible))
+        second = Path(infrared if visible is None else visible)
+        pair = Pair(second.stem, Path(infrared), second)
         targets = tuple(Path(output) / part / f"{pair.name}.png" for part in (_LABELS, _OVERLAY))
         return run_pair(_Segmenting(self), pair, targets, overwrite=overwrite)
 
