@@ -23,6 +23,7 @@ from picture_files import (
     flir_records,
     flir_segments,
     flir_visible,
+    jpeg_segment,
     saved,
     with_segments,
 )
@@ -42,6 +43,10 @@ def exif(orientation: int = 6) -> Image.Exif:
     return data
 
 
+def xmp_segment(packet: bytes) -> bytes:
+    return jpeg_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0" + packet)
+
+
 def visible(path: Path, **more: Any) -> Path:
     """A picture stored on its side, with all kinds of metadata."""
     image, options = Image.fromarray(PIXELS), {"exif": exif().tobytes(), "icc_profile": SRGB, **more}
@@ -51,6 +56,8 @@ def visible(path: Path, **more: Any) -> Path:
         image.save(path, pnginfo=texts, **options)
     elif path.suffix == ".tif":
         image.save(path, **options)
+    elif path.suffix == ".jpg":
+        path.write_bytes(with_segments(saved(image, "JPEG", **options), xmp_segment(XMP)))
     else:
         image.save(path, xmp=XMP, **options)
     return path
@@ -149,7 +156,8 @@ def test_damaged_metadata_leave_the_picture(tmp_path: Path) -> None:
 
 
 def test_xmp_about_other_pixels_is_left_out(tmp_path: Path) -> None:
-    Image.fromarray(PIXELS).save(tmp_path / "vi.jpg", xmp=b"<x:xmpmeta GPano:ProjectionType='cylindrical'/>")
+    panorama = xmp_segment(b"<x:xmpmeta GPano:ProjectionType='cylindrical'/>")
+    (tmp_path / "vi.jpg").write_bytes(with_segments(saved(PIXELS, "JPEG"), panorama))
     assert not read_carried(tmp_path / "vi.jpg").xmp
 
 
