@@ -76,3 +76,11 @@ def test_a_folder_of_files_is_fused(flir: Path, capsys: pytest.CaptureFixture[st
     assert main(["fuse", "cameras", "-o", "out", "--model", "laplacian_pyramid", "--strict"]) == 0
     assert Path("out/a.png").is_file()
     assert capsys.readouterr().err.count("warning") == 0
+
+
+def test_a_folder_without_visible_pictures_is_refused(flir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_image("ir/1.png", COLOURS)
+    assert main(["fuse", "ir", "-o", "out", "--model", "laplacian_pyramid"]) == 2
+    said = "ir: its files hold no visible picture beside the infrared one; give INFRARED and VISIBLE, or --pairs"
+    assert said in capsys.readouterr().err
+    assert not Path("out").exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imfuse.core.errors import ImfuseError, PairError
 from imfuse.core.notes import collected
+from imfuse.core.text import printable
 from imfuse.fusing.engine import Engine
 from imfuse.fusing.sides import settled
 from imfuse.imaging import Pair, Pairing, find_pairing
@@ -30,8 +31,11 @@ def folder_pairs(
     both_in_bands = bool(engine.infrared_bands and engine.visible_bands)
     with engine.doubts():
         if pairs is None and infrared is not None:
-            alone = visible is None or (both_in_bands and is_same(infrared, visible))
-            if alone:
+            if visible is None and not both_in_bands:
+                pairing = pair_with_itself(infrared, recursive=recursive, without=without)
+                _refuse_alone(engine, infrared, pairing.pairs)
+                return pairing
+            if visible is None or (both_in_bands and is_same(infrared, visible)):
                 return pair_with_itself(infrared, recursive=recursive, without=without)
         return find_pairing(infrared, visible, recursive=recursive, pairs=pairs, without=without, order=engine.order)
 
@@ -74,6 +78,30 @@ def carried_of(pair: Pair, pictures: tuple[Stored, Stored], deidentify: bool) ->
     if sensor is not None and pictures[0].same_field and (position := sensor.facts.get("position")):
         return carried.with_position(position["latitude"], position["longitude"], position["altitude_m"])
     return carried
+
+
+def _refuse_alone(engine: Engine, folder: Path, pairs: Sequence[Pair]) -> None:
+    """Look at the first files of a folder that shall hold both sides.
+
+    Raises:
+        PairError: those that can be read hold no visible picture: then the others do not, either.
+    """
+    found = [_holds_visible(engine, pair) for pair in pairs[:_LOOKED_AT]]
+    if False in found and True not in found:
+        raise PairError(
+            f"{printable(folder)}: its files hold no visible picture beside the infrared one",
+            "give infrared=... and visible=..., or pairs=...",
+        )
+
+
+def _holds_visible(engine: Engine, pair: Pair) -> bool | None:
+    """Whether a file holds a visible picture beside its own; ``None`` where it cannot be read."""
+    try:
+        with collected():
+            sensor = read(pair.infrared, engine.max_pixels, view=engine.view).sensor
+    except ImfuseError:
+        return None
+    return sensor is not None and sensor.visible is not None
 
 
 def refuse_swapped(engine: Engine, pairs: Sequence[Pair]) -> None:
