@@ -118,3 +118,62 @@ def flir_segments(fff: bytes, size: int = 65_525) -> list[bytes]:
     """The segments that hold a file of records."""
     parts = [fff[start : start + size] for start in range(0, len(fff), size)]
     return [jpeg_segment(0xE1, b"FLIR\0\1" + bytes((i, len(parts) - 1)) + part) for i, part in enumerate(parts)]
+
+
+def flir_records(records: dict[int, bytes]) -> bytes:
+    """A file of records of these kinds."""
+    start = 64 + 32 * len(records)
+    directory = b""
+    for kind, body in records.items():
+        directory += struct.pack(">HHIIII", kind, 1, 100, 0, start, len(body)).ljust(32, b"\0")
+        start += len(body)
+    head = b"FFF\0".ljust(20, b"\0") + struct.pack(">III", 100, 64, len(records))
+    return head.ljust(64, b"\0") + directory + b"".join(records.values())
+
+
+CAMERA = {
+    0x20: 0.95, 0x24: 5.0, 0x28: 280.14, 0x2C: 293.15, 0x30: 293.15, 0x34: 1.0, 0x3C: 0.5, 0x58: 14748.0449,
+    0x5C: 1393.3, 0x60: 1.0, 0x70: 0.006569, 0x74: 0.01262, 0x78: -0.002276, 0x7C: -0.00667, 0x80: 1.9,
+    0x30C: 0.0110274088,
+}  # fmt: skip
+"""Constants of a FLIR camera by their places, without O."""
+
+
+def flir_camera(order: str = "<", **changed: float) -> bytes:
+    """The record of a camera; ``changed`` are constants by their places, such as ``x20``."""
+    record = bytearray(struct.pack(order + "H", 2).ljust(0x320, b"\0"))
+    for place, value in (CAMERA | {int(name[1:], 16): value for name, value in changed.items()}).items():
+        struct.pack_into(order + "f", record, place, value)
+    struct.pack_into(order + "i", record, 0x308, -5790)
+    record[0xD4:0xDD] = b"Camera 1\0"
+    return bytes(record)
+
+
+def flir_alignment(scale: float, right: int, down: int) -> bytes:
+    return struct.pack("<fhh", scale, right, down).ljust(96, b"\0")
+
+
+def flir_visible(stored: bytes, width: int, height: int) -> bytes:
+    return struct.pack("<HHH", 3, width, height).ljust(32, b"\0") + stored
+
+
+def exif_of(entries: dict[int, bytes], gps: bool = False) -> bytes:
+    """EXIF data with these texts."""
+    from PIL import Image as Pillow
+
+    exif = Pillow.Exif()
+    for tag, text in entries.items():
+        exif[tag] = text.decode()
+    if gps:
+        exif[0x8825] = {1: "N", 2: (53.0, 26.0, 51.37), 3: "W", 4: (2.0, 48.0, 44.17)}
+    return exif.tobytes()
+
+
+def dji_segments(counts: Array, family: bytes = b"iirp") -> list[bytes]:
+    """The segments of a radiometric file of DJI: EXIF, plane and parameters."""
+    exif = exif_of({271: b"DJI", 272: b"M3T"})
+    data = counts.astype("<u2").tobytes()
+    size = 65_532
+    parts = [jpeg_segment(0xE3, data[start : start + size]) for start in range(0, len(data), size)]
+    parameters = (b"\xff\xd2\xd1\xff" + family).ljust(32, b"\0") + struct.pack("<5f", 25, 5, 0.95, 0.5, 23)
+    return [jpeg_segment(0xE1, exif), *parts, jpeg_segment(0xE4, parameters.ljust(256, b"\0"))]

@@ -188,7 +188,7 @@ def test_a_command_says_by_which_rule(tmp_path: Path, capsys: pytest.CaptureFixt
     ("command", "expected"),
     [
         (("fuse", "--model", METHOD), "give INFRARED and VISIBLE, or --pairs FILE"),
-        (("fuse", "ir"), "give INFRARED and VISIBLE, or --pairs FILE"),
+        (("fuse", "ir"), "give INFRARED and VISIBLE, or --pairs"),
         (("fuse", "ir/a/1.png", "vi/a/1.png", "--recursive"), "--recursive: of folders; two files were given"),
         (("segment", "ir/a/1.png", "vi/a/1.png", "--pairs", "x"), "--pairs: of folders; two files were given"),
         (("score", "a.png", "ir/a/1.png", "vi/a/1.png", "--recursive"), "--recursive: of folders; files were given"),

@@ -20,7 +20,7 @@ import tempfile
 import time
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -38,6 +38,7 @@ from imfuse.imaging import image_size, read_image, read_metadata
 FORMATS = ("png", "jpeg", "tiff", "bmp", "webp")
 SECONDS, MEBIBYTES, HANG = 1.0, 1024, 30
 ADDRESS_SPACE = 6 << 30
+HEAD = "| format | files | read | refused | must not be | longest (s) | most memory (MiB) |\n" + 7 * "|---" + "|"
 DTYPES = ("uint8", "uint16", "int16", "int32", "uint32", "float32")
 NUMBERS = (0, 1, 2, 3, 255, 256, 10_000, 50_000, 65_535, 65_536, 10**8, 1 << 28, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1)
 TAGS = (254, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 330, 338, 339,
@@ -256,14 +257,14 @@ def work(channel: Connection, kind: str, folder: Path, seed: int, numbers: range
         channel.send((number, Outcome(found, time.process_time() - start, peak() - before)))
 
 
-def run(kind: str, count: int, seed: int) -> Iterator[tuple[int, Outcome]]:
+def run(kind: str, count: int, seed: int, worker: Callable[..., None] = work) -> Iterator[tuple[int, Outcome]]:
     """What became of each file; a process that crashes or hangs is replaced."""
     context, number = multiprocessing.get_context("spawn"), 0
     with tempfile.TemporaryDirectory() as folder:
         while number < count:
             here, there = context.Pipe(duplex=False)
             process = context.Process(
-                target=work, args=(there, kind, Path(folder), seed, range(number, count)), daemon=True
+                target=worker, args=(there, kind, Path(folder), seed, range(number, count)), daemon=True
             )
             process.start()
             there.close()
@@ -286,6 +287,15 @@ def run(kind: str, count: int, seed: int) -> Iterator[tuple[int, Outcome]]:
                 process.join()
 
 
+def print_row(kind: str, outcomes: dict[int, Outcome]) -> None:
+    """One line of the table."""
+    kinds = Counter(outcome.kind for outcome in outcomes.values())
+    bad = sum(outcome.bad for outcome in outcomes.values())
+    longest, most = (max(getattr(o, name) for o in outcomes.values()) for name in ("seconds", "mebibytes"))
+    counts = f"{len(outcomes)} | {kinds['read']} | {kinds['refused']} | {bad}"
+    print(f"| {kind} | {counts} | {longest:.2f} | {most} |", flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=2500, help="files of each format (default: %(default)s)")
@@ -295,15 +305,12 @@ def main() -> int:
         "--keep", type=Path, metavar="DIR", help="write the files that must not be there into this folder"
     )
     options = parser.parse_args()
-    print("| format | files | read | refused | must not be | longest (s) | most memory (MiB) |\n" + 7 * "|---" + "|")
+    print(HEAD)
     found: list[str] = []
     for kind in options.formats:
         outcomes = dict(run(kind, options.files, options.seed))
         bad = {number: outcome for number, outcome in outcomes.items() if outcome.bad}
-        kinds = Counter(outcome.kind for outcome in outcomes.values())
-        longest, most = (max(getattr(o, name) for o in outcomes.values()) for name in ("seconds", "mebibytes"))
-        counts = f"{len(outcomes)} | {kinds['read']} | {kinds['refused']} | {len(bad)}"
-        print(f"| {kind} | {counts} | {longest:.2f} | {most} |", flush=True)
+        print_row(kind, outcomes)
         for number, outcome in bad.items():
             found.append(f"{kind} {number}: {outcome.kind}, {outcome.seconds:.2f} s, {outcome.mebibytes} MiB")
             if options.keep:

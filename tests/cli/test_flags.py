@@ -23,7 +23,7 @@ def fuse(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     """The line that ``imfuse fuse`` prints where the library raises an error of these words."""
 
     def run(message: str, *advice: str, words: tuple[str, ...] = ("ir.png", "vi.png")) -> str:
-        def fail(*_: object) -> None:
+        def fail(*_: object, **__: object) -> None:
             raise ModelError(message, *advice)
 
         monkeypatch.setattr("imfuse.cli.fuse.given_sources", fail)

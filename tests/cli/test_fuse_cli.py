@@ -113,7 +113,8 @@ def test_some_fail(folders: Path, weights: str, capsys: pytest.CaptureFixture[st
         (["ir/1.png", "vi/1.png", "-O", "device=cpu"], ["device"]),
         (["ir/1.png", "vi/1.png", "--max-megapixels", "0.0001"], ["32x24"]),
         (["ir/1.png", "vi/1.png", "--workers", "0"], ["--workers"]),
-        (["ir/1.png"], ["imfuse --help"]),
+        (["ir/1.png"], ["ir/1.png", "holds no visible picture", "second file"]),
+        ([], ["imfuse --help"]),
         (["ir/1.png", "vi/1.png", "--colour"], ["--colour"]),
     ],
 )

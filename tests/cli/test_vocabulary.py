@@ -28,7 +28,7 @@ ALL = dict(commands(typer.main.get_command(build_app())))
 def test_results_go_to_output(name: str) -> None:
     parameters = ALL[name]
     assert not {"out", "out_dir", "folder_out", "destination"} & parameters.keys()
-    if name not in ("models", "score", "benchmark check-weights"):  # these print
+    if name not in ("models", "score", "info", "benchmark check-weights"):  # these print
         assert sorted(parameters["output"].opts) == ["--output", "-o"]
 
 

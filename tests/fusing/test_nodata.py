@@ -13,6 +13,7 @@ import torch
 
 from imfuse import Fuser, ImageError
 from imfuse.imaging import read_image, write_image
+from imfuse.imaging.read import Reading
 from imfuse.scenes import render_scene
 
 IR, VI = (slice(None), slice(0, 12)), (slice(50, None), slice(None))
@@ -120,8 +121,8 @@ def test_files_and_folders(fuser: Fuser, pair: tuple[np.ndarray, np.ndarray], tm
     with pytest.MonkeyPatch.context() as patch:
         read = read_image
         patch.setattr(
-            "imfuse.imaging.inputs.read_image",
-            lambda path, **limits: holes(read(path), IR) if "ir" in str(path.parent.name) else read(path),
+            "imfuse.imaging.inputs.read_picture",
+            lambda path, **limits: Reading(holes(read(path), IR) if "ir" in str(path.parent.name) else read(path)),
         )
         fuser.folder(tmp_path / "ir", tmp_path / "vi", tmp_path / "out")
     np.testing.assert_array_equal(read_image(tmp_path / "out" / "1.png")[:, :12], pair[1][:, :12])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import tifffile
 
 from imfuse import Fuser
+from imfuse.core.errors import ImageError
 from imfuse.core.notes import ImfuseWarning, collected
 from imfuse.imaging import read_image, write_image
 from imfuse.imaging._geotags import read_geotags
@@ -113,3 +115,48 @@ def test_damaged_tags_are_left_out_together(fuser: Fuser, tmp_path: Path, tag: A
     with pytest.warns(ImfuseWarning, match="geotags are damaged"):
         fuser.files(*files, tmp_path / "o.tif")
     assert stored(tmp_path / "o.tif") == {}
+
+
+def test_pixels_without_data_in_either_are_nodata_again(tmp_path: Path) -> None:
+    infrared, visible = pair(tmp_path, *ALL, NODATA)
+    values = np.random.default_rng(1).integers(0, 3, (H, W)).astype(np.float32) / 2
+    for path, tags, rows in ((infrared, (NODATA,), 6), (visible, (*ALL, NODATA), 4)):
+        holes = values.copy()
+        holes[:rows] = -9999
+        tifffile.imwrite(path, holes, photometric="minisblack", extratags=tags)
+    Fuser("laplacian_pyramid").files(infrared, visible, tmp_path / "o.tif")
+    assert stored(tmp_path / "o.tif")[42113] == "0"
+    fused = read_image(tmp_path / "o.tif")
+    # The visible picture is alone in rows 4 and 5; black there is data.
+    assert np.ma.getmaskarray(fused)[:4].all()
+    assert not np.ma.getmaskarray(fused)[4:].any()
+    assert fused[4:].min() == 1
+
+
+def test_bands_of_a_picture_with_eight(tmp_path: Path) -> None:
+    bands = np.random.default_rng(0).integers(0, 256, (H, W, 8), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", bands, photometric="minisblack", planarconfig="contig", extratags=ALL)
+    with pytest.raises(ImageError, match=r"8 channels found.*visible_bands="):
+        read_image(tmp_path / "a.tif")
+    fuser = Fuser("laplacian_pyramid", infrared_bands=8, visible_bands=(5, 3, 2))
+    fuser.files(tmp_path / "a.tif", tmp_path / "a.tif", tmp_path / "o.tif")
+    expected = Fuser("laplacian_pyramid")(bands[..., 7], bands[..., [4, 2, 1]])
+    np.testing.assert_array_equal(read_image(tmp_path / "o.tif"), expected)
+    assert stored(tmp_path / "o.tif") == {tag[0]: tag[3] for tag in ALL}
+
+
+def test_a_real_geotiff(shared: Path, tmp_path: Path) -> None:
+    path = shared / "data" / "sensors" / "geo_float_nodata.tif"
+    if not path.is_file():
+        pytest.skip(f"no files of sensors at {path.parent}")
+    truth = json.loads((path.parent / "truth.json").read_text())[path.name]
+    pixels = read_image(path)
+    assert np.ma.count_masked(pixels) == truth["nodata_count"]
+    assert (pixels.min(), pixels.max()) == (truth["valid"]["min"], truth["valid"]["max"])
+    assert pixels.mean() == pytest.approx(truth["valid"]["mean"], abs=1e-6)
+    Fuser("laplacian_pyramid", infrared_bands=1, visible_bands=1).files(path, path, tmp_path / "o.tif")
+    tags = stored(tmp_path / "o.tif")
+    assert list(tags[33550]) == truth["ModelPixelScale_33550"]
+    assert list(tags[33922]) == truth["ModelTiepoint_33922"]
+    assert list(tags[34735]) == truth["GeoKeyDirectory_34735"]
+    assert np.ma.count_masked(read_image(tmp_path / "o.tif")) == truth["nodata_count"]

@@ -20,6 +20,7 @@ from imfuse.metrics import CONVENTIONS, Picture
 from imfuse.metrics.conventions import Convention, Definition
 from imfuse.scenes import render_scene
 from imfuse.scoring import UsedRange, score_files, score_folders
+from picture_files import flir_camera, flir_record, flir_records, flir_segments, saved, with_segments
 
 METRICS = "EN,SCD"
 Scene = tuple[np.ndarray, np.ndarray]
@@ -214,3 +215,17 @@ def test_false_colours_are_scored_as_the_heat_that_they_were_fused_as(files: Pat
     assert read_metadata(fused)["imfuse:infrared-palette"] == "none"
     bright = imfuse.score(fused, files / "jet.png", files / "vi.png", metrics="SCD")["SCD"]
     assert bright != imfuse.score(fused, files / "gray.png", files / "vi.png", metrics="SCD")["SCD"]
+
+
+def test_degrees_are_known_again(files: Path, scene: Scene) -> None:
+    """A result that was fused by degrees is scored by these degrees."""
+    counts = 15000 + scene[0].astype(np.uint16) * 20
+    records = {1: flir_record(counts), 0x20: flir_camera()}
+    (files / "flir.jpg").write_bytes(with_segments(saved(scene[1], "JPEG"), *flir_segments(flir_records(records))))
+    fused = fuse(files, "flir.jpg", range="10C,25C")
+    assert read_metadata(fused)[RANGE] == "10C,25C"
+    row = score_files({"a": fused}, files / "flir.jpg", files / "vi.png", metrics=METRICS).rows[0]
+    assert row.infrared_range == UsedRange(10, 25, "as fused", "C")
+    assert str(row.infrared_range) == "10C..25C (as fused)"
+    given = imfuse.score(fused, files / "flir.jpg", files / "vi.png", metrics=METRICS, range="10C,25C")
+    assert given == imfuse.score(fused, files / "flir.jpg", files / "vi.png", metrics=METRICS)

@@ -126,11 +126,12 @@ class PairFiles(_Record):
 
 
 class RangeUsed(_Record):
-    """Which stored values of a source were black and white, and why: see :class:`imfuse.scoring.UsedRange`."""
+    """Which values of a source were black and white, and why: see :class:`imfuse.scoring.UsedRange`."""
 
     low: FiniteFloat
     high: FiniteFloat
     origin: Origin
+    unit: Literal["", "C"] = ""
 
     @classmethod
     def of(cls, used: UsedRange | None) -> RangeUsed | None:
@@ -154,7 +155,7 @@ class ScoredPicture(_Record):
     def ranges(self) -> tuple[UsedRange | None, UsedRange | None]:
         """Of the infrared and the visible picture, as scores have them."""
         infrared, visible = (
-            None if used is None else UsedRange(used.low, used.high, used.origin)
+            None if used is None else UsedRange(used.low, used.high, used.origin, used.unit)
             for used in (self.infrared_range, self.visible_range)
         )
         return infrared, visible

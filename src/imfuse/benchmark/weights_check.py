@@ -18,6 +18,7 @@ from imfuse.core.registry import get_spec
 from imfuse.fusing.engine import Prepared
 from imfuse.fusing.fuser import Fuser
 from imfuse.imaging import luminance
+from imfuse.imaging.sensors.display import Limits
 from imfuse.scenes import render_scene
 
 Floats = NDArray[np.float32]
@@ -115,8 +116,7 @@ def check_weights(
 
 def fuse_by_network(fuser: Fuser, infrared: Floats, visible: Floats) -> Floats:
     """What the network itself makes of a pair; ``fuse_luminance`` asks it nothing about pairs without any detail."""
-    limits = ((0.0, 255.0), (0.0, 255.0))
-    pair = Prepared(infrared, visible, None, limits, (HEIGHT, WIDTH))
+    pair = Prepared(infrared, visible, None, (Limits(0, 255), Limits(0, 255)), (HEIGHT, WIDTH))
     fused: Floats = fuser.run(pair, fuser.network)[0, 0].float().numpy(force=True).clip(0, 1)
     return fused
 

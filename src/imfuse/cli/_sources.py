@@ -40,16 +40,20 @@ class Sources:
 
     @property
     def files(self) -> tuple[Path, Path]:
-        """The two files of the one pair."""
+        """The two files of the one pair; one file twice where it holds both pictures."""
         assert self.infrared is not None
-        assert self.visible is not None
-        return self.infrared, self.visible
+        return self.infrared, self.visible or self.infrared
 
 
-def given_sources(infrared: Path | None, visible: Path | None, pairs: Path | None, recursive: bool) -> Sources:
-    """Check what a command line says. Raises ``PairError``, or the usage error where there is nothing."""
+def given_sources(
+    infrared: Path | None, visible: Path | None, pairs: Path | None, recursive: bool, *, alone: bool = False
+) -> Sources:
+    """Check what a command line says. Raises ``PairError``, or the usage error where there is nothing.
+
+    With ``alone`` the infrared may be given without the visible: its files hold both.
+    """
     given = [path for path in (infrared, visible) if path is not None]
-    if len(given) == 1 or (not given and pairs is None):
+    if (len(given) == 1 and (pairs is not None or not alone)) or (not given and pairs is None):
         raise typer.BadParameter("give INFRARED and VISIBLE, or --pairs FILE")
     folders = are_folders(*given) if given else True
     for flag, wanted in (("--pairs", pairs is not None), ("--recursive", recursive)):

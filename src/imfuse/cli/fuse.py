@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from imfuse.cli._printing import say
 from imfuse.cli._sources import PairsOption, RecursiveOption, Sources, given_sources
 from imfuse.cli._terminal import closing_line, progress_bar, warn_of_problems
+from imfuse.cli.info import FrameOption, SliceOption, UnitsOption, WindowOption
 from imfuse.core.errors import ImfuseError, ModelError
 from imfuse.core.registry import DEFAULT_MODEL, get_spec
 from imfuse.core.weights import model_of
 
 if TYPE_CHECKING:
+    from imfuse.fusing.engine import Metadata
     from imfuse.fusing.fuser import Fuser
 
-RANGES = "auto, full, percentile, minmax or LOW,HIGH"
+RANGES = "auto, full, percentile, minmax, LOW,HIGH, or in degrees LOWC,HIGHC"
 ResizeOption = Annotated[
     str | None,
     typer.Option(
@@ -46,7 +48,8 @@ PaletteOption = Annotated[
 
 def fuse(
     infrared: Annotated[
-        Path | None, typer.Argument(help="Infrared picture, or folder of them.", show_default=False)
+        Path | None,
+        typer.Argument(help="Infrared picture, or folder of them; alone if it holds both.", show_default=False),
     ] = None,
     visible: Annotated[
         Path | None, typer.Argument(help="Visible picture, or folder: its colours are kept.", show_default=False)
@@ -92,6 +95,19 @@ def fuse(
     visible_bands: Annotated[
         str | None, typer.Option(metavar="N,N,N", help="Which of the second, such as 1,2,3.")
     ] = None,
+    units: UnitsOption = "auto",
+    frame: FrameOption = None,
+    slice_: SliceOption = None,
+    window: WindowOption = None,
+    metadata: Annotated[
+        str, typer.Option(metavar="keep|strip", help="EXIF, GPS, XMP and colour profile of the visible picture.")
+    ] = "keep",
+    deidentify: Annotated[
+        bool, typer.Option(help="DICOM results name nobody, or have patient and study of the source.")
+    ] = True,
+    visible_palette: Annotated[
+        str, typer.Option(metavar="none|NAME", help="Paint a gray visible picture (PET, SPECT), such as in hot.")
+    ] = "none",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo finished results and replace other files.")
     ] = False,
@@ -103,7 +119,7 @@ def fuse(
 
     A folder can be interrupted and run again: finished results are kept, others are made.
     """
-    given = given_sources(infrared, visible, pairs, recursive)
+    given = given_sources(infrared, visible, pairs, recursive, alone=True)
     model = model or model_of(weights)
     options: dict[str, Any] = {**_parse_options(option or [])}
     get_spec(model).check_options(options)
@@ -134,6 +150,13 @@ def fuse(
         infrared_palette=infrared_palette,
         infrared_bands=infrared_bands,
         visible_bands=visible_bands,
+        units=units,
+        frame=frame,
+        slice=slice_,
+        window=window,
+        metadata=cast("Metadata", metadata),
+        deidentify=deidentify,
+        visible_palette=visible_palette,
         **options,
     )
     if given.folders:
@@ -155,14 +178,19 @@ def _fuse_files(fuser: Fuser, infrared: Path, visible: Path, output: Path | None
 
 
 def _shown(metadata: Mapping[str, str]) -> list[str]:
-    """Which stored values became black and white, where the file can tell; of 8 visible bits that is no news."""
+    """Which values became black and white, where the file can tell; of 8 visible bits that is no news."""
     texts = [(side, metadata.get(f"imfuse:{side}-range", "0,255")) for side in ("infrared", "visible")]
     limits = [
-        f"{side} {'..'.join(f'{float(value):g}' for value in text.split(','))}"
+        f"{side} {'..'.join(_short(value) for value in text.split(','))}"
         for side, text in texts
         if side == "infrared" or text != "0,255"
     ]
     return [f"{' and '.join(limits)} shown as black..white"] if "imfuse:infrared-range" in metadata else []
+
+
+def _short(value: str) -> str:
+    """A limit in few digits, with its unit."""
+    return f"{float(value.removesuffix('C')):g}" + ("C" if value.endswith("C") else "")
 
 
 def _fuse_folders(fuser: Fuser, given: Sources, out: Path, *, overwrite: bool, workers: int) -> None:

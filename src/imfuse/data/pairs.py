@@ -19,6 +19,8 @@ from imfuse.data.augment import Augmentation
 from imfuse.data.crops import CropPlan
 from imfuse.data.layouts import find_folders, labels_beside
 from imfuse.imaging import check_same_size, find_pairing, luminance, parse_range, read_image, recombine, to_unit
+from imfuse.imaging.read import read_picture
+from imfuse.imaging.sensors.display import shown
 from imfuse.scenes.conditions import Conditions
 from imfuse.scenes.render import render_scene
 
@@ -178,8 +180,8 @@ def load_pair(files: PairFiles, colour: bool = False) -> LoadedPair:
 
 
 def _load(path: Path, thermal: bool) -> Floats:
-    unit, _, _ = to_unit(read_image(path), parse_range("auto"), thermal=thermal, name=str(path))
-    return unit
+    found, name = read_picture(path), str(path)
+    return shown(found.pixels, found.sensor, parse_range("auto"), name).to_unit(thermal=thermal, name=name)[0]
 
 
 def _gray(unit: Floats) -> Floats:

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, cast
 
 import cv2
@@ -23,17 +23,22 @@ from imfuse.core.spec import ModelSpec, option_text
 from imfuse.core.version import VERSION
 from imfuse.fusing.sides import checked_order, checked_palette, settled
 from imfuse.fusing.sizes import Fit, checked_fit, shrunk, truncated
-from imfuse.imaging import Range, RangeLike, as_range, check_same_size, luminance, recombine, resize, to_unit
+from imfuse.imaging import Range, RangeLike, as_range, check_same_size, luminance, recombine, resize
 from imfuse.imaging._resize import Resize, checked_resize, place, placement
 from imfuse.imaging.bands import Bands, parse_bands
 from imfuse.imaging.inputs import MAX_PIXELS, Bits, Result, Stored
 from imfuse.imaging.nodata import Mask, fill_no_data, no_data
 from imfuse.imaging.order import Order
+from imfuse.imaging.palette import painted, palette_colours
+from imfuse.imaging.sensors.display import Limits, shown
+from imfuse.imaging.sensors.sensor import View
+from imfuse.imaging.sensors.units import parse_units
 from imfuse.inference.forms import fast_form
 from imfuse.ops.tiles import fuse_tiled, tile_side
 
 GIB = 2**30
 Float = npt.NDArray[np.float32]
+Metadata = Literal["keep", "strip"]
 # A picture that spans fewer levels shows no more than noise, which a fused one may show so many times stronger.
 _FLAT, _MOST_GAIN = 8 / 255, 4
 
@@ -42,7 +47,7 @@ _FLAT, _MOST_GAIN = 8 / 255, 4
 class Prepared:
     """A pair as the network takes it: (H, W) luminances in [0, 1], and the visible colours (H, W, 3) if it has any.
 
-    ``limits`` are the stored values that became 0 and 1, of the infrared and of the visible picture; ``size`` is the
+    ``limits`` are the values that became 0 and 1, of the infrared and of the visible picture; ``size`` is the
     height and width of the result; ``missing`` says where each of the two holds no data, ``None`` for nowhere;
     ``palette`` is that by which the infrared picture was mapped back to heat, as ``settled`` returns it.
     """
@@ -50,7 +55,7 @@ class Prepared:
     infrared: Float
     visible: Float
     colours: Float | None
-    limits: tuple[tuple[float, float], tuple[float, float]]
+    limits: tuple[Limits, Limits]
     size: tuple[int, int]
     missing: tuple[Mask | None, Mask | None] = (None, None)
     palette: str = ""
@@ -81,6 +86,13 @@ class Settings:
     infrared_palette: str = "auto"
     infrared_bands: Bands = None
     visible_bands: Bands = None
+    units: str = "auto"
+    frame: int | None = None
+    slice: str | None = None
+    window: str | None = None
+    metadata: Metadata = "keep"
+    deidentify: bool = True
+    visible_palette: str = "none"
 
     def __post_init__(self) -> None:
         for name in ("range", "visible_range"):
@@ -91,8 +103,18 @@ class Settings:
         checked_resize(self.resize)
         checked_order(self.order)
         checked_palette(self.infrared_palette)
+        if self.visible_palette != "none":
+            palette_colours(self.visible_palette, "visible_palette")
         for name in ("infrared_bands", "visible_bands"):
             object.__setattr__(self, name, parse_bands(getattr(self, name), name))
+        parse_units(self.units)
+        if self.metadata not in ("keep", "strip"):
+            raise ModelError(f"metadata={self.metadata!r}: keep or strip is expected")
+
+    @property
+    def view(self) -> View:
+        """Which picture of a file is read."""
+        return View(self.frame, self.slice, self.window, self.units)
 
 
 class Engine:
@@ -118,6 +140,7 @@ class Engine:
             parse_bands(settings.infrared_bands),
             parse_bands(settings.visible_bands),
         )
+        self.view = settings.view
         self.tile = _checked_tile(self.spec, settings.tile)
         self.dtype = _checked_dtype(self.spec, settings.dtype)
         self.device = find_device(settings.device)
@@ -139,34 +162,38 @@ class Engine:
         options = {name: option_text(value) for name, value in self.options.items()}
         settings: list[object] = [self.spec.name, self.weights_hash, options, str(self.dtype), VERSION]
         settings += [str(self.range), str(self.visible_range), self.gray, self.bits or 8, self.resize, self.fit, inputs]
-        settings += [self.infrared_palette, self.infrared_bands, self.visible_bands]
+        settings += [self.infrared_palette, self.infrared_bands, self.visible_bands, repr(self.view)]
+        settings += [self.settings.metadata, self.settings.deidentify, self.settings.visible_palette]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def prepare(self, infrared: Stored, visible: Stored) -> Prepared:
         """Bring a pair to one size and to [0, 1]. First step."""
         infrared, palette = settled(infrared, visible, self.order, self.infrared_palette)
         shapes, names = (infrared.pixels.shape, visible.pixels.shape), (infrared.name, visible.name)
-        if not self.resize:
+        if not self.resize and not infrared.same_field:
             check_same_size(*shapes, *names)
-        how = placement(self.resize, *shapes, names)
-        first, second, size = infrared.pixels, visible.pixels, visible.pixels.shape[:2]
-        missing = no_data(first), no_data(second)
+        how = placement("stretch" if infrared.same_field else self.resize, *shapes, names)
+        size = visible.pixels.shape[:2]
+        first = shown(infrared.pixels, infrared.sensor, self.range, infrared.name)
+        second = shown(visible.pixels, visible.sensor, self.visible_range, visible.name, "visible_range")
+        missing = no_data(first.values), no_data(second.values)
         if self.fit == "resize":
-            multiple = self.spec.size.multiple
             first, second = (
-                shrunk(fill_no_data(side.pixels, side.name)[0], multiple, side.name) for side in (infrared, visible)
+                replace(one, values=shrunk(fill_no_data(one.values, name)[0], self.spec.size.multiple, name))
+                for one, name in ((first, infrared.name), (second, visible.name))
             )
-        ir, *ir_limits = to_unit(first, self.range, thermal=True, name=infrared.name)
-        vi, *vi_limits = to_unit(second, self.visible_range, name=visible.name)
+        ir, ir_limits = first.to_unit(thermal=True, name=infrared.name)
+        vi, vi_limits = second.to_unit(name=visible.name)
+        if vi.ndim == 2 and self.settings.visible_palette != "none":
+            vi = painted(vi, self.settings.visible_palette)
         gray, colours = (vi, None) if vi.ndim == 2 else (luminance(vi), vi)
         heat = place(ir if ir.ndim == 2 else luminance(ir), gray, how)
-        limits = (ir_limits[0], ir_limits[1]), (vi_limits[0], vi_limits[1])
         if missing[0] is not None or how == "pad":
             # The margin that "pad" leaves has no infrared data either.
-            holes = np.zeros(first.shape[:2]) if missing[0] is None else missing[0]
+            holes = np.zeros(ir.shape[:2]) if missing[0] is None else missing[0]
             missing = place(holes.astype(np.float32), np.ones_like(gray), how) > 0, missing[1]
         missing = missing[0], _resized(missing[1], *gray.shape)
-        return Prepared(heat, gray, colours, limits, size, missing, palette)
+        return Prepared(heat, gray, colours, (ir_limits, vi_limits), size, missing, palette)
 
     def fuse_luminance(self, pair: Prepared) -> Float:
         """Run the network on a prepared pair: (H, W) in [0, 1]. Second step, the only one that needs the device.

@@ -21,17 +21,17 @@ from imfuse.core.text import printable
 from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Engine, Float, Prepared
 from imfuse.fusing.folder_pairs import folder_pairs, is_same, source_folders
+from imfuse.fusing.nodata import with_nodata
 from imfuse.fusing.resume import FINGERPRINT, is_finished
 from imfuse.fusing.task import Computed, EngineTask, Outcome, PairJob, Task
 from imfuse.fusing.threads import Pace, in_order, threads
 from imfuse.imaging import Pair, Pairing, remove_leftovers, write_image
 from imfuse.imaging._geotags import read_geotags
 from imfuse.imaging.inputs import Array, Stored, digest
-from imfuse.imaging.limits import limits_text
 
 INFRARED_RANGE, VISIBLE_RANGE = "imfuse:infrared-range", "imfuse:visible-range"
 INFRARED_PALETTE = "imfuse:infrared-palette"
-"""Keys of the metadata that say which stored values of the two pictures became black and white: ``LOW,HIGH``."""
+"""Keys of the metadata that say which values of the two pictures became black and white: ``LOW,HIGH``, or degrees."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,8 @@ class FolderReport:
 class _Fusing(EngineTask[Float]):
     """One fused picture of each pair."""
 
+    carries = True
+
     def compute(self, prepared: Prepared) -> Float:
         return self.engine.fuse_luminance(prepared)
 
@@ -100,12 +102,13 @@ class _Fusing(EngineTask[Float]):
 
     def metadata(self, prepared: Prepared, computed: Float) -> dict[str, str]:
         infrared, visible = prepared.limits
-        ranges = {INFRARED_RANGE: limits_text(*infrared), VISIBLE_RANGE: limits_text(*visible)}
+        ranges = {INFRARED_RANGE: infrared.text, VISIBLE_RANGE: visible.text}
         return ranges | ({INFRARED_PALETTE: prepared.palette} if prepared.palette else {})
 
 
-def fuse_files(engine: Engine, infrared: Path, visible: Path, output: Path, *, overwrite: bool = False) -> bool:
+def fuse_files(engine: Engine, infrared: Path, visible: Path | None, output: Path, *, overwrite: bool = False) -> bool:
     """See :meth:`imfuse.Fuser.files`."""
+    visible = infrared if visible is None else visible
     return run_pair(_Fusing(engine), Pair(visible.stem, infrared, visible), (output,), overwrite=overwrite)
 
 
@@ -297,7 +300,7 @@ def _read(job: PairJob[Computed], task: Task[Computed], overwrite: bool) -> None
             job.outcome = "skipped"
             return
     with task.doubts():
-        job.prepared = task.read(job.pair)
+        job.prepared = task.read(job)
         job.geotags = read_geotags(job.pair.visible)
 
 
@@ -321,7 +324,10 @@ def _write(job: PairJob[Computed], task: Task[Computed]) -> tuple[Array, ...]:
         FINGERPRINT: job.fingerprint,
     }
     for target, pixels in zip(job.targets, pictures, strict=True):
-        write_image(target, pixels, metadata=metadata, geotags=job.geotags)
+        geotags = job.geotags
+        if geotags is not None and geotags.fit(target, pixels.shape[:2]):
+            pixels, geotags = with_nodata(pixels, job.prepared, geotags)
+        write_image(target, pixels, metadata=metadata, geotags=geotags, carried=job.carried)
     job.geotags_lost = job.geotags is not None and not any(
         job.geotags.fit(target, pixels.shape[:2]) for target, pixels in zip(job.targets, pictures, strict=True)
     )

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from imfuse.core.errors import ImfuseError, PairError
 from imfuse.core.notes import collected
+from imfuse.core.text import printable
 from imfuse.fusing.engine import Engine
 from imfuse.fusing.sides import settled
 from imfuse.imaging import Pair, Pairing, find_pairing
-from imfuse.imaging.inputs import Stored, read
+from imfuse.imaging.carried import Carried, read_carried, with_identifiers
+from imfuse.imaging.inputs import Stored, read, read_both
 from imfuse.imaging.pairs import pair_with_itself
 
 _LOOKED_AT = 2
@@ -28,8 +30,13 @@ def folder_pairs(
     """The pairs of two folders or a list, or of one folder whose files hold both sides. Raises ``PairError``."""
     both_in_bands = bool(engine.infrared_bands and engine.visible_bands)
     with engine.doubts():
-        if both_in_bands and pairs is None and infrared and visible and is_same(infrared, visible):
-            return pair_with_itself(infrared, recursive=recursive, without=without)
+        if pairs is None and infrared is not None:
+            if visible is None and not both_in_bands:
+                pairing = pair_with_itself(infrared, recursive=recursive, without=without)
+                _refuse_alone(engine, infrared, pairing.pairs)
+                return pairing
+            if visible is None or (both_in_bands and is_same(infrared, visible)):
+                return pair_with_itself(infrared, recursive=recursive, without=without)
         return find_pairing(infrared, visible, recursive=recursive, pairs=pairs, without=without, order=engine.order)
 
 
@@ -51,11 +58,50 @@ def is_same(first: Path, second: Path) -> bool:
 
 def read_pair(engine: Engine, pair: Pair) -> tuple[Stored, Stored]:
     """Both files of a pair, read. Raises ``ImageError``."""
-    most = engine.max_pixels
+    most, view = engine.max_pixels, engine.view
+    if pair.infrared == pair.visible and not (engine.infrared_bands or engine.visible_bands):
+        return read_both(pair.infrared, most, view)
     return (
-        read(pair.infrared, most, "infrared", engine.infrared_bands),
-        read(pair.visible, most, "visible", engine.visible_bands),
+        read(pair.infrared, most, "infrared", engine.infrared_bands, view),
+        read(pair.visible, most, "visible", engine.visible_bands, view),
     )
+
+
+def carried_of(pair: Pair, pictures: tuple[Stored, Stored], deidentify: bool) -> Carried:
+    """The metadata that a result of a pair keeps: those of the visible picture, in one file with the position of it.
+
+    Patient and study are kept on request alone; of scans of one patient either may be the DICOM file.
+    """
+    carried, sensor = read_carried(pair.visible), pictures[0].sensor
+    for path in () if deidentify else (pair.infrared, pair.visible):
+        carried = with_identifiers(carried, path)
+    if sensor is not None and pictures[0].same_field and (position := sensor.facts.get("position")):
+        return carried.with_position(position["latitude"], position["longitude"], position["altitude_m"])
+    return carried
+
+
+def _refuse_alone(engine: Engine, folder: Path, pairs: Sequence[Pair]) -> None:
+    """Look at the first files of a folder that shall hold both sides.
+
+    Raises:
+        PairError: those that can be read hold no visible picture: then the others do not, either.
+    """
+    found = [_holds_visible(engine, pair) for pair in pairs[:_LOOKED_AT]]
+    if False in found and True not in found:
+        raise PairError(
+            f"{printable(folder)}: its files hold no visible picture beside the infrared one",
+            "give infrared=... and visible=..., or pairs=...",
+        )
+
+
+def _holds_visible(engine: Engine, pair: Pair) -> bool | None:
+    """Whether a file holds a visible picture beside its own; ``None`` where it cannot be read."""
+    try:
+        with collected():
+            sensor = read(pair.infrared, engine.max_pixels, view=engine.view).sensor
+    except ImfuseError:
+        return None
+    return sensor is not None and sensor.visible is not None
 
 
 def refuse_swapped(engine: Engine, pairs: Sequence[Pair]) -> None:

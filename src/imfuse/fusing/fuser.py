@@ -19,7 +19,7 @@ from imfuse.core.files import optional_path
 from imfuse.core.resolve import ResolvedModel, resolve_model
 from imfuse.core.spec import Value
 from imfuse.fusing import folder as folders
-from imfuse.fusing.engine import Engine, Settings
+from imfuse.fusing.engine import Engine, Metadata, Settings
 from imfuse.fusing.folder import FolderReport, Progress
 from imfuse.fusing.own_network import resolve_network
 from imfuse.fusing.sizes import Fit
@@ -63,6 +63,16 @@ class Fuser(Engine):
         infrared_bands: which band of a picture with others than gray or RGB is the infrared one, such as 4, or which
             three; the first is 1.
         visible_bands: the same for the visible picture, such as ``(1, 2, 3)``.
+        units: what the stored values of a thermal picture are, where its file does not say: a name such as
+            "centikelvin", or "SCALE,OFFSET" to degrees Celsius; ``imfuse.imaging.UNITS`` lists the names.
+        frame: of files with several frames or times, the first being 0; the middle one by default.
+        slice: of volumes, such as "axial:40"; the middle axial one by default.
+        window: of CT and MR pictures, what becomes black and white: "CENTRE,WIDTH", brain, bone, lung or soft.
+        metadata: "keep" carries EXIF, GPS, XMP and colour profile of the visible file into that of the result;
+            "strip" does not.
+        deidentify: DICOM results name nobody; ``False`` copies patient and study of the source into them.
+        visible_palette: colours in which a gray visible picture, such as a PET or SPECT scan, is painted: one of
+            ``imfuse.imaging.palette.PALETTES``.
         options: those of the method, such as ``rule="average"``.
 
     Raises:
@@ -100,6 +110,13 @@ class Fuser(Engine):
         infrared_palette: str = "auto",
         infrared_bands: Bands = None,
         visible_bands: Bands = None,
+        units: str = "auto",
+        frame: int | None = None,
+        slice: str | None = None,
+        window: str | None = None,
+        metadata: Metadata = "keep",
+        deidentify: bool = True,
+        visible_palette: str = "none",
         **options: Value,
     ) -> None:
         settings = Settings(
@@ -119,6 +136,13 @@ class Fuser(Engine):
             infrared_palette,
             infrared_bands,
             visible_bands,
+            units,
+            frame,
+            slice,
+            window,
+            metadata,
+            deidentify,
+            visible_palette,
         )
         if isinstance(model, nn.Module):
             resolved = resolve_network(model, weights, options)
@@ -174,19 +198,19 @@ class Fuser(Engine):
             torch.Size([2, 3, 48, 64])
         """
         with self.doubts():
-            first = inputs.load(infrared, "infrared", self.max_pixels, self.infrared_bands)
-            second = inputs.load(visible, "visible", self.max_pixels, self.visible_bands)
+            first = inputs.load(infrared, "infrared", self.max_pixels, self.infrared_bands, self.view)
+            second = inputs.load(visible, "visible", self.max_pixels, self.visible_bands, self.view)
             inputs.check_batches(first, second)
             prepared = [self.prepare(ir, vi) for ir, vi in zip(first.pictures, second.pictures, strict=True)]
         results = [self.finish(pair, self.fuse_luminance(pair)) for pair in prepared]
         return cast("npt.NDArray[Any] | Image.Image | Tensor", second.give_back(results, self.bits))
 
-    def files(self, infrared: PathLike, visible: PathLike, output: PathLike, *, overwrite: bool = False) -> bool:
-        """Fuse two files into a third.
+    def files(self, infrared: PathLike, visible: PathLike | None, output: PathLike, *, overwrite: bool = False) -> bool:
+        """Fuse two files into a third, or the two pictures in one radiometric file of a camera.
 
         Args:
             infrared: the infrared file.
-            visible: the visible one.
+            visible: the visible one; ``None`` for the visible picture in the infrared file.
             output: the result; its extension decides the format. A folder is made where it is missing.
             overwrite: redo a finished result and replace other files.
 
@@ -204,7 +228,7 @@ class Fuser(Engine):
             fuser.files("ir.png", "vis.png", "fused.png")
             ```
         """
-        return folders.fuse_files(self, Path(infrared), Path(visible), Path(output), overwrite=overwrite)
+        return folders.fuse_files(self, Path(infrared), optional_path(visible), Path(output), overwrite=overwrite)
 
     @deprecated(since="0.2", removal="0.4", instead="Fuser.files(...)")
     def fuse_files(self, infrared: PathLike, visible: PathLike, output: PathLike, *, overwrite: bool = False) -> bool:
@@ -247,7 +271,8 @@ class Fuser(Engine):
 
         Args:
             infrared: folder of infrared pictures; with ``pairs`` it may be ``None``.
-            visible: folder of visible pictures; the same.
+            visible: folder of visible pictures; the same, and ``None`` without a list where each infrared file holds
+                its visible picture.
             output: folder of the results; made where it is missing.
             recursive: look into sub-folders as well; results keep the sub-folder.
             pairs: a list of pairs, CSV or JSON Lines, as :func:`imfuse.imaging.read_pairs` takes it.
@@ -333,6 +358,13 @@ def fuse(
     infrared_palette: str = "auto",
     infrared_bands: Bands = None,
     visible_bands: Bands = None,
+    units: str = "auto",
+    frame: int | None = None,
+    slice: str | None = None,
+    window: str | None = None,
+    metadata: Metadata = "keep",
+    deidentify: bool = True,
+    visible_palette: str = "none",
     **options: Value,
 ) -> npt.NDArray[Any] | Image.Image | Tensor:
     """Fuse one registered pair; for many pairs a :class:`Fuser` is faster, since it loads the weights once.
@@ -358,6 +390,13 @@ def fuse(
         infrared_palette: what the colours of the infrared picture mean.
         infrared_bands: which band or three of the first picture are meant.
         visible_bands: the same for the visible one.
+        units: what the stored values of a thermal picture are.
+        frame: which of several frames is fused.
+        slice: which slice of a volume.
+        window: what of a CT or MR picture becomes black and white.
+        metadata: of no use here; files of results keep or strip those of the visible one.
+        deidentify: of no use here, either.
+        visible_palette: colours in which a gray visible picture is painted.
         options: those of the method.
 
     Returns:
@@ -390,6 +429,13 @@ def fuse(
         infrared_palette=infrared_palette,
         infrared_bands=infrared_bands,
         visible_bands=visible_bands,
+        units=units,
+        frame=frame,
+        slice=slice,
+        window=window,
+        metadata=metadata,
+        deidentify=deidentify,
+        visible_palette=visible_palette,
         **options,
     )
     result: npt.NDArray[Any] | Image.Image | Tensor = fuser(infrared, visible)

@@ -10,7 +10,7 @@ from imfuse.core.errors import ModelError
 from imfuse.core.notes import note
 from imfuse.core.text import printable
 from imfuse.imaging.inputs import Array, Stored
-from imfuse.imaging.order import ORDERS, Order, are_scans, check_colours, check_names
+from imfuse.imaging.order import ORDERS, Order, are_scans, check_colours, check_names, check_sensors
 from imfuse.imaging.palette import coloured_share, find_palette, has_palette, heat_of, palette_colours
 
 _COLOURED = 0.2
@@ -45,8 +45,10 @@ def settled(infrared: Stored, visible: Stored, order: Order, palette: str) -> tu
     Raises:
         PairError: the pair looks swapped.
     """
-    if order == "check" and infrared.path and visible.path:
-        check_names(infrared.path, visible.path)
+    if order == "check":
+        if infrared.path and visible.path:
+            check_names(infrared.path, visible.path)
+        check_sensors(infrared, visible)
     if infrared.pixels.ndim == 2:
         return infrared, ""
     # The colours of a PET or SPECT scan are a palette as well, of which files have less or more.

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Generic, Literal, TypeVar
 
 from imfuse.fusing.engine import Engine, Prepared
-from imfuse.fusing.folder_pairs import read_pair, refuse_swapped
+from imfuse.fusing.folder_pairs import carried_of, read_pair, refuse_swapped
 from imfuse.imaging import Pair
 from imfuse.imaging._geotags import GeoTags
+from imfuse.imaging.carried import Carried
 from imfuse.imaging.inputs import Array
 
 Outcome = Literal["written", "skipped", "failed"]
@@ -31,6 +32,7 @@ class PairJob(Generic[Computed]):
     fingerprint: str = ""
     geotags: GeoTags | None = None
     geotags_lost: bool = False
+    carried: Carried | None = field(default=None, repr=False)
     prepared: Prepared | None = field(default=None, repr=False)
     computed: Computed | None = field(default=None, repr=False)
 
@@ -55,7 +57,7 @@ class Task(ABC, Generic[Computed]):
         return nullcontext()
 
     @abstractmethod
-    def read(self, pair: Pair) -> Prepared:
+    def read(self, job: PairJob[Computed]) -> Prepared:
         """Both files, ready for ``compute``."""
 
     @abstractmethod
@@ -77,6 +79,9 @@ class Task(ABC, Generic[Computed]):
 class EngineTask(Task[Computed]):
     """A task of pairs that an engine prepares."""
 
+    carries = False
+    """Whether results have the metadata of the visible picture."""
+
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.maker, self.max_pixels = engine.spec.name, engine.max_pixels
@@ -93,6 +98,9 @@ class EngineTask(Task[Computed]):
         """Those that the engine makes errors where it is strict."""
         return self.engine.doubts()
 
-    def read(self, pair: Pair) -> Prepared:
-        """As the engine prepares it."""
-        return self.engine.prepare(*read_pair(self.engine, pair))
+    def read(self, job: PairJob[Computed]) -> Prepared:
+        """As the engine prepares it; what is known of the visible picture goes with the job where results carry it."""
+        pictures = read_pair(self.engine, job.pair)
+        if self.carries and self.engine.settings.metadata == "keep":
+            job.carried = carried_of(job.pair, pictures, self.engine.settings.deidentify)
+        return self.engine.prepare(*pictures)

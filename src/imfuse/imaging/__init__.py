@@ -16,17 +16,24 @@ from imfuse.imaging.pairs import (
 )
 from imfuse.imaging.range import Range, RangeLike, as_range, parse_range, to_unit
 from imfuse.imaging.read import image_size, read_image
+from imfuse.imaging.sensors.celsius import read_celsius, write_celsius
+from imfuse.imaging.sensors.info import describe
+from imfuse.imaging.sensors.sensor import View
+from imfuse.imaging.sensors.units import UNITS
 from imfuse.imaging.stored import read_metadata
 from imfuse.imaging.write import quantise, write_file, write_image
 
 __all__ = [
     "EXTENSIONS",
+    "UNITS",
     "Pair",
     "Pairing",
     "Range",
     "RangeLike",
+    "View",
     "as_range",
     "check_same_size",
+    "describe",
     "find_pairing",
     "image_size",
     "is_gray",
@@ -35,6 +42,7 @@ __all__ = [
     "match_fused",
     "parse_range",
     "quantise",
+    "read_celsius",
     "read_image",
     "read_metadata",
     "read_pairs",
@@ -44,6 +52,7 @@ __all__ = [
     "rgb_to_ycbcr",
     "side_of_name",
     "to_unit",
+    "write_celsius",
     "write_file",
     "write_image",
     "ycbcr_to_rgb",

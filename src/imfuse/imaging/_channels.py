@@ -31,7 +31,7 @@ def as_array(image: Image.Image) -> npt.NDArray[Any]:
 
 def without_alpha(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """RGB of a picture with a fourth channel, unless that is a picture of its own."""
-    if pixels.ndim == 2 or pixels.shape[2] < 4 or _is_picture(pixels[..., 3]):
+    if pixels.ndim == 2 or pixels.shape[2] != 4 or _is_picture(pixels[..., 3]):
         return pixels
     return pixels[..., :3]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,11 +16,12 @@ from imfuse.core.files import open_input
 from imfuse.core.notes import note
 from imfuse.core.text import printable
 from imfuse.imaging._support import quiet
+from imfuse.imaging.sensors.dicom_write import is_dicom
 
 TIFF_EXTENSIONS = (".tif", ".tiff")
 _STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _ASCII, _SHORT, _DOUBLE = 2, 3, 12
-_ORIENTATION = 274
+_ORIENTATION, _NODATA = 274, 42113
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,10 @@ class GeoTags:
         """Whether a result of this size can carry them: a TIFF file on the same grid."""
         return path.suffix.lower() in TIFF_EXTENSIONS and self.upright and size == self.size
 
+    def with_nodata(self, value: int) -> GeoTags:
+        """The same with GDAL's tag for the value that holds no data."""
+        return replace(self, tags=(*self.tags, (_NODATA, _ASCII, 0, str(value), True)))
+
 
 def read_geotags(path: str | os.PathLike[str]) -> GeoTags | None:
     """Read the tags of a picture that was read before, so that its directory is known to be sound.
@@ -75,7 +80,7 @@ def read_geotags(path: str | os.PathLike[str]) -> GeoTags | None:
     """
     try:
         with open_input(path, ImageError, "an image file") as stream:
-            if not stream.read(4).startswith(_STARTS):
+            if is_dicom(stream) or not stream.read(4).startswith(_STARTS):
                 return None
             stream.seek(0)
             with quiet():

@@ -44,6 +44,11 @@ class Directory:
     def __contains__(self, tag: int) -> bool:
         return tag in self._entries
 
+    @property
+    def largest(self) -> int:
+        """Bytes of the longest entry."""
+        return max((entry.count * entry.dtype.itemsize for entry in self._entries.values()), default=0)
+
     def count(self, tag: int) -> int:
         """How many values an entry has; 0 where there is no such entry."""
         entry = self._entries.get(tag)
@@ -102,6 +107,15 @@ def orientation(exif: bytes) -> int:
     except (DamagedError, StopIteration):
         return 1
     return value if 1 <= value <= 8 else 1
+
+
+def text(exif: bytes, tag: int, most: int) -> str:
+    """A text of the first directory of EXIF data; nothing where it is missing, too long or damaged."""
+    try:
+        found = next(directories(io.BytesIO(exif.removeprefix(b"Exif\0\0")))).data(tag, most)
+    except (DamagedError, StopIteration):
+        return ""
+    return found.split(b"\0")[0].decode("latin-1").strip()
 
 
 def _unpack(form: str, data: bytes) -> tuple[Any, ...]:

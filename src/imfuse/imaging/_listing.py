@@ -17,7 +17,10 @@ from imfuse.imaging._names import split_name
 _LISTED = 4
 _DIGITS = re.compile(r"([0-9]+)")
 
-EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"})
+EXTENSIONS = frozenset(
+    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".nii"}
+    | {".pgm", ".ppm", ".jp2", ".avif", ".heic"}
+)
 
 
 class PictureFile:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from imfuse.core.errors import ImageError
 from imfuse.core.text import one_line, printable
+from imfuse.imaging.sensors.sensor import Sensor
 
 
 class DamagedError(Exception):
@@ -68,6 +69,8 @@ class Decoded:
     """Where the file says that there is no measurement, (H, W)."""
     notes: tuple[str, ...] = ()
     """What is odd about the file although it could be read."""
+    sensor: Sensor | None = None
+    """What its values are, where the file says so."""
 
 
 def image_error(path: str | os.PathLike[str], problem: object, *advice: str) -> ImageError:
@@ -86,6 +89,8 @@ def as_path(path: str | os.PathLike[str]) -> Path:
 _lock = threading.Lock()
 _state: dict[str, Any] = {"users": 0, "stack": None}
 _loggers = [logging.getLogger("PIL"), logging.getLogger("tifffile")]
+# These print by themselves, whatever is above them.
+_chatty = [logging.getLogger("nibabel.global"), logging.getLogger("pydicom")]
 for _logger in _loggers:
     _logger.addHandler(logging.NullHandler())
 
@@ -97,6 +102,9 @@ def _mute() -> ExitStack:
     for logger in _loggers:
         stack.callback(setattr, logger, "propagate", logger.propagate)
         logger.propagate = False
+    for logger in _chatty:
+        stack.callback(setattr, logger, "disabled", logger.disabled)
+        logger.disabled = True
     # OpenCV 5 moved these functions.
     levels: Any = getattr(cv2.utils, "logging", cv2)
     stack.callback(levels.setLogLevel, levels.getLogLevel())

@@ -14,6 +14,8 @@ from imfuse.imaging import _ifd, _tiff_codecs, _tiff_samples
 from imfuse.imaging._ifd import Directory
 from imfuse.imaging._support import DamagedError, Decoded, Header, LayoutError
 from imfuse.imaging._tiff_codecs import Coding
+from imfuse.imaging.sensors.sensor import Sensor
+from imfuse.imaging.sensors.units import declared
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
 _PHOTOMETRIC = {0: "MINISWHITE", 1: "MINISBLACK", 2: "RGB", 3: "PALETTE", 4: "MASK", 5: "SEPARATED", 6: "YCBCR",
@@ -24,7 +26,8 @@ _FORMATS = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complex", 6: "comple
 _MAX_CHANNELS = 64
 _MAX_JPEG_TABLES = 1 << 16
 _SAVE = "save it as uint16 or float32"
-_GDAL_NODATA = 42113
+_GDAL_NODATA, _DESCRIPTION, _XMP = 42113, 270, 700
+_MOST_TEXT = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -135,7 +138,13 @@ def decode(data: bytes, max_bytes: int) -> Decoded:
     invalid = None
     if nodata.size:
         invalid = (samples[..., : max(1, found.channels - found.alphas)] == nodata).all(axis=2)
-    return Decoded(_as_supported(_arranged(page, found, samples)), header(file).orientation, invalid)
+    pixels = _as_supported(_arranged(page, found, samples))
+    return Decoded(pixels, header(file).orientation, invalid, sensor=_sensor(page) if pixels.ndim == 2 else None)
+
+
+def _sensor(page: Directory) -> Sensor | None:
+    """What the page says of temperatures."""
+    return declared(page.data(_XMP, _MOST_TEXT), page.data(_DESCRIPTION, _MOST_TEXT))
 
 
 def _nodata(page: Directory, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
@@ -152,7 +161,7 @@ def _nodata(page: Directory, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 
 
 def _arranged(page: Directory, found: _Layout, samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Turn samples into gray or RGB by their photometric meaning. A fourth channel behind RGB stays."""
+    """Turn samples into gray or RGB by their photometric meaning. Other bands stay, to be chosen from."""
     colours = found.channels - found.alphas
     if found.photometric == _PALETTE and colours == 1 and found.coding.bits <= 8:
         return _painted(page.numbers(320, 3 << found.coding.bits), samples[..., 0], 1 << found.coding.bits)
@@ -168,6 +177,8 @@ def _arranged(page: Directory, found: _Layout, samples: npt.NDArray[Any]) -> npt
     # Scientific writers store three or four bands as black-is-zero with unspecified ones.
     if found.photometric in (_RGB, _BLACK_IS_ZERO) and (colours == 3 or (found.channels == 4 and found.alphas == 0)):
         return _filled(samples[..., :4], found.coding.bits)
+    if found.photometric in (_RGB, _BLACK_IS_ZERO) and found.channels > 1:
+        return _filled(samples, found.coding.bits)
     raise LayoutError(
         f"{found.channels} channels ({_PHOTOMETRIC.get(found.photometric, found.photometric)}) found, "
         "a gray or RGB picture is expected; save it as one of these"

@@ -18,7 +18,7 @@ _MAX_CHUNKS = 10_000
 _ALPHA = 0x10
 
 
-def _chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+def chunks(stream: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     """Yield (kind, offset of the body, length), as far as they are looked at."""
     position = 12
     for _ in range(_MAX_CHUNKS):
@@ -35,7 +35,7 @@ def header(stream: BinaryIO) -> Header:
     """Read the size and the orientation; refuse animations."""
     size: tuple[int, int] | None = None
     exif = b""
-    for kind, offset, length in _chunks(stream):
+    for kind, offset, length in chunks(stream):
         stream.seek(offset)
         if size is None:
             size = _size(kind, stream.read(10))
@@ -66,7 +66,7 @@ def decode(data: bytes, head: Header) -> npt.NDArray[np.uint8]:
     By OpenCV: Pillow allocates the canvas twice more, as it does for animations. Metadata do not come along.
     """
     needed: list[bytes] = []
-    for kind, offset, length in _chunks(io.BytesIO(data)):
+    for kind, offset, length in chunks(io.BytesIO(data)):
         if kind in (b"VP8 ", b"VP8L", b"VP8X", b"ALPH"):
             body = data[offset : offset + length]
             if kind == b"VP8X":

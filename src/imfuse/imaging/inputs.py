@@ -17,11 +17,13 @@ from torch import Tensor
 
 from imfuse.core.errors import ImageError, PairError, first_line
 from imfuse.core.notes import note
-from imfuse.imaging import is_gray, quantise, read_image
+from imfuse.core.text import printable
+from imfuse.imaging import is_gray, quantise
 from imfuse.imaging._channels import as_array, without_alpha
 from imfuse.imaging._support import LayoutError, quiet
 from imfuse.imaging.bands import take_bands
-from imfuse.imaging.read import image_hash, upright
+from imfuse.imaging.read import image_hash, read_picture, reading, upright
+from imfuse.imaging.sensors.sensor import ALL, Sensor, View
 
 Array = npt.NDArray[Any]
 PathLike = Union[str, "os.PathLike[str]"]
@@ -51,12 +53,15 @@ class Result:
 class Stored:
     """A picture as stored, (H, W) or (H, W, 3), masked where it holds no data; ``name`` is what errors call it.
 
-    ``path`` is that of its file, ``None`` for one that never was in a file.
+    ``path`` is that of its file, ``None`` for one that never was in a file; ``sensor`` is what the file says beside.
+    ``same_field`` tells that it shows exactly what its partner shows, whatever the sizes.
     """
 
     pixels: Array
     name: str
     path: Path | None = None
+    sensor: Sensor | None = None
+    same_field: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,10 +72,12 @@ class Loaded:
     give_back: Callable[[list[Result], Bits | None], Any]
 
 
-def load(picture: Picture, side: str, max_pixels: int, bands: tuple[int, ...] | None = None) -> Loaded:
+def load(
+    picture: Picture, side: str, max_pixels: int, bands: tuple[int, ...] | None = None, view: View = ALL
+) -> Loaded:
     """Take a picture of any kind; ``side`` ("infrared" or "visible") names it in errors. Raises ``ImageError``."""
     if isinstance(picture, (str, os.PathLike)):
-        stored = read(picture, max_pixels, side, bands)
+        stored = read(picture, max_pixels, side, bands, view)
         return Loaded([stored], lambda results, bits: results[0].as_type(bits or 8))
     if isinstance(picture, np.ndarray):
         return _from_array(picture, side, bands)
@@ -84,13 +91,45 @@ def load(picture: Picture, side: str, max_pixels: int, bands: tuple[int, ...] | 
 
 
 def read(
-    path: PathLike, max_pixels: int, side: str = "infrared or visible", bands: tuple[int, ...] | None = None
+    path: PathLike,
+    max_pixels: int,
+    side: str = "infrared or visible",
+    bands: tuple[int, ...] | None = None,
+    view: View = ALL,
 ) -> Stored:
     """Read a file. A gray picture that is stored as RGB counts as gray: its result is gray as well."""
     with _byte_limit(max_pixels) as max_bytes:
-        pixels = read_image(path, max_pixels=max_pixels, max_bytes=max_bytes)
+        found = read_picture(path, max_pixels=max_pixels, max_bytes=max_bytes, view=view, bands=bands is not None)
     name = str(Path(path))
-    return replace(as_stored(take_bands(pixels, bands, name, side), name), path=Path(path))
+    stored = as_stored(take_bands(found.pixels, bands, name, side), name)
+    return replace(stored, path=Path(path), sensor=found.sensor)
+
+
+def read_both(path: PathLike, max_pixels: int, view: View = ALL) -> tuple[Stored, Stored]:
+    """Read the thermal and the visible picture of one file, both cut to what they share.
+
+    Raises:
+        ImageError: the file holds no visible picture, or nothing says how the two lie.
+    """
+    infrared = read(path, max_pixels, view=view)
+    name, sensor = infrared.name, infrared.sensor
+    if sensor is None or sensor.visible is None:
+        raise ImageError(
+            f"{printable(name)}: a file that holds a thermal and a visible picture is expected of one file alone, and "
+            "this one holds no visible picture beside",
+            "give the visible picture as a second file",
+        )
+    with reading(Path(path)):
+        embedded = sensor.visible()
+    if embedded.field is None:
+        raise ImageError(
+            f"{printable(name)}: nothing usable in the file says how its visible picture lies over the thermal one",
+            "register the two pictures and give two files",
+        )
+    field = embedded.field
+    visible = Stored(np.ascontiguousarray(embedded.pixels[field.visible]), f"{name} (visible)", Path(path))
+    pixels = np.ascontiguousarray(infrared.pixels[field.plane])
+    return replace(infrared, pixels=pixels, same_field=True), visible
 
 
 def digest(path: PathLike, max_pixels: int) -> str:

@@ -71,6 +71,20 @@ def check_colours(infrared: Stored, visible: Stored) -> None:
     )
 
 
+def check_sensors(infrared: Stored, visible: Stored) -> None:
+    """Refuse a file with a thermal plane as the visible picture of one that has none.
+
+    Raises:
+        PairError: it is one.
+    """
+    if visible.sensor is not None and visible.sensor.thermal and infrared.sensor is None:
+        raise PairError(
+            f"{printable(infrared.name)} and {printable(visible.name)} look swapped: a thermal plane is in "
+            f"{printable(visible.name)}, which is given as the visible picture",
+            *_ADVICE,
+        )
+
+
 def are_scans(infrared: Stored, visible: Stored) -> bool:
     """Whether the name of either picture, or of its folder, says that it is a medical scan."""
     words = {word for stored in (infrared, visible) if stored.path for word in _words(stored.path)}

@@ -53,11 +53,12 @@ _CHUNK = 1 << 12
 
 
 @cache
-def palette_colours(name: str) -> Float:
+def palette_colours(name: str, parameter: str = "infrared_palette") -> Float:
     """The 256 colours of a palette, from cold to hot.
 
     Args:
         name: one of ``PALETTES``.
+        parameter: what errors call it.
 
     Returns:
         (256, 3), red, green and blue in 0..255.
@@ -70,9 +71,7 @@ def palette_colours(name: str) -> Float:
         [[0.0, 0.0, 0.0], [255.0, 255.0, 255.0]]
     """
     if name not in PALETTES:
-        raise ImageError(
-            f"infrared_palette={printable(name)!r}: auto, none, or one of {', '.join(PALETTES)} is expected"
-        )
+        raise ImageError(f"{parameter}={printable(name)!r}: auto, none, or one of {', '.join(PALETTES)} is expected")
     if name == "ironbow":
         points = np.array(_IRONBOW)
         place = np.arange(256) / 255
@@ -217,3 +216,22 @@ def _levels(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return plain
     top = np.iinfo(plain.dtype).max if plain.dtype.kind in "iu" else 1
     return (plain.astype(np.float32) * (255 / top)).clip(0, 255)
+
+
+def painted(unit: Float, palette: str) -> Float:
+    """Paint a gray picture, such as a PET or SPECT scan, in the colours of a palette.
+
+    Args:
+        unit: (H, W) in [0, 1].
+        palette: one of ``PALETTES``.
+
+    Returns:
+        (H, W, 3) in [0, 1].
+
+    Example:
+        >>> painted(np.float32([[0, 1]]), "hot").tolist()
+        [[[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]]
+    """
+    colours = palette_colours(palette) / 255
+    channels = [np.interp(unit * 255, np.arange(256), colours[:, i]) for i in range(3)]
+    return np.stack(channels, axis=-1).astype(np.float32)

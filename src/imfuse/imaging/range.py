@@ -16,7 +16,9 @@ from imfuse.imaging.nodata import fill_no_data
 
 Kind = Literal["auto", "full", "percentile", "minmax", "limits"]
 _KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
-_FORMS = "auto, full, percentile, minmax, or LOW,HIGH in stored units such as 7000,9000"
+_FORMS = "auto, full, percentile, minmax, LOW,HIGH in stored units such as 7000,9000, or in degrees such as 20C,40C"
+# Degrees Celsius are the scale times what is above the zero point.
+_DEGREES = {"c": (1.0, 0.0), "k": (1.0, 273.15), "f": (5 / 9, 32.0)}
 _TYPES = ("uint8", "uint16", "int16", "int32", "uint32")
 
 
@@ -28,6 +30,7 @@ class Range:
         kind: "auto", "full", "percentile", "minmax" or "limits".
         low: the stored value that becomes 0; only for "limits".
         high: the stored value that becomes 1; only for "limits".
+        celsius: the limits are degrees Celsius, of a picture whose file knows temperatures.
 
     Raises:
         ImageError: LOW and HIGH are missing, not finite or not in order, or given for another kind.
@@ -40,12 +43,13 @@ class Range:
     kind: Kind = "auto"
     low: float | None = None
     high: float | None = None
+    celsius: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
             raise ImageError(f"range {self.kind!r}: expected {_FORMS}")
         if self.kind != "limits":
-            if self.low is not None or self.high is not None:
+            if self.low is not None or self.high is not None or self.celsius:
                 raise ImageError(f"range {self.kind!r} takes no limits; expected {_FORMS}")
             return
         if self.low is None or self.high is None:
@@ -54,14 +58,16 @@ class Range:
             raise ImageError(f"range {self.low!r},{self.high!r}: finite numbers with LOW < HIGH are expected")
 
     def __str__(self) -> str:
-        return self.kind if self.kind != "limits" else f"{self.low!r},{self.high!r}"
+        unit = "C" if self.celsius else ""
+        return self.kind if self.kind != "limits" else f"{self.low!r}{unit},{self.high!r}{unit}"
 
 
 def parse_range(text: str) -> Range:
     """Read a rule from text; `str` of the result parses back to an equal one.
 
     Args:
-        text: `auto`, `full`, `percentile`, `minmax`, or `LOW,HIGH` in stored units.
+        text: `auto`, `full`, `percentile`, `minmax`, or `LOW,HIGH` in stored units; in degrees with `C` (Celsius), `F`
+            or `K` behind both.
 
     Returns:
         The rule.
@@ -71,16 +77,24 @@ def parse_range(text: str) -> Range:
 
     Example:
         >>> parse_range("7000,9000")
-        Range(kind='limits', low=7000.0, high=9000.0)
+        Range(kind='limits', low=7000.0, high=9000.0, celsius=False)
+        >>> str(parse_range("20C,40C")), str(parse_range("68F,104F"))
+        ('20.0C,40.0C', '20.0C,40.0C')
     """
     word = text.strip().lower()
     if word in _KINDS and word != "limits":
         return Range(_KINDS[word])
+    parts = [part.strip() for part in word.split(",")]
+    units = {part[-1:] for part in parts if part[-1:] in _DEGREES}
+    unit = units.pop() if len(units) == 1 else ""
+    scale, zero = _DEGREES.get(unit, (1.0, 0.0))
     try:
-        low, high = (float(part) for part in word.split(","))
+        low, high = ((float(part.removesuffix(unit) if unit == part[-1:] else part) - zero) * scale for part in parts)
     except ValueError as error:
         raise ImageError(f"range {printable(text)!r}: expected {_FORMS}") from error
-    return Range("limits", low, high)
+    if unit and not all(part.endswith(unit) for part in parts):
+        raise ImageError(f"range {printable(text)!r}: one unit of both limits is expected, such as 20C,40C")
+    return Range("limits", low, high, celsius=bool(unit))
 
 
 RangeLike: TypeAlias = "str | Range | tuple[float, float]"
@@ -164,9 +178,14 @@ def to_unit(
         (array([[0. , 0.5, 1. ]], dtype=float32), 7000.0, 9000.0)
     """
     _check(pixels, name)
+    parameter = "range" if thermal else "visible_range"
+    if range_.celsius:
+        raise ImageError(
+            f"{printable(name)}: the range is in degrees, and nothing says which temperatures these values are",
+            f"give {parameter}='LOW,HIGH' in stored values",
+        )
     pixels, missing = fill_no_data(pixels, name)
     values = pixels if missing is None else pixels[~missing]
-    parameter = "range" if thermal else "visible_range"
     kind = _resolve(values, range_, thermal)
     if kind == "full":
         top = _top(values, range_, parameter, name)

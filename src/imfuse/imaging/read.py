@@ -1,4 +1,4 @@
-"""Image files to arrays: PNG, JPEG, TIFF, BMP and WebP, checked before they are decoded."""
+"""Image files to arrays: PNG, JPEG, TIFF, BMP, WebP, DICOM and NIfTI, checked before they are decoded."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,29 +19,49 @@ from imfuse.core.errors import ImageError
 from imfuse.core.files import input_hash, open_input, os_reason, read_input
 from imfuse.core.notes import note
 from imfuse.core.text import printable
-from imfuse.imaging import _bmp, _flir, _ifd, _jpeg, _png, _tiff, _webp
+from imfuse.imaging import _bmp, _ifd, _jpeg, _others, _png, _tiff, _webp
 from imfuse.imaging._channels import as_array, without_alpha
 from imfuse.imaging._support import DamagedError, Decoded, Header, LayoutError, as_path, image_error, quiet
 from imfuse.imaging.nodata import is_measured
+from imfuse.imaging.sensors import dicom, dji, flir, nifti
+from imfuse.imaging.sensors.plane import Thermal
+from imfuse.imaging.sensors.sensor import ALL, Sensor, View
+from imfuse.imaging.sensors.units import with_units
 
 _EXPECTED = "an image file"
 _MAX_BYTES = 512 * 2**20
 
 
+@dataclass(frozen=True)
+class Reading:
+    """A picture as stored, and what its file says about it beside."""
+
+    pixels: npt.NDArray[Any]
+    sensor: Sensor | None = None
+    kind: str = ""
+
+
 def read_image(
-    path: str | os.PathLike[str], *, max_pixels: int = 100_000_000, max_bytes: int = _MAX_BYTES
+    path: str | os.PathLike[str],
+    *,
+    max_pixels: int = 100_000_000,
+    max_bytes: int = _MAX_BYTES,
+    view: View = ALL,
 ) -> npt.NDArray[Any]:
-    """Read one picture from a PNG, JPEG, TIFF, BMP or WebP file; the content decides the format, not the name.
+    """Read one picture from a PNG, JPEG, TIFF, BMP, WebP, DICOM or NIfTI file; its content decides, not its name.
 
     The EXIF orientation is applied. A palette becomes RGB, or gray if all its colours are gray; 1-bit pictures become 0
     and 255. Transparency is dropped; a fourth channel that is a picture of its own (another band, not a mask) is kept.
-    Of a radiometric JPEG of a FLIR camera the counts of the thermal sensor are read, not the painted picture. A file
-    that is odd but readable is read with a warning (`imfuse.core.notes.ImfuseWarning`).
+    PGM, PPM, JPEG 2000, AVIF and HEIC are read too, the last ones where Pillow or imagecodecs (the extra `codecs`) can.
+    Of several frames and of a volume the middle is read unless `view` says which.
+    Of a radiometric JPEG of a FLIR or DJI camera the counts of the thermal sensor are read, not the painted picture. A
+    file that is odd but readable is read with a warning (`imfuse.core.notes.ImfuseWarning`).
 
     Args:
         path: the file.
         max_pixels: the largest width * height accepted, checked before decoding.
         max_bytes: the largest file, and the largest decoded picture, in bytes; checked before decoding.
+        view: which frame or slice of a file with several is read.
 
     Returns:
         (H, W) gray, (H, W, 3) RGB or (H, W, 4), contiguous and writable, with the stored values: uint8, uint16, int16,
@@ -56,25 +77,67 @@ def read_image(
         pixels = read_image("thermal.tif")  # (480, 640) uint16, for example
         ```
     """
+    return read_picture(path, max_pixels=max_pixels, max_bytes=max_bytes, view=view, counts=True).pixels
+
+
+def read_picture(
+    path: str | os.PathLike[str],
+    *,
+    max_pixels: int = 100_000_000,
+    max_bytes: int = _MAX_BYTES,
+    view: View = ALL,
+    counts: bool = False,
+    bands: bool = False,
+) -> Reading:
+    """What `read_image` reads, with what the file says about it.
+
+    Args:
+        path: the file.
+        max_pixels: as for `read_image`.
+        max_bytes: as for `read_image`.
+        view: which frame or slice, and in which units.
+        bands: the caller chooses from any number of bands.
+        counts: the caller takes counts of a thermal sensor even where its degrees are known, and is told so.
+
+    Raises:
+        ImageError: what `read_image` raises.
+    """
     file = as_path(path)
-    with _errors(file):
+    with reading(file):
         data = read_input(file, ImageError, _EXPECTED, max_bytes)
         with quiet():
             stream = io.BytesIO(data)
-            head, thermal = _header(stream)
+            head, thermal = _header(stream, view)
             _check_limits(head, max_pixels, max_bytes)
-            decoded = (thermal and thermal.decoded) or _decode(data, head, max_bytes)
+            decoded = _plane(thermal) or _decode(data, head, max_bytes, view)
             pixels = _finish(decoded)
-    for text in decoded.notes if thermal is None else (thermal.note, *decoded.notes):
+            _check_bands(pixels, bands)
+            sensor = with_units(decoded.sensor, view.units)
+    if thermal is not None:
+        decoded.notes = (*replace(thermal, sensor=sensor).notes(counts), *decoded.notes)
+    for text in decoded.notes:
         note(f"{printable(os.fspath(path))}: {text}")
-    return pixels
+    return Reading(pixels, sensor, head.kind)
 
 
-def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+def _check_bands(pixels: npt.NDArray[Any], chosen: bool) -> None:
+    if pixels.ndim == 3 and pixels.shape[2] not in (3, 4) and not chosen:
+        raise LayoutError(
+            f"{pixels.shape[2]} channels found, a gray or RGB picture is expected; save it as one of these",
+            "say which bands are meant, as by infrared_bands=4 and visible_bands='1,2,3'",
+        )
+
+
+def _plane(thermal: Thermal | None) -> Decoded | None:
+    return None if thermal is None or thermal.counts is None else Decoded(thermal.counts, sensor=thermal.sensor)
+
+
+def image_size(path: str | os.PathLike[str], *, view: View = ALL) -> tuple[int, int]:
     """Read the size of a picture from the header of its file, without decoding it.
 
     Args:
         path: the file.
+        view: which slice of a volume is meant.
 
     Returns:
         Height and width in pixels, after the EXIF orientation.
@@ -88,8 +151,8 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
         ```
     """
     file = as_path(path)
-    with _errors(file), open_input(file, ImageError, _EXPECTED) as stream, quiet():
-        return _header(stream)[0].upright
+    with reading(file), open_input(file, ImageError, _EXPECTED) as stream, quiet():
+        return _header(stream, view)[0].upright
 
 
 def image_hash(path: str | os.PathLike[str], *, max_bytes: int = _MAX_BYTES) -> str:
@@ -98,7 +161,8 @@ def image_hash(path: str | os.PathLike[str], *, max_bytes: int = _MAX_BYTES) -> 
 
 
 @contextmanager
-def _errors(path: Path) -> Iterator[None]:
+def reading(path: Path) -> Iterator[None]:
+    """Whatever a reader of this file raises becomes an ``ImageError`` of one line."""
     try:
         yield
     except ImageError:
@@ -133,7 +197,11 @@ def _check_limits(head: Header, max_pixels: int, max_bytes: int) -> None:
         )
 
 
-def _kind(start: bytes) -> str:
+def _kind(stream: BinaryIO) -> str:
+    start = stream.read(dicom.OFFSET + len(dicom.MAGIC))
+    stream.seek(0)
+    if start[dicom.OFFSET :] == dicom.MAGIC:
+        return "DICOM"
     if start.startswith(_png.SIGNATURE):
         return "PNG"
     if start.startswith(b"\xff\xd8\xff"):
@@ -144,26 +212,47 @@ def _kind(start: bytes) -> str:
         return "BMP"
     if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
         return "WebP"
+    if other := _others.kind(start[:16]):
+        return other
+    if nifti.is_nifti(stream):
+        return "NIfTI"
     raise LayoutError("not a PNG, JPEG, TIFF, BMP or WebP image (by its content); convert it to one of these")
 
 
-_HEADERS = {"PNG": _png.header, "JPEG": _jpeg.header, "TIFF": _tiff.header, "BMP": _bmp.header, "WebP": _webp.header}
+_HEADERS = {
+    "PNG": _png.header,
+    "JPEG": _jpeg.header,
+    "TIFF": _tiff.header,
+    "BMP": _bmp.header,
+    "WebP": _webp.header,
+    "DICOM": dicom.header,
+}
 
 
-def _header(stream: BinaryIO) -> tuple[Header, _flir.Thermal | None]:
+def _header(stream: BinaryIO, view: View) -> tuple[Header, Thermal | None]:
     """The header, and what a JPEG file has beside its picture: that may be what counts in it."""
-    kind = _kind(stream.read(16))
-    stream.seek(0)
-    thermal = _flir.thermal(stream) if kind == "JPEG" else None
+    kind = _kind(stream)
+    if kind == "NIfTI":
+        return nifti.header(stream, view), None
+    if kind in _others.KINDS:
+        return _others.header(stream, kind), None
+    # Some cameras of DJI have a core of FLIR, and write its layout.
+    thermal = (flir.thermal(stream) or dji.thermal(stream)) if kind == "JPEG" else None
     if thermal is not None and thermal.counts is not None:
         height, width = thermal.counts.shape
         return Header(kind, width, height, 16), thermal
     return _HEADERS[kind](stream), thermal
 
 
-def _decode(data: bytes, head: Header, max_bytes: int) -> Decoded:
+def _decode(data: bytes, head: Header, max_bytes: int, view: View) -> Decoded:
     if head.kind == "TIFF":
         return _tiff.decode(data, max_bytes)
+    if head.kind == "DICOM":
+        return dicom.decode(data, view)
+    if head.kind in _others.KINDS:
+        return _others.decode(data, head)
+    if head.kind == "NIfTI":
+        return nifti.decode(data, view, max_bytes)
     notes: tuple[str, ...] = ()
     picture: Image.Image | npt.NDArray[Any]
     if head.kind == "PNG":

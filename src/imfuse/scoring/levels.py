@@ -11,10 +11,11 @@ import numpy.typing as npt
 import torch
 
 from imfuse.core.errors import ImageError
-from imfuse.imaging import Range, to_unit
+from imfuse.imaging import Range
 from imfuse.imaging.inputs import Stored
 from imfuse.imaging.limits import is_normalised
 from imfuse.imaging.nodata import no_data
+from imfuse.imaging.sensors.display import Limits, shown
 from imfuse.metrics import Picture
 from imfuse.metrics.conventions import Gray
 
@@ -32,7 +33,7 @@ class ScoredImage:
     Attributes:
         stored: as it was read.
         levels: (H, W) or (H, W, 3) uint8.
-        limits: the stored values that became 0 and 255.
+        limits: the values that became 0 and 255.
         gray: the rule for colour.
     """
 
@@ -69,15 +70,17 @@ def to_levels(stored: Stored, range_: Range = FULL) -> Levels:
     return _quantised(stored, range_, range_ != FULL)[0]
 
 
-def _quantised(stored: Stored, range_: Range, thermal: bool) -> tuple[Levels, tuple[float, float]]:
-    pixels, name = stored.pixels, stored.name
-    _check(pixels, range_, name)
-    if pixels.dtype == np.uint8 and range_.kind in ("full", "auto"):
-        return pixels, (0, 255)
-    unit, *limits = to_unit(pixels, range_, thermal=thermal, name=name)
-    low, high = limits
-    full = (low, high) == (0, 1 if pixels.dtype.kind == "f" else 255 if pixels.dtype == np.uint8 else 65535)
-    return _exactly(pixels) if full else _rounded(255 * unit.astype(np.float64)), (low, high)
+def _quantised(stored: Stored, range_: Range, thermal: bool) -> tuple[Levels, Limits]:
+    name = stored.name
+    taken = shown(stored.pixels, stored.sensor, range_, name, "range" if thermal else "visible_range")
+    pixels = taken.values
+    _check(pixels, taken.range, name)
+    if pixels.dtype == np.uint8 and taken.range.kind in ("full", "auto"):
+        return pixels, Limits(0, 255)
+    unit, limits = taken.to_unit(thermal=thermal, name=name)
+    full = limits[:2] == (0, 1 if pixels.dtype.kind == "f" else 255 if pixels.dtype == np.uint8 else 65535)
+    plain = full and not taken.inverted
+    return _exactly(pixels) if plain else _rounded(255 * unit.astype(np.float64)), limits
 
 
 def _check(pixels: npt.NDArray[Any], range_: Range, name: str) -> None:

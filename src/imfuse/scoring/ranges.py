@@ -11,7 +11,7 @@ from imfuse.core.errors import ImageError
 from imfuse.core.notes import note
 from imfuse.core.text import printable
 from imfuse.fusing.folder import INFRARED_PALETTE, INFRARED_RANGE, VISIBLE_RANGE
-from imfuse.imaging import Range, read_metadata
+from imfuse.imaging import Range, parse_range, read_metadata
 from imfuse.imaging.palette import PALETTES
 
 Origin = Literal["given", "as fused", "auto"]
@@ -33,13 +33,14 @@ class FusedBy(NamedTuple):
 
 @dataclass(frozen=True)
 class UsedRange:
-    """Which stored values of a source were black and white for the metrics, and why these.
+    """Which values of a source were black and white for the metrics, and why these.
 
     Args:
         low: what became 0.
         high: what became 255.
         origin: "given" by the caller, "as fused" by the metadata of the fused picture, or "auto", the rule by which
             :class:`imfuse.Fuser` brings pictures to a range if nothing else is said.
+        unit: "C" for degrees Celsius; nothing for stored values.
 
     Example:
         >>> print(UsedRange(7012.5, 8990.0, "as fused"))
@@ -49,9 +50,10 @@ class UsedRange:
     low: float
     high: float
     origin: Origin
+    unit: str = ""
 
     def __str__(self) -> str:
-        return f"{self.low:g}..{self.high:g} ({self.origin})"
+        return f"{self.low:g}{self.unit}..{self.high:g}{self.unit} ({self.origin})"
 
 
 def stored_settings(fused: str | os.PathLike[str]) -> FusedBy:
@@ -66,9 +68,9 @@ def _parsed(fused: str | os.PathLike[str], text: str | None) -> Range | None:
     if text is None:
         return None
     try:
-        low, high = (float(limit) for limit in text.split(","))
+        low, high = text.split(",")
         # A picture of one value has equal ones: it was shown as 0.5.
-        return Range("minmax") if low == high else Range("limits", low, high)
+        return Range("minmax") if float(low.removesuffix("C")) == float(high.removesuffix("C")) else parse_range(text)
     except (ValueError, ImageError):
         pass
     note(
@@ -89,4 +91,6 @@ def summary_of(ranges: Iterable[UsedRange]) -> str:
     limits = {(one.low, one.high) for one in used}
     low, high = min(low for low, _ in limits), max(high for _, high in limits)
     number = "" if len(limits) == 1 else f"{len(limits)} ranges within "
-    return f"{number}{low:g}..{high:g} ({', '.join(sorted({one.origin for one in used}))})"
+    units = {one.unit for one in used}
+    unit = units.pop() if len(units) == 1 else ""
+    return f"{number}{low:g}{unit}..{high:g}{unit} ({', '.join(sorted({one.origin for one in used}))})"

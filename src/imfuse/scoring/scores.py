@@ -17,7 +17,7 @@ import numpy as np
 from imfuse.core.errors import ImfuseError, MetricError
 from imfuse.core.version import VERSION
 from imfuse.imaging import write_file
-from imfuse.imaging.limits import limits_text
+from imfuse.imaging.sensors.display import Limits
 from imfuse.metrics import METRICS, get_convention, get_definition
 from imfuse.scoring.html import html_table
 from imfuse.scoring.ranges import UsedRange, summary_of
@@ -279,8 +279,9 @@ def _without_nan(values: Mapping[str, float]) -> dict[str, float | None]:
 
 def _ranges_of(row: ImageScores) -> dict[str, Any]:
     used = {"infrared": row.infrared_range, "visible": row.visible_range}
-    return {side: vars(one) for side, one in used.items() if one}
+    # Stored values have no unit.
+    return {side: {key: value for key, value in vars(one).items() if value != ""} for side, one in used.items() if one}
 
 
 def _text(used: UsedRange | None) -> str:
-    return limits_text(used.low, used.high) if used else ""
+    return Limits(used.low, used.high, used.unit).text if used else ""

@@ -44,7 +44,7 @@ class Sources:
         stored, what = (self.stored[1], "visible") if side else self._infrared(fused_by.palette)
         image = self._images.get((what, range_)) or self._image(stored, what, range_)
         self._images[what, range_] = image
-        return Seen(image, UsedRange(*image.limits, origin))
+        return Seen(image, UsedRange(image.limits.low, image.limits.high, origin, image.limits.unit))
 
     def _infrared(self, palette: str) -> tuple[Stored, str]:
         """The infrared picture, and the palette by which it was mapped back."""

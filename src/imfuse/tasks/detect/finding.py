@@ -17,8 +17,9 @@ from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Prepared
 from imfuse.fusing.fuser import Fuser
 from imfuse.fusing.task import EngineTask, PairJob, Task
-from imfuse.imaging import Pair, Range, luminance, quantise, read_metadata, to_unit
+from imfuse.imaging import Range, luminance, quantise, read_metadata, to_unit
 from imfuse.imaging.inputs import MAX_PIXELS, Array, read
+from imfuse.imaging.sensors.display import Limits
 from imfuse.metrics.detection_protocols import Protocol, get_protocol
 from imfuse.tasks.detect.drawing import draw_boxes
 from imfuse.tasks.detect.finder import Finder
@@ -148,12 +149,13 @@ class Finding(FindingTask):
         parts = [VERSION, str(self.range), *digests, *self.settings]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    def read(self, pair: Pair) -> Prepared:
+    def read(self, job: PairJob[Found]) -> Prepared:
         """The picture in [0, 1], for both sides."""
-        stored = read(pair.visible, self.max_pixels, "fused")
+        stored = read(job.pair.visible, self.max_pixels, "fused")
         unit, low, high = to_unit(stored.pixels, self.range, name=stored.name)
         gray, colours = (unit, None) if unit.ndim == 2 else (luminance(unit), unit)
-        return Prepared(gray, gray, colours, ((low, high), (low, high)), (unit.shape[0], unit.shape[1]))
+        limits = Limits(low, high)
+        return Prepared(gray, gray, colours, (limits, limits), (unit.shape[0], unit.shape[1]))
 
     def fused(self, prepared: Prepared) -> npt.NDArray[np.uint8]:
         """The picture with 8 bits."""

@@ -20,10 +20,11 @@ from imfuse.data.layouts import find_labels
 from imfuse.fusing.engine import Prepared
 from imfuse.fusing.folder import Progress, run_folder
 from imfuse.fusing.task import PairJob, Task
-from imfuse.imaging import Pair, find_pairing, luminance
+from imfuse.imaging import find_pairing, luminance
 from imfuse.imaging.bands import Bands, parse_bands
 from imfuse.imaging.inputs import MAX_PIXELS, Array, PathLike
 from imfuse.imaging.pairs import pair_with_itself
+from imfuse.imaging.sensors.display import Limits
 from imfuse.tasks.segment.file import Classes
 from imfuse.tasks.segment.read import WITH_INFRARED, PictureNetwork, read_picture
 from imfuse.tasks.segment.segmenter import LABELS, OVERLAY, SegmentationReport, overlay, scored
@@ -168,12 +169,12 @@ class _Segmenting(Task[Classes]):
         settings = [self.segmenter.network.digest, self.segmenter.bands, self.paired, VERSION, "classes", digests]
         return hashlib.sha256(json.dumps(settings).encode()).hexdigest()
 
-    def read(self, pair: Pair) -> Prepared:
-        picture = self.segmenter.read(pair.visible, pair.infrared if self.paired else None)
+    def read(self, job: PairJob[Classes]) -> Prepared:
+        picture = self.segmenter.read(job.pair.visible, job.pair.infrared if self.paired else None)
         colours = picture[..., :3]
         gray = luminance(colours)
         heat = picture[..., 3] if picture.shape[2] == WITH_INFRARED else gray
-        return Prepared(heat, gray, colours, ((0, 1), (0, 1)), (gray.shape[0], gray.shape[1]))
+        return Prepared(heat, gray, colours, (Limits(0, 1), Limits(0, 1)), (gray.shape[0], gray.shape[1]))
 
     def compute(self, prepared: Prepared) -> Classes:
         colours = prepared.colours

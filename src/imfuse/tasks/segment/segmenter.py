@@ -142,8 +142,8 @@ class Segmenter:
             ```
         """
         with self.fuser.doubts():
-            first = inputs.load(infrared, "infrared", self.fuser.max_pixels, self.fuser.infrared_bands)
-            second = inputs.load(visible, "visible", self.fuser.max_pixels, self.fuser.visible_bands)
+            first = inputs.load(infrared, "infrared", self.fuser.max_pixels, self.fuser.infrared_bands, self.fuser.view)
+            second = inputs.load(visible, "visible", self.fuser.max_pixels, self.fuser.visible_bands, self.fuser.view)
             if len(first.pictures) != 1 or len(second.pictures) != 1:
                 raise PairError("one pair is segmented at a time; a batch of several was given")
             pair = self.fuser.prepare(first.pictures[0], second.pictures[0])
@@ -157,12 +157,12 @@ class Segmenter:
         logits = self.fuser.run(pair, cast(Any, self.fuser.network).segment)
         return cast(Classes, logits[0].argmax(0).to(torch.uint8).numpy(force=True))
 
-    def files(self, infrared: PathLike, visible: PathLike, output: PathLike, *, overwrite: bool = False) -> bool:
+    def files(self, infrared: PathLike, visible: PathLike | None, output: PathLike, *, overwrite: bool = False) -> bool:
         """Segment two files into ``output/labels/NAME.png`` and, painted, ``output/overlay/NAME.png``.
 
         Args:
             infrared: the infrared file.
-            visible: the visible one; its stem is NAME.
+            visible: the visible one, whose stem is NAME; ``None`` for the visible picture in the infrared file.
             output: folder of the results; made where it is missing.
             overwrite: redo finished results and replace other files.
 
@@ -180,7 +180,8 @@ class Segmenter:
             segmenter.files("ir.png", "vis.png", "segmented/")
             ```
         """
-        pair = Pair(Path(visible).stem, Path(infrared), Path(visible))
+        second = Path(infrared if visible is None else visible)
+        pair = Pair(second.stem, Path(infrared), second)
         targets = tuple(Path(output) / part / f"{pair.name}.png" for part in (LABELS, OVERLAY))
         return run_pair(_Segmenting(self), pair, targets, overwrite=overwrite)
 
