@@ -244,7 +244,7 @@ def test_command(folders: Path, file: Path, capsys: pytest.CaptureFixture[str]) 
         (["--fused", "vi", "--detector", "DETECTOR", "--protocol", "x", "--labels", "truth"], "unknown protocol 'x'"),
         (["--fused", "none", "--detector", "DETECTOR"], "none: "),
         (["--fused", "truth", "--detector", "DETECTOR"], "truth: no pictures in the fused folder"),
-        (["--fused", "vi", "--detector", "DETECTOR", "--drawn", "5"], "--drawn 5.0: a score from 0 to 1"),
+        (["--fused", "vi", "--detector", "DETECTOR", "--drawn", "5"], "--drawn 5: a score from 0 to 1"),
         (["--fused", "vi", "--detector", "DETECTOR", "--protocol", "coco"], "--protocol coco: of true boxes, --labels"),
     ],
 )
