@@ -35,7 +35,7 @@ def test_nothing_labelled_has_no_scores() -> None:
 
 
 def test_packages_list_what_is_in_them() -> None:
-    assert dir(imfuse.tasks) == ["segment"]
+    assert dir(imfuse.tasks) == ["detect", "segment"]
     assert imfuse.tasks.segment is segment
     assert dir(segment) == sorted(segment.__all__)
     assert all(getattr(segment, name).__name__ == name for name in segment.__all__)

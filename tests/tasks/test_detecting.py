@@ -163,6 +163,19 @@ def test_wrong_labels_fail_their_picture_alone(folders: Path, detector: Detector
     assert report.scores.pictures == 2
 
 
+@pytest.mark.parametrize("line", ["77 0.5 0.5 0.2 0.2", "0 0.5 0.5 0.2", "0 1.5 0.5 0.2 0.2"])
+def test_labels_that_are_all_wrong_say_why(
+    folders: Path, file: Path, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("1", "2", "3"):
+        (folders / "truth" / f"{name}.txt").write_text(line)
+    words = ["--fused", str(folders / "vi"), "--labels", str(folders / "truth"), "-o", str(folders / "out")]
+    assert main(["detect", *words, "--detector", str(file)]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert all(f"{name}.txt: line 1: " in said for name, said in zip("123", lines, strict=True))
+
+
 def test_nothing_to_compare_with(folders: Path, detector: Detector, fuser: Fuser, file: Path) -> None:
     for name in ("1", "2", "3"):
         (folders / "truth" / f"{name}.txt").write_text("5 0.5 0.5 0.2 0.2\n")
@@ -230,6 +243,9 @@ def test_command(folders: Path, file: Path, capsys: pytest.CaptureFixture[str]) 
         (["--fused", "vi", "--detector", "DETECTOR", "--threshold", "2"], "--threshold 2: a score between 0 and 1"),
         (["--fused", "vi", "--detector", "DETECTOR", "--protocol", "x", "--labels", "truth"], "unknown protocol 'x'"),
         (["--fused", "none", "--detector", "DETECTOR"], "none: "),
+        (["--fused", "truth", "--detector", "DETECTOR"], "truth: no pictures in the fused folder"),
+        (["--fused", "vi", "--detector", "DETECTOR", "--drawn", "5"], "--drawn 5: a score from 0 to 1"),
+        (["--fused", "vi", "--detector", "DETECTOR", "--protocol", "coco"], "--protocol coco: of true boxes, --labels"),
     ],
 )
 def test_misuse_is_one_line(

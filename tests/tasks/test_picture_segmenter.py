@@ -243,7 +243,10 @@ def test_command(three: Path, msrs: Path, tmp_path: Path, capsys: pytest.Capture
         (["test/ir", "test/vi", "--fused", "test/vi", "--segmenter", "three"], "or --fused DIR"),
         (["test/ir", "test/vi", "--bands", "4"], "of pictures made elsewhere"),
         (["test/ir", "test/vi", "--infrared", "test/ir"], "of pictures made elsewhere"),
-        (["--fused", "test/vi", "--segmenter", "three", "--bands", "1,2"], "one band or three"),
+        (
+            ["--fused", "test/vi", "--segmenter", "three", "--bands", "1,2"],
+            "one band or three are expected, counted from 1, such as 4 or 1,2,3, or four",
+        ),
         (["--fused", "test/vi", "--segmenter", "three", "-o", "test/vi"], "is the fused folder itself"),
         (["--fused", "none", "--segmenter", "three"], "no such"),
         (["--fused", "test/vi", "--segmenter", "none.safetensors"], "no such file"),
@@ -265,6 +268,18 @@ def test_mistakes_are_one_line(
     assert main(["segment", *(files.get(word, word) for word in words)]) == 2
     said = capsys.readouterr().err.strip()
     assert message in " ".join(said.split())
+
+
+def test_labels_that_are_all_wrong_say_why(
+    three: Path, msrs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path in (msrs / "test" / "Segmentation_labels").iterdir():
+        write_image(path, np.full(SIZE, 9, np.uint8))
+    words = ["--fused", str(msrs / "test" / "vi"), "--segmenter", str(three), "--labels", str(msrs)]
+    assert main(["segment", *words, "-o", str(tmp_path / "out")]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert all("class 9, but 9 classes are known" in line for line in lines)
 
 
 def test_checkpoints_are_converted_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,7 @@ from imfuse.cli.fuse import (
 )
 from imfuse.core.errors import PairError
 from imfuse.core.registry import DEFAULT_MODEL
+from imfuse.core.text import printable
 
 if TYPE_CHECKING:
     from imfuse.tasks.detect.detecting import DetectionReport
@@ -59,8 +60,9 @@ def detect(
         typer.Option(help="Folder of true boxes (YOLO text or VOC XML): print how well they are found."),
     ] = None,
     protocol: Annotated[
-        str, typer.Option(metavar="refinefuse|m3fd6|coco", help="Which classes are scored.")
-    ] = "refinefuse",
+        str | None,
+        typer.Option(metavar="refinefuse|m3fd6|coco", help="Which classes are scored. Default: those of refinefuse."),
+    ] = None,
     label_names: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Classes of the labels, one a line. Default: those of the protocol."),
@@ -107,6 +109,9 @@ def detect(
     """
     if detector is None:
         raise typer.BadParameter("give --detector FILE, the file of a detector")
+    for flag, value in (("--protocol", protocol), ("--label-names", label_names)):
+        if value is not None and labels is None:
+            raise PairError(f"{flag} {printable(value)}: of true boxes, --labels DIR")
     given = _given(infrared, visible, pairs, recursive, fused, labels)
     from imfuse.fusing.fuser import Fuser
     from imfuse.fusing.sides import checked_order
@@ -168,11 +173,11 @@ def _given(
     return None
 
 
-def _truth(labels: Path, protocol: str, label_names: Path | None) -> Truth:
+def _truth(labels: Path, protocol: str | None, label_names: Path | None) -> Truth:
     from imfuse.tasks.detect.detector import read_names
     from imfuse.tasks.detect.finding import Truth
 
-    return Truth(labels, protocol, None if label_names is None else read_names(label_names))
+    return Truth(labels, protocol or "refinefuse", None if label_names is None else read_names(label_names))
 
 
 def _say_files(detector: Finder, report: DetectionReport, output: Path) -> None:

@@ -146,7 +146,7 @@ def _close(report: SegmentationReport, output: Path, labels: Path | None, noun: 
     say(closing_line(report, "segmented", output, noun))
     if report.each is not None and len(report.each):
         print_segmentation_scores(report.each)
-    elif labels is not None:
+    elif labels is not None and not report.failed:
         warn(f"{printable(labels)}: no labels of what was segmented; PNG files of the same names are expected")
     if report.failed:
         raise typer.Exit(1)

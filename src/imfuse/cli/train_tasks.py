@@ -95,7 +95,7 @@ def detector(
     from imfuse.scenes.classes import DETECTED
     from imfuse.tasks.detect.train import WEIGHTS, train_detector
 
-    names = [name.strip() for name in classes.split(",")] if classes else list(DETECTED)
+    names = _class_names(classes) if classes else list(DETECTED)
     if rendered is None and not classes:
         raise RecipeError("name the classes of the label files in their order, classes='person,car,...'")
     if rendered is not None and classes:
@@ -197,6 +197,13 @@ def segmenter(
         print_segmentation_scores(run.counts)
 
 
+def _class_names(classes: str) -> list[str]:
+    names = [name.strip() for name in classes.split(",")]
+    if "" in names or len(set(names)) < len(names):
+        raise RecipeError(f"classes={classes!r}: a name for each class, each another one, is expected")
+    return names
+
+
 def _read_boxes(names: Sequence[str], path: Path, size: tuple[int, int]) -> Boxes:
     from imfuse.tasks.detect.labels import read_boxes
 
@@ -221,6 +228,8 @@ def _parts(
     if (rendered is None) == (fused is None) or (fused is None) != (labels is None):
         raise RecipeError("give pictures as --fused DIR with --labels DIR, or --rendered N for rendered scenes")
     if rendered is not None:
+        if bands is not None:
+            raise RecipeError(f"bands={bands!r} is of --fused; rendered scenes have their own")
         if infrared is not None:
             raise RecipeError("--infrared is of --fused; rendered scenes have it by --fuse-with stacked")
         height, width = parse_size(rendering["size"], "size")

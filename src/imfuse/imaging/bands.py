@@ -13,6 +13,7 @@ from imfuse.core.text import printable
 Bands: TypeAlias = "int | str | Sequence[int] | None"
 """Numbers of bands, the first being 1: one for a gray picture, three for red, green and blue; ``None`` for all."""
 _EXPECTED = "one band or three are expected, counted from 1, such as 4 or 1,2,3"
+_FOUR = ", or four with infrared as the last"
 
 
 def parse_bands(bands: Bands, parameter: str = "bands", *, four: bool = False) -> tuple[int, ...] | None:
@@ -35,13 +36,14 @@ def parse_bands(bands: Bands, parameter: str = "bands", *, four: bool = False) -
     """
     if bands is None:
         return None
+    expected = _EXPECTED + _FOUR if four else _EXPECTED
     parts = [bands] if isinstance(bands, int) else bands.split(",") if isinstance(bands, str) else bands
     try:
         numbers = tuple(int(part) for part in parts)
     except (TypeError, ValueError) as error:
-        raise ImageError(f"{parameter}={printable(repr(bands))}: {_EXPECTED}") from error
+        raise ImageError(f"{parameter}={printable(repr(bands))}: {expected}") from error
     if len(numbers) not in ((1, 3, 4) if four else (1, 3)) or min(numbers) < 1:
-        raise ImageError(f"{parameter}={printable(repr(bands))}: {_EXPECTED}")
+        raise ImageError(f"{parameter}={printable(repr(bands))}: {expected}")
     return numbers
 
 

@@ -221,11 +221,14 @@ def read_pairs(
     return Pairing(pairs, unlisted[0], unlisted[1])
 
 
-def pair_with_itself(folder: PathLike, *, recursive: bool = False, without: Collection[Path] = ()) -> Pairing:
+def pair_with_itself(
+    folder: PathLike, side: str = "infrared", *, recursive: bool = False, without: Collection[Path] = ()
+) -> Pairing:
     """Take each picture of a folder for both sides of a pair, as those whose bands hold both.
 
     Args:
         folder: the pictures.
+        side: what it holds, for messages.
         recursive: look into its sub-folders as well.
         without: folders to leave out, such as that of the results.
 
@@ -240,7 +243,7 @@ def pair_with_itself(folder: PathLike, *, recursive: bool = False, without: Coll
         pairing = pair_with_itself("four_bands/")
         ```
     """
-    files = list_pictures(Path(folder), "infrared", recursive, without)
+    files = list_pictures(Path(folder), side, recursive, without)
     refuse_equal_stems(files)
     return Pairing(tuple(Pair(file.name, Path(file.path), Path(file.path)) for file in files), (), ())
 

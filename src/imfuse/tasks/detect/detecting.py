@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from imfuse.core.errors import ImageError, PairError
+from imfuse.core.errors import ImageError, MetricError, PairError
 from imfuse.core.files import optional_path
 from imfuse.core.text import printable
 from imfuse.fusing.folder import FolderReport, Progress, run_folder, run_pair
@@ -41,7 +41,7 @@ class DetectionReport(FolderReport):
         boxes: those of every picture that was done, now or before, by name, with its size.
         unlabelled: pictures that no file of labels is for; empty where no labels were given.
         lacking: classes of the protocol that the detector cannot find, which are left out.
-        scores: average precision; ``None`` where no labels were given.
+        scores: average precision; ``None`` where no labels were given, or pictures failed and no other can be scored.
 
     Example:
         >>> from imfuse.core.boxes import Boxes
@@ -203,7 +203,7 @@ def detect_fused(
         ```
     """
     folder, out = Path(fused), Path(output)
-    pairing = pair_with_itself(folder, recursive=recursive, without=(out,))
+    pairing = pair_with_itself(folder, "fused", recursive=recursive, without=(out,))
     task = Finding(detector, as_range(range), truth, drawn)
     settings: dict[str, Any] = {"overwrite": overwrite, "progress": progress, "workers": workers}
     return _run(task, pairing, out, {folder: "fused"}, settings)
@@ -252,7 +252,7 @@ def _check_others(output: Path, names: Sequence[str], overwrite: bool) -> None:
 
 
 def _concluded(task: FindingTask, report: FolderReport, pairing: Pairing, output: Path) -> DetectionReport:
-    """Write ``coco.json`` and add up. Raises ``MetricError`` where there is nothing to score."""
+    """Write ``coco.json`` and add up. Raises ``MetricError`` where nothing can be scored, and no failure says why."""
     names = [pair.name for pair in pairing.pairs if pair.name in task.boxes]
     boxes = {name: task.boxes[name] for name in names}
     write_coco(output / COCO_FILE, {f"{name}.png": one for name, one in boxes.items()}, task.detector.names)
@@ -261,5 +261,10 @@ def _concluded(task: FindingTask, report: FolderReport, pairing: Pairing, output
     both = [name for name in names if name in task.known]
     found, known = [boxes[name].boxes for name in both], [task.known[name] for name in both]
     unlabelled = tuple(name for name in names if label_file(task.truth.folder, name) is None)
-    scores = task.protocol.score(found, known, task.detector.names, task.truth.names)
+    try:
+        scores = task.protocol.score(found, known, task.detector.names, task.truth.names)
+    except MetricError:
+        if not report.failed:
+            raise
+        scores = None
     return DetectionReport(**vars(report), boxes=boxes, unlabelled=unlabelled, lacking=task.lacking, scores=scores)

@@ -46,7 +46,14 @@ class Finder(Protocol):
         """A text that is another one wherever other boxes may be found."""
 
     def find(self, picture: npt.NDArray[Any]) -> Boxes:
-        """Objects of a picture (H, W) or (H, W, 3), uint8, the surest first."""
+        """Find the objects of one picture.
+
+        Args:
+            picture: (H, W) or (H, W, 3) RGB uint8.
+
+        Returns:
+            The boxes, the surest first.
+        """
 
 
 def open_detector(

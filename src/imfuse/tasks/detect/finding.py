@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imfuse.core.boxes import Boxes
+from imfuse.core.errors import ModelError
 from imfuse.core.version import VERSION
 from imfuse.fusing.engine import Prepared
 from imfuse.fusing.fuser import Fuser
@@ -67,7 +68,9 @@ class FindingTask(Task[Found]):
     drawn: float
 
     def begin(self, detector: Finder, truth: Truth | None, drawn: float) -> None:
-        """Take the settings. Raises ``MetricError`` where the detector has none of the classes to score."""
+        """Take the settings. Raises ``ModelError``, or ``MetricError`` where the detector has no class to score."""
+        if not 0 <= drawn <= 1:
+            raise ModelError(f"drawn={drawn!r}: a score from 0 to 1 is expected")
         self.detector, self.truth, self.drawn = detector, truth, drawn
         self.protocol: Protocol | None = None if truth is None else get_protocol(truth.protocol)
         self.lacking = () if self.protocol is None else self.protocol.lacking(detector.names)

@@ -141,7 +141,7 @@ class PictureSegmenter:
             found = f"{printable(heat)}: infrared pictures are given"
             raise PairError(f"{found}, but the network looks at three channels of one picture")
         if heat is None:
-            pairing = pair_with_itself(pictures, recursive=recursive, without=(target,))
+            pairing = pair_with_itself(pictures, "fused", recursive=recursive, without=(target,))
         else:
             pairing = find_pairing(heat, pictures, recursive=recursive, without=(target,))
         sources = {pictures: "fused"} | ({} if heat is None else {heat: "infrared"})
