@@ -1,0 +1,89 @@
+"""``imfuse benchmark --task``: what its options mean, and what is printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from imfuse.cli._printing import console, say
+from imfuse.cli._terminal import progress_bar, warn_of_failure
+from imfuse.core.errors import BenchmarkError
+from imfuse.core.text import printable
+
+if TYPE_CHECKING:
+    from imfuse.benchmark.tasks.results import TaskResults
+
+
+def run_task(settings: dict[str, Any], output: Path, *, report: bool) -> None:
+    """Run a benchmark of a task, print its table, and write its files. Raises ``ImfuseError``."""
+    from imfuse.benchmark.tasks.plan import TaskPlan
+
+    plan = TaskPlan(**settings)
+    # Torch takes seconds to import: what is wrong with the command line comes first.
+    from imfuse.benchmark.tasks.run import run_task_benchmark
+    from imfuse.benchmark.tasks.tables import write_task_tables
+
+    with progress_bar() as progress:
+        results = run_task_benchmark(plan, output, progress=progress)
+    for row, failed in results.failed.items():
+        for name, reason in failed.items():
+            warn_of_failure(reason, results.title, row, name)
+    print_task(results)
+    for file in (results.write(output), *write_task_tables(results, output)):
+        say(file)
+    if report:
+        from imfuse.benchmark.tasks.report import write_task_report
+
+        say(write_task_report(results, output))
+    if results.failed:
+        raise typer.Exit(1)
+
+
+def one_data_set(data: dict[str, Path] | None) -> tuple[str, Path] | None:
+    """The only data set; raises ``BenchmarkError`` for more."""
+    if data and len(data) > 1:
+        raise BenchmarkError(f"{len(data)} data sets are given, a benchmark of a task takes one")
+    return next(iter(data.items())) if data else None
+
+
+def print_task(results: TaskResults) -> None:
+    """The table: means over classes with intervals, differences from the chosen control, and scores of classes."""
+    from imfuse.benchmark.tasks.tables import (
+        caption,
+        difference_text,
+        marks,
+        notes,
+        reading,
+        score_text,
+        title,
+        truths,
+    )
+
+    terminal = console()
+    shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
+    shown.add_column("", style="bold", no_wrap=True)
+    head = results.headlines[0]
+    for name in results.measures:
+        shown.add_column(Text(printable(name)), justify="right", no_wrap=True)
+        if name == head:
+            shown.add_column(Text(printable(f"less {results.against}")), justify="right", no_wrap=True)
+    for row, used in results.rows.items():
+        cells = [Text(printable(row + marks(used)))]
+        for name, measure in used.measures.items():
+            cells.append(Text(score_text(measure)))
+            if name == head:
+                gain = measure.differences.get(results.against)
+                cells.append(Text(difference_text(gain) if gain else ""))
+        shown.add_row(*cells)
+    say("")
+    terminal.print(Text(printable(title(results)), style="bold"))
+    wide = terminal.measure(shown, options=terminal.options.update(width=1000)).maximum
+    console(width=max(wide, terminal.width)).print(shown)
+    for words in (caption(results), truths(results), *(f"{one.mark} {one.note}" for one in notes(results))):
+        terminal.print(Text(f" {printable(words)}"))
+    terminal.print(Text(f" {printable(reading(results))}"))
