@@ -234,3 +234,35 @@ def test_labels_that_are_missing(data: Path, detector: Path, tmp_path: Path) -> 
     (tmp_path / "empty").mkdir()
     with pytest.raises(PairError, match="no labels of its pairs"):
         run_task_benchmark(plan_of(data, detector, labels=tmp_path / "empty"), tmp_path / "out")
+
+
+def test_a_published_table_beside_ours(data: Path, detector: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["benchmark", "reproduce", "refinefuse-detection", "--data", str(data), "--detector", str(detector)]
+    assert main([*words, "--models", "laplacian_pyramid", "--device", "cpu", "-o", str(out)]) == 0
+    text = (out / "reproduce.md").read_text()
+    ours = read_task_results(out, "detect").rows["visible"].measures["mAP50"].value
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    place = next(i for i, row in enumerate(rows) if row.startswith("| Visible | printed"))
+    assert f"{100 * ours:.1f}" in rows[place + 1]
+    assert f"{100 * ours - 84.9:+.1f}" in rows[place + 2]
+    assert "YOLOv5s" in text
+
+
+def test_a_task_has_no_metrics(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["benchmark", "--task", "detect", "--data", f"mine={data}", "--metrics", "EN"]) == 2
+    assert "of scores of pictures" in capsys.readouterr().err
+
+
+def test_files_are_written_again(segmented: tuple[TaskResults, Path], tmp_path: Path) -> None:
+    pytest.importorskip("jinja2")
+    results, folder = segmented
+    results.write(folder)
+    assert main(["benchmark", "report", str(folder), "--task", "segment", "-o", str(tmp_path)]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "task_segment.md",
+        "task_segment.tex",
+        "task_segment.csv",
+        "task_report.html",
+    }
+    assert main(["benchmark", "report", str(folder), "--task", "caption"]) == 2

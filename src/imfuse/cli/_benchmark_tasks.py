@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from imfuse.cli._benchmark_tables import print_whole
 from imfuse.cli._printing import console, say
 from imfuse.cli._terminal import progress_bar, warn_of_failure
 from imfuse.core.errors import BenchmarkError
@@ -42,6 +43,70 @@ def run_task(settings: dict[str, Any], output: Path, *, report: bool) -> None:
         say(write_task_report(results, output))
     if results.failed:
         raise typer.Exit(1)
+
+
+def reproduce_task(
+    name: str,
+    data: Path | None,
+    models: str,
+    fused: dict[str, Path],
+    detector: Path | None,
+    device: str,
+    output: Path,
+) -> None:
+    """Print a published table of a task, beside ours where there is a data set. Raises ``ImfuseError``."""
+    from imfuse.benchmark.plan import parse_models
+    from imfuse.benchmark.published import get_published_task
+    from imfuse.benchmark.tasks.plan import TaskPlan
+
+    published = get_published_task(name)
+    results = None
+    if data is not None:
+        chosen: Any = {"data": (published.data, data), "fused": fused, "detector": detector}
+        plan = TaskPlan("detect", parse_models(models), protocol=published.protocol, device=device, **chosen)
+        from imfuse.benchmark.tasks.run import run_task_benchmark
+
+        with progress_bar() as progress:
+            results = run_task_benchmark(plan, output, progress=progress)
+        results.write(output)
+    from imfuse.benchmark.tasks.reproduce import comparison, markdown, measures_of, notes_of
+    from imfuse.imaging import write_file
+
+    shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
+    for i, heading in enumerate((published.name, "", *measures_of(published))):
+        shown.add_column(heading, justify="right" if i > 1 else "left", no_wrap=True)
+    for row in comparison(published, results):
+        shown.add_row(*(Text(printable(word)) for word in row))
+    print_whole(shown)
+    for note in notes_of(published, results):
+        console().print(Text(f" {printable(note)}"))
+    if results is not None:
+        write_file(output / "reproduce.md", markdown(published, results).encode(), through_links=False)
+        say(output / "reproduce.md")
+
+
+def task_figure(folder: Path, task: str, names: list[str], output: Path | None) -> Path:
+    """Write what a network found in the pictures of every row side by side. Raises ``ImfuseError``."""
+    from imfuse.benchmark.tasks.views import write_task_figure
+
+    target = output or folder / f"figure_{task}"
+    return write_task_figure(_results(folder, task), folder, target.with_name(f"{target.name}.png"), names)
+
+
+def task_files(folder: Path, task: str, output: Path | None) -> list[Path]:
+    """Write the tables and the report of a task again. Raises ``ImfuseError``."""
+    from imfuse.benchmark.tasks.report import write_task_report
+    from imfuse.benchmark.tasks.tables import write_task_tables
+
+    results = _results(folder, task)
+    return [*write_task_tables(results, output or folder), write_task_report(results, folder, output)]
+
+
+def _results(folder: Path, task: str) -> TaskResults:
+    from imfuse.benchmark.tasks.plan import checked_task
+    from imfuse.benchmark.tasks.results import read_task_results
+
+    return read_task_results(folder, checked_task(task))
 
 
 def one_data_set(data: dict[str, Path] | None) -> tuple[str, Path] | None:
@@ -82,8 +147,7 @@ def print_task(results: TaskResults) -> None:
         shown.add_row(*cells)
     say("")
     terminal.print(Text(printable(title(results)), style="bold"))
-    wide = terminal.measure(shown, options=terminal.options.update(width=1000)).maximum
-    console(width=max(wide, terminal.width)).print(shown)
+    print_whole(shown)
     for words in (caption(results), truths(results), *(f"{one.mark} {one.note}" for one in notes(results))):
         terminal.print(Text(f" {printable(words)}"))
     terminal.print(Text(f" {printable(reading(results))}"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imfuse.cli._benchmark_tasks import one_data_set, run_task
+from imfuse.cli._benchmark_tasks import one_data_set, reproduce_task, run_task, task_figure, task_files
 from imfuse.cli._printing import console, say, warn
 from imfuse.cli._terminal import count, few, progress_bar, warn_of_failure
 from imfuse.cli._words import named_paths, parse_size
@@ -261,8 +261,18 @@ def figure(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The files without extension. Default: FOLDER/figure.")
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="detect|segment", help="What a network found, as PNG; NAMEs are those of kept pictures."),
+    ] = None,
 ) -> None:
-    """Write the grid that papers print as PNG and PDF: rows are pairs, columns methods, with magnified details."""
+    """Write the grid that papers print as PNG and PDF: rows are pairs, columns methods, with magnified details.
+
+    With --task detect: boxes over the picture of each method, right, false and missed ones.
+    """
+    if task is not None:
+        say(task_figure(_place(folder), task, pair or [], output))
+        return
     from imfuse.benchmark.figure import Row, parse_row, write_figure
     from imfuse.benchmark.results import read_results
 
@@ -282,8 +292,13 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the tables and the report. Default: FOLDER.")
     ] = None,
+    task: Annotated[str | None, typer.Option(metavar="detect|segment", help="Those of a task, from its JSON.")] = None,
 ) -> None:
     """Write tables and report.html of a benchmark again, from its results.json."""
+    if task is not None:
+        for file in task_files(_place(folder), task, output):
+            say(file)
+        return
     from imfuse.benchmark.results import read_results
 
     place = _place(folder)
@@ -310,6 +325,12 @@ def reproduce(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     output: Output = Path("runs/reproduce"),
     workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
+    detector: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Of a table of detection: an ONNX file. Default: one is trained for each row."
+        ),
+    ] = None,
 ) -> None:
     """Score a published table's data set under its convention and print printed, ours and difference.
 
@@ -317,11 +338,16 @@ def reproduce(
 
     Without --data the printed numbers alone, and where they come from.
     """
-    from imfuse.benchmark.published import get_published, list_published
+    from imfuse.benchmark.published import get_published, list_published, list_published_tasks
     from imfuse.cli._benchmark_tables import print_published, print_reproduction
 
     if name is None:
         print_published([get_published(one) for one in list_published()])
+        return
+    if name in list_published_tasks():
+        reproduce_task(
+            name, data, models or "all", named_paths(fused or [], "--fused", _FUSED), detector, device, output
+        )
         return
     table = get_published(name)
     if data is None:
@@ -364,6 +390,10 @@ def efficiency(
     dtype: Annotated[str, typer.Option(help="Number format of the networks.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0 takes all.")] = 0,
     seconds: Annotated[float, typer.Option(min=0, help="Time to measure for each model and size.")] = 3.0,
+    segmenters: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="Add what telling classes costs, by fused pictures or features."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder to write efficiency.md and efficiency.json into.")
     ] = None,
@@ -387,6 +417,7 @@ def efficiency(
             dtype=dtype,
             threads=threads,
             seconds=seconds,
+            segmenters=[word.strip() for word in segmenters.split(",")] if segmenters else (),
             progress=lambda done, total, name: status.update(Text(f"{done} of {total}: {printable(name)}")),
         )
     print_efficiency(measured)

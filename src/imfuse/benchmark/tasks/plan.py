@@ -67,8 +67,7 @@ class TaskPlan:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.task not in ("detect", "segment"):
-            raise BenchmarkError(f"task={self.task!r}: detect or segment is expected")
+        checked_task(self.task)
         if self.detector is not None and self.task != "detect":
             raise BenchmarkError(f"detector={str(self.detector)!r}: of task='detect'")
         if self.data is None and (self.detector is not None or self.fused or self.labels is not None):
@@ -106,3 +105,12 @@ class TaskPlan:
         """Names of the rows of the table, but for heads of methods that segment themselves."""
         features = (FEATURES,) if self.task == "segment" else ()
         return (*self.controls, *features, *self.methods)
+
+
+def checked_task(name: str) -> Task:
+    """The task of a name. Raises ``BenchmarkError``."""
+    if name == "detect":
+        return "detect"
+    if name == "segment":
+        return "segment"
+    raise BenchmarkError(f"task={name!r}: detect or segment is expected")

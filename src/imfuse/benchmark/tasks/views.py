@@ -31,7 +31,7 @@ DRAWN = 0.3
 OVERLAP = 0.5
 STYLES = {"right": ("#2ee66b", "solid"), "false": ("#ff4d4d", "dashed"), "missed": ("#ffd21f", "dotted")}
 """Colour and line of each kind of box: told apart without colours, too."""
-_COLUMNS, _CELL, _HEAD = 4, 3.2, 0.22
+_COLUMNS, _CELL, _HEAD = 3, 4.2, 0.22
 _MOST_PIXELS = 12_000_000
 
 
