@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -67,11 +67,12 @@ def routes_of(
     *,
     device: str,
     threads: int,
-    seconds: float,
+    seconds: float | None,
 ) -> Iterator[Route]:
     """Every way to each segmenter at each size: alone, of four channels, two streams, and behind each fusion method.
 
-    ``fusions`` are names with width, height and costs. Raises ``ModelError`` for a segmenter that there is not.
+    ``fusions`` are names with width, height and costs; without ``seconds`` nothing is measured. Raises ``ModelError``
+    for a segmenter that there is not.
     """
     check_segmenters(segmenters)
     sizes = dict.fromkeys((width, height) for _, width, height, _ in fusions)
@@ -80,14 +81,9 @@ def routes_of(
 
             def part(network: str, channels: int, width: int = width, height: int = height) -> Part:
                 counted = count_module(build_segmenter(network, channels=channels), height, width, channels=(channels,))
-                return Part(
-                    counted,
-                    _or_none(
-                        lambda: measure_segmenter(
-                            network, channels, height, width, device=device, threads=threads, seconds=seconds
-                        )
-                    ),
-                )
+                if seconds is None:
+                    return Part(counted, None)
+                return Part(counted, _measured(network, channels, (height, width), device, threads, seconds))
 
             alone = part(name, 3)
             yield Route(f"{name}, one picture", width, height, None, alone)
@@ -124,8 +120,10 @@ def route_notes() -> Iterator[str]:
     yield "segmenters: 9 classes, random weights; times of fusion are those of the form that Fuser runs"
 
 
-def _or_none(measure: Callable[[], Latency]) -> Latency | None:
+def _measured(
+    network: str, channels: int, size: tuple[int, int], device: str, threads: int, seconds: float
+) -> Latency | None:
     try:
-        return measure()
+        return measure_segmenter(network, channels, *size, device=device, threads=threads, seconds=seconds)
     except (ModelError, MemoryError, torch.OutOfMemoryError):
         return None

@@ -145,6 +145,10 @@ class TaskResults(_Record):
         rows: by name, in the order of the table.
         views: some of the scenes.
         failed: by row: what could not be done, by picture.
+
+    Example:
+        >>> sorted(TaskResults.model_json_schema()["properties"])[:4]
+        ['against', 'classes', 'date', 'environment']
     """
 
     format: Literal[1] = 1
@@ -183,16 +187,34 @@ class TaskResults(_Record):
 
     @property
     def measures(self) -> list[str]:
-        """Names of the columns."""
+        """Names of the columns.
+
+        Returns:
+            In their order.
+        """
         return list(next(iter(self.rows.values())).measures)
 
     @property
     def headlines(self) -> list[str]:
-        """Names of those over all classes."""
+        """Names of those over all classes.
+
+        Returns:
+            In their order.
+        """
         return [name for name in self.measures if name.startswith("m")]
 
     def write(self, folder: Path) -> Path:
-        """Write as JSON into a folder, which is made. Raises ``ImageError``."""
+        """Write as JSON.
+
+        Args:
+            folder: where the file goes; it is made.
+
+        Returns:
+            The file, ``task_detect.json`` or ``task_segment.json``.
+
+        Raises:
+            ImageError: the disk refuses.
+        """
         file = folder / file_name(self.task)
         text = json.dumps(self.model_dump(), allow_nan=False, indent=1) + "\n"
         write_file(file, text.encode("ascii"), through_links=False)
