@@ -195,7 +195,7 @@ def test_page_of_tasks_says_what_its_numbers_say(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(sys, "argv", ["tasks", *words, "--parts", "detectors"])
     assert tasks.main() == 0
     text = (tmp_path / "docs" / "tasks.md").read_text()
-    assert "`imfuse benchmark --task detect --seeds 1 --steps 1 --scenes 2`" in text
+    assert "`imfuse benchmark --task detect --models sdnet --seeds 1 --steps 1 --scenes 2`" in text
     assert "- Against stacked: 0 of 1 methods score higher; in all intervals 0 are better, 0 worse, 1 are not" in text
     assert "sdnet + segformer_compact" in text
-    assert (tmp_path / "docs" / "images" / "tasks_detectors.png").is_file()
+    assert (tmp_path / "docs" / "images" / "tasks_detectors.jpg").is_file()

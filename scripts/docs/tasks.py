@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from imfuse.benchmark.complexity import count
-from imfuse.benchmark.plan import ModelEntry, parse_models
+from imfuse.benchmark.plan import parse_models
 from imfuse.benchmark.published import get_published_task
 from imfuse.benchmark.routes import HEAD, Part, route_notes, route_rows, routes_of
 from imfuse.benchmark.tasks.plan import TaskPlan
@@ -25,7 +25,7 @@ from imfuse.benchmark.tasks.tables import markdown
 from imfuse.benchmark.tasks.views import write_task_figure
 from imfuse.core.registry import get_spec
 from imfuse.fusing.folder import Progress
-from imfuse.imaging import write_file
+from imfuse.imaging import read_image, write_file, write_image
 
 PARTS = ("detector", "detectors", "segmenters")
 SEGMENTER, SIZE = "segformer_compact", (640, 480)
@@ -43,8 +43,8 @@ INTRODUCTION = (
     "- **Intervals.** Two rows may be called different only where no interval of their difference contains 0: the"
     " bootstrap interval over pictures and, where networks are trained, Student's interval over seeds. With three seeds"
     " the latter is wide, 4.3 standard errors; of many comparisons a few survive by chance: nothing is corrected.",
-    "- **Few pairs.** The sample of M3FD has 10 pairs and 2 buses: whatever is said of buses is said of two. Its"
-    " detector was trained on colour pictures by day, which favours whatever looks like them.",
+    "- **Few pairs.** The sample of M3FD has 10 pairs and 2 buses: whatever is said of buses is said of two. The"
+    " detector is taken as it is, trained on colour photographs, which favours whatever looks like them.",
     "- **Rendered scenes.** They have labels that are true, and people who are warmer than what is around them. Real"
     " scenes have less of this; rows say how methods compare here, not what they score elsewhere.",
     "- **Small networks, short trainings.** Differences between methods may shrink with more training, or grow.",
@@ -58,7 +58,7 @@ def verdict(results: TaskResults) -> Iterator[str]:
     name = results.headlines[0]
     values = {row: one.measures[name].value or 0 for row, one in results.rows.items()}
     best = max(values, key=lambda row: values[row])
-    yield f"- Highest {name}: {best}, {values[best]:.3f}; a {results.rows[best].kind} row."
+    yield f"- Highest {name}: {best}, {values[best]:.3f} ({results.rows[best].kind})."
     methods = [row for row, one in results.rows.items() if one.kind in ("method", "pictures")]
     for control in (row for row, one in results.rows.items() if one.kind in ("control", "features")):
         gains = [results.rows[row].measures[name].differences[control] for row in methods]
@@ -76,8 +76,9 @@ def verdict(results: TaskResults) -> Iterator[str]:
 
 def part_of(title: str, command: str, results: TaskResults, work: Path, images: Path) -> list[str]:
     """A section: command, what follows from the table, the table, and pictures."""
-    picture = images / f"tasks_{work.name}.png"
-    write_task_figure(results, work, picture, [results.views[0].name])
+    picture = images / f"tasks_{work.name}.jpg"
+    drawn = write_task_figure(results, work, work / "figure.png", [results.views[0].name])
+    write_image(picture, read_image(drawn)[..., :3])
     table = markdown(results, 3)
     return [
         f"## {title}",
@@ -92,16 +93,13 @@ def part_of(title: str, command: str, results: TaskResults, work: Path, images: 
     ]
 
 
-def costs(models: tuple[ModelEntry, ...]) -> Iterator[str]:
+def costs() -> Iterator[str]:
     """Parameters and MACs of every route; times are of a machine, and are left to the command."""
     width, height = SIZE
-    learned = [entry for entry in models if not get_spec(entry.model).training_free]
+    learned = [entry for entry in parse_models("all") if not get_spec(entry.model).training_free]
     fusions = [
-        (entry.label, width, height, Part(count(entry.model, height, width, **entry.options), None))
-        for entry in learned
+        (one.label, width, height, Part(count(one.model, height, width, **one.options), None)) for one in learned
     ]
-    # Where nothing is fused, there is the segmenter still.
-    fusions = fusions or [("none", width, height, Part(count("didfuse", height, width), None))]
     routes = list(routes_of([SEGMENTER], fusions, device="cpu", threads=1, seconds=None))
     head = HEAD[:-3]
     yield "## Cost of both routes"
@@ -142,21 +140,22 @@ def main() -> int:
 
     models, images, text = parse_models(args.models), args.output.parent / "images", list(INTRODUCTION)
     budget: dict[str, Any] = {"seeds": args.seeds, "steps": args.steps, "scenes": args.scenes}
+    chosen = "" if args.models == "all" else f" --models {args.models}"
     words = f"--seeds {args.seeds} --steps {args.steps} --scenes {args.scenes}"
     plans = {
         "detector": (
             "Detection by a detector as it is",
-            f"imfuse benchmark --task detect --data m3fd=DIR/data/m3fd_sample --detector {args.detector.name}",
+            f"imfuse benchmark --task detect --data m3fd=DIR/data/m3fd_sample --detector {args.detector.name}{chosen}",
             TaskPlan("detect", models, ("m3fd", args.shared / "data" / "m3fd_sample"), detector=args.detector),
         ),
         "detectors": (
             "Detection by networks that are trained for each method",
-            f"imfuse benchmark --task detect {words}",
+            f"imfuse benchmark --task detect{chosen} {words}",
             TaskPlan("detect", models, **budget),
         ),
         "segmenters": (
             "Segmentation by networks that are trained for each method",
-            f"imfuse benchmark --task segment {words}",
+            f"imfuse benchmark --task segment{chosen} {words}",
             TaskPlan("segment", models, segmenter=SEGMENTER, **budget),
         ),
     }
@@ -167,7 +166,7 @@ def main() -> int:
         text += ["", *part_of(title, command, results, args.work / name, images)]
         if name == "detector":
             text += [beside(get_published_task("refinefuse-detection"), results)]
-    text += ["", *costs(models)]
+    text += ["", *costs()]
     write_file(args.output, "\n".join(text).encode())
     return 0
 

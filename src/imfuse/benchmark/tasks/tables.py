@@ -180,7 +180,8 @@ def _bold(results: TaskResults, measure: str, row: str, form: str) -> str:
 
 def _differences(results: TaskResults, measure: str, names: dict[str, str]) -> list[str]:
     """A table of one measure: a column for each row that is compared with."""
-    columns = list(dict.fromkeys(name for one in results.rows.values() for name in one.measures[measure].differences))
+    compared = {name for one in results.rows.values() for name in one.measures[measure].differences}
+    columns = [row for row in results.rows if row in compared]
     rows = []
     for row, used in results.rows.items():
         one = used.measures[measure]
