@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from imfuse.benchmark.tasks.plan import TaskPlan
+
 ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
@@ -181,3 +183,19 @@ def test_every_training_log_is_short_whole_and_listed() -> None:
         steps = [int(row["step"]) for row in rows]
         assert steps == sorted(steps)
         assert all(row["loss"] for row in rows if row["split"] == "train")
+
+
+def test_page_of_tasks_says_what_its_numbers_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    tasks = importlib.import_module("scripts.docs.tasks")
+    tiny = {"size": (48, 64), "batch": 2, "crop": (32, 32), "device": "cpu"}
+    monkeypatch.setattr(tasks, "TaskPlan", lambda *given, **how: TaskPlan(*given, **{**how, **tiny}))
+    words = ["--shared", str(tmp_path), "--detector", "some.onnx", "-o", str(tmp_path / "docs" / "tasks.md")]
+    words += ["--work", str(tmp_path / "work"), "--models", "sdnet", "--seeds", "1", "--steps", "1", "--scenes", "2"]
+    monkeypatch.setattr(sys, "argv", ["tasks", *words, "--parts", "detectors"])
+    assert tasks.main() == 0
+    text = (tmp_path / "docs" / "tasks.md").read_text()
+    assert "`imfuse benchmark --task detect --models sdnet --seeds 1 --steps 1 --scenes 2`" in text
+    assert "- Against stacked: 0 of 1 methods score higher; in all intervals 0 are better, 0 worse, 1 are not" in text
+    assert "sdnet + segformer_compact" in text
+    assert (tmp_path / "docs" / "images" / "tasks_detectors.jpg").is_file()

@@ -10,9 +10,10 @@ from torch.nn import functional as F
 
 from imfuse import create_model, list_models
 from imfuse.benchmark import efficiency as module
+from imfuse.benchmark import routes
 from imfuse.benchmark.complexity import Complexity, count, count_module
 from imfuse.benchmark.efficiency import markdown, measure_models, parse_sizes
-from imfuse.benchmark.latency import Latency, measure
+from imfuse.benchmark.latency import Latency, measure, measure_segmenter
 from imfuse.benchmark.plan import ModelEntry, parse_models
 from imfuse.cli.main import main
 from imfuse.core.errors import BenchmarkError, ModelError, WeightsError
@@ -131,3 +132,30 @@ def test_what_has_no_weights_is_measured_with_random_ones() -> None:
     assert found.costs[0].measured is not None
     with pytest.raises(WeightsError, match="none"):
         measure_models([ModelEntry(model="psfusion", weights="none.safetensors")], [(64, 64)], device="cpu")
+
+
+def test_routes_add_up_what_their_parts_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "measure", lambda *_, **how: Latency(20.0, 1.0, 5, None))
+    monkeypatch.setattr(routes, "measure_segmenter", lambda *_, **how: Latency(3.0, 1.0, 5, None))
+    done = measure_models(parse_models("didfuse"), [(64, 64)], threads=1, seconds=0, segmenters=["segformer_compact"])
+    alone, early, streams, fused = done.routes
+    assert [route.fusion is None for route in done.routes] == [True, True, True, False]
+    assert alone.totals[0] == 706_761
+    assert fused.totals[0] == 706_761 + 260_935
+    assert fused.totals[1] == pytest.approx(alone.totals[1] + done.costs[0].counted.macs / 1e9)
+    assert alone.totals[1] < early.totals[1] < streams.totals[1] < fused.totals[1]
+    assert (alone.totals[2], fused.totals[2]) == (3, 23)
+    assert "didfuse + segformer_compact" in markdown(done)
+    assert "not FLOPs" in markdown(done)
+
+
+def test_a_segmenter_that_there_is_not_is_told_before_anything_is_measured() -> None:
+    with pytest.raises(ModelError, match="no such segmentation network"):
+        measure_models(parse_models("didfuse"), [(64, 64)], threads=1, seconds=0, segmenters=["x"])
+    with pytest.raises(ModelError, match="takes no fused picture"):
+        measure_models(parse_models("didfuse"), [(64, 64)], threads=1, seconds=0, segmenters=["two_stream_compact"])
+
+
+def test_a_segmenter_is_measured_in_a_process_of_its_own() -> None:
+    measured = measure_segmenter("segformer_compact", 4, 32, 32, device="cpu", threads=1, seconds=0)
+    assert measured.milliseconds > 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from imfuse.benchmark.plan import make_plan
-from imfuse.benchmark.published import get_published, list_published
+from imfuse.benchmark.published import get_published, get_published_task, list_published
 from imfuse.benchmark.reproduce import lines_of, markdown, notes_of
 from imfuse.benchmark.runner import run_benchmark
 from imfuse.cli.main import main
@@ -98,3 +98,26 @@ def test_command(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_unknown() -> None:
     with pytest.raises(BenchmarkError, match="no published table"):
         get_published("x")
+
+
+def test_table_of_detection_is_the_articles(shared: Path) -> None:
+    published = get_published_task("refinefuse-detection")
+    with (shared / "truth" / "refinefuse_table4.csv").open(encoding="utf-8") as theirs:
+        _, *rows = csv.reader(theirs)
+    assert {row[0]: [float(word) for word in row[1:]] for row in rows} == {
+        method: list(values.values()) for method, values in published.rows.items()
+    }
+
+
+def test_means_of_the_table_of_detection_are_those_of_its_classes() -> None:
+    for values in get_published_task("refinefuse-detection").rows.values():
+        for kind in ("AP50", "AP"):
+            mean = sum(values[f"{kind} {name}"] for name in ("People", "Car", "Bus")) / 3
+            assert abs(mean - values[f"m{kind}"]) < 0.5
+
+
+def test_detection_is_printed_without_data(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["benchmark", "reproduce", "refinefuse-detection"]) == 0
+    assert "88.4" in capsys.readouterr().out
+    assert main(["benchmark", "reproduce"]) == 0
+    assert "refinefuse-detection: Table 4" in capsys.readouterr().out

@@ -15,6 +15,8 @@ from imfuse.benchmark.complexity import COUNTED, Complexity, count
 from imfuse.benchmark.latency import Latency, load, measure
 from imfuse.benchmark.plan import ModelEntry
 from imfuse.benchmark.published import get_published, read_rows
+from imfuse.benchmark.routes import HEAD as ROUTES
+from imfuse.benchmark.routes import Part, Route, check_segmenters, route_notes, route_rows, routes_of
 from imfuse.core.errors import BenchmarkError, ModelError
 from imfuse.core.registry import get_spec
 from imfuse.core.version import VERSION
@@ -45,6 +47,7 @@ class Efficiency:
     device: str
     threads: int
     dtype: str
+    routes: tuple[Route, ...] = ()
 
 
 def parse_sizes(text: str) -> list[tuple[int, int]]:
@@ -70,6 +73,7 @@ def measure_models(
     dtype: str = "auto",
     threads: int = 0,
     seconds: float = 3.0,
+    segmenters: Sequence[str] = (),
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Efficiency:
     """Count and measure every model at every size, each measurement in a process of its own.
@@ -81,6 +85,7 @@ def measure_models(
         dtype: "auto" or one that every model computes in.
         threads: of the processor; 0 takes as many as torch does.
         seconds: how long one model is measured at one size.
+        segmenters: networks that tell classes, to add up what it costs to do so by each route.
         progress: called with how many are done, how many there are, and what comes next.
 
     Returns:
@@ -90,6 +95,7 @@ def measure_models(
         ModelError: a model, the device or the dtype cannot be used; nothing was measured then.
     """
     number = threads or torch.get_num_threads()
+    check_segmenters(segmenters)
     place = "cuda" if device == "auto" and torch.cuda.is_available() else "cpu" if device == "auto" else device
     for entry in entries:
         # What is wrong with a model is reported before anything is measured.
@@ -103,7 +109,9 @@ def measure_models(
         measured = _measured(entry, height, width, place, dtype, number, seconds)
         costs.append(Cost(entry.label, get_spec(entry.model).title, width, height, counted, measured))
     name = torch.cuda.get_device_name(place) if place.startswith("cuda") else _processor()
-    return Efficiency(tuple(costs), f"{place}: {name}", number, dtype)
+    fusions = [(one.model, one.width, one.height, Part(one.counted, one.measured)) for one in costs]
+    routes = tuple(routes_of(segmenters, fusions, device=place, threads=number, seconds=seconds))
+    return Efficiency(tuple(costs), f"{place}: {name}", number, dtype, routes)
 
 
 def markdown(efficiency: Efficiency) -> str:
@@ -111,6 +119,10 @@ def markdown(efficiency: Efficiency) -> str:
     lines = [f"| {' | '.join(HEAD)} |", f"|---|---|{'---:|' * (len(HEAD) - 2)}"]
     lines += [f"| {' | '.join(row)} |" for row in rows_of(efficiency)]
     lines += ["", *(f"- {note}" for note in notes_of(efficiency)), ""]
+    if efficiency.routes:
+        lines += [f"| {' | '.join(ROUTES)} |", f"|---|---|{'---:|' * (len(ROUTES) - 2)}"]
+        lines += [f"| {' | '.join(row)} |" for row in route_rows(efficiency.routes)]
+        lines += ["", *(f"- {note}" for note in route_notes()), ""]
     printed = read_rows(_ARTICLE)
     columns = [name for name in next(iter(printed.values())) if "rank" not in name]
     lines += [f"Printed in Table 11 of {_cite()}:", "", f"| method | {' | '.join(columns)} |"]

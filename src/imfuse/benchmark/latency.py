@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -21,6 +21,7 @@ from imfuse.benchmark.interrupts import interrupts_held, release_interrupts
 from imfuse.benchmark.plan import ModelEntry
 from imfuse.core.errors import ModelError
 from imfuse.core.registry import get_spec
+from imfuse.fusing.engine import find_device
 from imfuse.fusing.fuser import Fuser
 
 _STATUS = Path("/proc/self/status")
@@ -54,13 +55,24 @@ def measure(
     Raises ``ModelError`` where the process is killed, as for lack of memory, and what ``Fuser`` raises.
     """
     settings: dict[str, Any] = {"device": device, "dtype": dtype, **entry.options}
+    return _in_own_process(entry.label, _measure, entry, settings, (height, width), threads, seconds)
+
+
+def measure_segmenter(
+    name: str, channels: int, height: int, width: int, *, device: str, threads: int, seconds: float
+) -> Latency:
+    """The same of a network that tells classes, of random weights; its memory is not measured. Raises the same."""
+    return _in_own_process(name, _measure_segmenter, name, channels, (height, width), device, threads, seconds)
+
+
+def _in_own_process(name: str, work: Callable[..., Latency], *arguments: Any) -> Latency:
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         with interrupts_held():
-            measured = pool.submit(_measure, entry, settings, (height, width), threads, seconds)
+            measured = pool.submit(work, *arguments)
         try:
             return measured.result()
         except BrokenProcessPool:
-            raise ModelError(f"{entry.label}: {width}x{height} pixels need more memory than there is") from None
+            raise ModelError(f"{name}: needs more memory than there is") from None
 
 
 def load(entry: ModelEntry, **settings: Any) -> Fuser:
@@ -72,26 +84,45 @@ def load(entry: ModelEntry, **settings: Any) -> Fuser:
 def _measure(
     entry: ModelEntry, settings: Mapping[str, Any], size: tuple[int, int], threads: int, seconds: float
 ) -> Latency:
-    release_interrupts()
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(threads)
+    _begin(threads)
     fuser = load(entry, **settings)
     sides = [fuser.spec.size.padded(side) for side in size]
     random = torch.Generator().manual_seed(0)
     pair = [torch.rand(1, 1, *sides, generator=random).to(fuser.device) for _ in range(2)]
     with torch.inference_mode():
         memory = _peak(fuser, pair)
-        return _timed(fuser, pair, seconds, memory)
+        return _timed(fuser.network, pair, fuser.device, seconds, memory)
 
 
-def _timed(fuser: Fuser, pair: list[Tensor], seconds: float, memory: int | None) -> Latency:
-    fuser.network(*pair)
-    _synchronise(fuser)
+def _measure_segmenter(
+    name: str, channels: int, size: tuple[int, int], device: str, threads: int, seconds: float
+) -> Latency:
+    from imfuse.tasks.segment.networks import build_segmenter
+
+    _begin(threads)
+    place = find_device(device)
+    network = build_segmenter(name, channels=channels).eval().to(place)
+    images = torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(0)).to(place)
+    with torch.inference_mode():
+        return _timed(network, [images], place, seconds, None)
+
+
+def _begin(threads: int) -> None:
+    release_interrupts()
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+
+
+def _timed(
+    network: Callable[..., Any], images: list[Tensor], device: torch.device, seconds: float, memory: int | None
+) -> Latency:
+    network(*images)
+    _synchronise(device)
     times: list[float] = []
     while len(times) < _FEWEST_RUNS or (sum(times) < seconds and len(times) < _MOST_RUNS):
         start = time.perf_counter()
-        fuser.network(*pair)
-        _synchronise(fuser)
+        network(*images)
+        _synchronise(device)
         times.append(time.perf_counter() - start)
     low, middle, high = (1000 * value for value in statistics.quantiles(times, n=4))
     return Latency(middle, (high - low) / 2, len(times), memory)
@@ -103,7 +134,7 @@ def _peak(fuser: Fuser, pair: list[Tensor]) -> int | None:
         torch.cuda.reset_peak_memory_stats(fuser.device)
         before = torch.cuda.memory_allocated(fuser.device)
         fuser.network(*pair)
-        _synchronise(fuser)
+        _synchronise(fuser.device)
         return torch.cuda.max_memory_allocated(fuser.device) - before
     # Loading a model may have needed more than holding it.
     with suppress(OSError):
@@ -122,6 +153,6 @@ def _status(field: str) -> int | None:
     return None
 
 
-def _synchronise(fuser: Fuser) -> None:
-    if fuser.device.type == "cuda":
-        torch.cuda.synchronize(fuser.device)
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

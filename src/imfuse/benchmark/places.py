@@ -15,22 +15,22 @@ from imfuse.imaging.inputs import MAX_BYTES
 def infrared_of(folder: Path, data: DataResults, pair: str) -> Path:
     """The infrared picture of a pair; ``folder`` is that of the results. Raises ``ImfuseError``."""
     files = data.pairs[pair]
-    return _checked(folder, Path(data.infrared) / files.infrared, files.infrared_sha256)
+    return checked_file(folder, Path(data.infrared) / files.infrared, files.infrared_sha256)
 
 
 def visible_of(folder: Path, data: DataResults, pair: str) -> Path:
     """The visible picture of a pair; ``folder`` is that of the results. Raises ``ImfuseError``."""
     files = data.pairs[pair]
-    return _checked(folder, Path(data.visible) / files.visible, files.visible_sha256)
+    return checked_file(folder, Path(data.visible) / files.visible, files.visible_sha256)
 
 
 def fused_of(folder: Path, picture: ScoredPicture) -> Path:
     """A fused picture; ``folder`` is that of the results. Raises ``ImfuseError``."""
-    return _checked(folder, Path(picture.file), picture.sha256)
+    return checked_file(folder, Path(picture.file), picture.sha256)
 
 
-def _checked(folder: Path, file: Path, sha256: str) -> Path:
-    """A file, once it is clear that showing it gives nothing away.
+def checked_file(folder: Path, file: Path, sha256: str) -> Path:
+    """A file of the results in ``folder``, once it is clear that showing it gives nothing away.
 
     Results may come from others. A picture in their folder came with them; any other file, be it by an absolute path,
     by ``..`` or by a link, is shown only if they list the SHA-256 of its content: whoever wrote them had it.

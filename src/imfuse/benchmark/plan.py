@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -145,14 +145,8 @@ class Plan(_Models):
         for name, place in self.data.items():
             if isinstance(place, Folders) and not place.complete:
                 raise BenchmarkError(f"data.{name}: infrared and visible are expected, or pairs alone")
-        for name in (*self.data, *self.methods):
-            if not _NAME.fullmatch(name):
-                raise BenchmarkError(f"the name {name!r} cannot be used: it becomes the name of a folder")
-        for name in self.methods:
-            if self.methods.count(name) > 1:
-                raise BenchmarkError(
-                    f"two methods are called {name!r}", f"name one of them, as in models={f'NAME={name}'!r}"
-                )
+        check_names(list(self.data))
+        check_names(self.methods)
         if self.against and self.against not in self.methods:
             raise BenchmarkError(f"against={self.against!r}: one of {', '.join(self.methods)} is expected")
         return self
@@ -170,6 +164,17 @@ class Plan(_Models):
         if (place / data).is_dir():
             return place / data
         return place if len(self.data) == 1 else None
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise ``BenchmarkError`` for a name that cannot be that of a folder, or that two methods have."""
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise BenchmarkError(f"the name {name!r} cannot be used: it becomes the name of a folder")
+        if names.count(name) > 1:
+            raise BenchmarkError(
+                f"two methods are called {name!r}", f"name one of them, as in models={f'NAME={name}'!r}"
+            )
 
 
 def make_plan(settings: Mapping[str, Any]) -> Plan:

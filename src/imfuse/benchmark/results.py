@@ -363,7 +363,7 @@ def read_results(path: Path, max_values: int = MAX_VALUES) -> Results:
     """
     file = path / "results.json" if path.is_dir() else path
     shown = printable(file)
-    content = _read_json(file, max_values)
+    content = read_json(file, max_values)
     if not isinstance(content, dict) or "format" not in content:
         raise BenchmarkError(f"{shown}: not what imfuse benchmark writes", _WHICH)
     if content["format"] != FORMAT:
@@ -381,7 +381,8 @@ _SHORT = reprlib.Repr()
 _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxdict = 20, 1, 1
 
 
-def _read_json(file: Path, max_values: int) -> Any:
+def read_json(file: Path, max_values: int) -> Any:
+    """What a file of results holds, whoever wrote it. Raises ``BenchmarkError``."""
     try:
         data = read_input(file, BenchmarkError, "a results.json of imfuse", _MAX_BYTES)
     except BenchmarkError as error:

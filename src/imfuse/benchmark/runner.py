@@ -269,11 +269,12 @@ def _metric(symbol: str, convention: str) -> MetricUsed:
 
 
 def _methods(plan: Plan, worker: PairWorker) -> dict[str, MethodUsed]:
-    models = {entry.label: _model(entry, worker.fusers[entry.label]) for entry in plan.models}
+    models = {entry.label: model_used(entry, worker.fusers[entry.label]) for entry in plan.models}
     return {**models, **{method: ExternalResults(title=method) for method in plan.fused}}
 
 
-def _model(entry: ModelEntry, fuser: Fuser) -> ModelUsed:
+def model_used(entry: ModelEntry, fuser: Fuser) -> ModelUsed:
+    """A model with its weights, as results keep it."""
     weights = None
     if not fuser.spec.training_free:
         # The header says what its maker likes, but not which file it is.

@@ -54,14 +54,19 @@ def _rank_table(table: BenchmarkTable) -> Table:
 
 def print_published(tables: Sequence[PublishedTable]) -> None:
     """The published tables there are, and the articles they are of."""
+    from imfuse.benchmark.published import get_published_task, list_published_tasks
+
     shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
     for heading in ("NAME", "DATA", "PAIRS", "METHODS", "TABLE"):
         number = heading in ("PAIRS", "METHODS")
         shown.add_column(heading, no_wrap=True, justify="right" if number else "left")
     for one in tables:
         shown.add_row(one.name, one.data, str(one.pairs) if one.pairs else "?", str(len(one.rows)), one.table)
-    _print_whole(shown)
+    print_whole(shown)
     terminal = console()
+    for task in map(get_published_task, list_published_tasks()):
+        words = f"{task.name}: {task.table}, {task.task} on {task.data}, {len(task.rows)} methods"
+        terminal.print(Text(f" {printable(words)}"))
     for cite in dict.fromkeys(f"{one.name.partition('-')[0]}: {one.cite}" for one in tables):
         terminal.print(Text(f" {printable(cite)}"))
 
@@ -81,7 +86,7 @@ def print_reproduction(published: PublishedTable, results: Results | None) -> No
         for i, row in enumerate(rows):
             last = i == len(rows) - 1
             shown.add_row(Text(printable(line.method) if i == 0 else ""), *row, end_section=last and len(rows) > 1)
-    _print_whole(shown)
+    print_whole(shown)
     terminal = console()
     for note in notes_of(published, results):
         terminal.print(Text(f" {printable(note)}"))
@@ -90,16 +95,23 @@ def print_reproduction(published: PublishedTable, results: Results | None) -> No
 def print_efficiency(efficiency: Efficiency) -> None:
     """Costs of models, and what the numbers are."""
     from imfuse.benchmark.efficiency import HEAD, notes_of, rows_of
+    from imfuse.benchmark.routes import HEAD as ROUTES
+    from imfuse.benchmark.routes import route_notes, route_rows
 
-    shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
-    for i, heading in enumerate(HEAD):
-        shown.add_column(heading, no_wrap=i > 0, justify="right" if i > 1 else "left")
-    for row in rows_of(efficiency):
-        shown.add_row(*(Text(printable(cell)) for cell in row))
-    _print_whole(shown)
+    parts: list[tuple[Sequence[str], list[list[str]], list[str]]]
+    parts = [(HEAD, list(rows_of(efficiency)), list(notes_of(efficiency)))]
+    if efficiency.routes:
+        parts.append((ROUTES, list(route_rows(efficiency.routes)), list(route_notes())))
     terminal = console()
-    for note in notes_of(efficiency):
-        terminal.print(Text(f" {printable(note)}"))
+    for head, rows, notes in parts:
+        shown = Table(box=SIMPLE_HEAD, padding=(0, 1), header_style="bold")
+        for i, heading in enumerate(head):
+            shown.add_column(heading, no_wrap=i > 0, justify="right" if i > 1 else "left")
+        for row in rows:
+            shown.add_row(*(Text(printable(cell)) for cell in row))
+        print_whole(shown)
+        for note in notes:
+            terminal.print(Text(f" {printable(note)}"))
 
 
 def print_checks(name: str, checks: Sequence[WeightsCheck]) -> None:
@@ -120,7 +132,7 @@ def print_checks(name: str, checks: Sequence[WeightsCheck]) -> None:
     console().print(shown)
 
 
-def _print_whole(table: Table) -> None:
+def print_whole(table: Table) -> None:
     """Print a table whose numbers are not cut where the terminal is narrow."""
     terminal = console()
     wide = terminal.measure(table, options=terminal.options.update(width=1000)).maximum

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imfuse.cli._benchmark_tasks import one_data_set, reproduce_task, run_task, task_figure, task_files
 from imfuse.cli._printing import console, say, warn
 from imfuse.cli._terminal import count, few, progress_bar, warn_of_failure
-from imfuse.cli._words import named_paths
-from imfuse.core.errors import ImfuseError
+from imfuse.cli._words import named_paths, parse_size
+from imfuse.core.errors import BenchmarkError, ImfuseError
 from imfuse.core.registry import get_spec, list_models
 from imfuse.core.text import printable
 
@@ -21,7 +22,7 @@ benchmark = typer.Typer(
     invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}, rich_markup_mode=None
 )
 
-_FUSED = "densefuse=results/densefuse"
+_DATA, _FUSED = "tno=data/tno", "densefuse=results/densefuse"
 Output = Annotated[
     Path, typer.Option("--output", "-o", help="Folder of the benchmark; run again to continue after a stop.")
 ]
@@ -77,6 +78,33 @@ def run(
         int | None, typer.Option(min=1, help="Processes. Default: one per core, at most 8; one on a GPU.")
     ] = None,
     report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="detect|segment", help="Judge pictures by what a network finds in them, beside controls."),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --task: true boxes or class numbers. Default: those in the data set."),
+    ] = None,
+    detector: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="ONNX file of a detector. Default: one of ours is trained for each row."),
+    ] = None,
+    layout: Annotated[str, typer.Option(help="What the outputs of the detector mean.")] = "auto",
+    protocol: Annotated[
+        str, typer.Option(metavar="refinefuse|m3fd6|coco", help="Which classes are scored in detection.")
+    ] = "refinefuse",
+    segmenter: Annotated[
+        str, typer.Option(help="Network that is trained for each row in segmentation.")
+    ] = "segformer_compact",
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings for each row.")] = 3,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of each training.")] = 2000,
+    scenes: Annotated[
+        int, typer.Option(min=1, help="Rendered scenes to train on, where no data set is given; a fifth is held out.")
+    ] = 200,
+    size: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="Of rendered scenes.")] = "320x240",
+    batch: Annotated[int, typer.Option(min=2, help="Pictures in a step.")] = 8,
+    crop: Annotated[str, typer.Option(metavar="WIDTHxHEIGHT", help="What is seen of each in training.")] = "208x160",
 ) -> None:
     """Fuse and score data sets by models, beside external results: tables, results.json, report.html.
 
@@ -84,14 +112,45 @@ def run(
 
     A stopped run continues where it was: nothing whose inputs, weights, convention and version are the same is done
     again.
+
+    With --task detect or --task segment a table of what a network finds in the pictures of each method, and in those of
+    visible and infrared alone: imfuse benchmark --task detect --data m3fd=data/m3fd --detector yolo11n.onnx -o m3fd
     """
     if context.invoked_subcommand is not None:
+        return
+    if task is not None:
+        from imfuse.benchmark.plan import parse_models
+
+        _refuse(metrics=metrics, convention=convention, family=family, range=range_, dtype=dtype, config=config)
+        run_task(
+            {
+                "task": task,
+                "models": parse_models(models or "all"),
+                "data": one_data_set(named_paths(data, "--data", _DATA) if data else None),
+                "fused": named_paths(fused, "--fused", _FUSED) if fused else {},
+                "labels": labels,
+                "detector": detector,
+                "layout": layout,
+                "protocol": protocol,
+                "segmenter": segmenter,
+                "seeds": seeds,
+                "steps": steps,
+                "scenes": scenes,
+                "size": parse_size(size, "size"),
+                "batch": batch,
+                "crop": parse_size(crop, "crop"),
+                "against": against or "visible",
+                "device": device or "auto",
+            },
+            output,
+            report=report,
+        )
         return
     from imfuse.benchmark.plan import make_plan
 
     settings = _settings(
         config,
-        data=named_paths(data, "--data", "tno=data/tno") if data else None,
+        data=named_paths(data, "--data", _DATA) if data else None,
         fused=named_paths(fused, "--fused", _FUSED) if fused else None,
         recursive=recursive or None,
         models=models,
@@ -118,6 +177,13 @@ def run(
         say(file)
     if not results.complete:
         raise typer.Exit(1)
+
+
+def _refuse(**settings: object) -> None:
+    """Raise ``BenchmarkError`` for settings that scores of pictures have, and a task has not."""
+    for name, value in settings.items():
+        if value is not None:
+            raise BenchmarkError(f"{name}={str(value)!r}: of scores of pictures, not of a task")
 
 
 def _settings(config: Path | None, **options: Any) -> dict[str, Any]:
@@ -195,8 +261,18 @@ def figure(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The files without extension. Default: FOLDER/figure.")
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="detect|segment", help="What a network found, as PNG; NAMEs are those of kept pictures."),
+    ] = None,
 ) -> None:
-    """Write the grid that papers print as PNG and PDF: rows are pairs, columns methods, with magnified details."""
+    """Write the grid that papers print as PNG and PDF: rows are pairs, columns methods, with magnified details.
+
+    With --task detect: boxes over the picture of each method, right, false and missed ones.
+    """
+    if task is not None:
+        say(task_figure(_place(folder), task, pair or [], output))
+        return
     from imfuse.benchmark.figure import Row, parse_row, write_figure
     from imfuse.benchmark.results import read_results
 
@@ -216,8 +292,13 @@ def report(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the tables and the report. Default: FOLDER.")
     ] = None,
+    task: Annotated[str | None, typer.Option(metavar="detect|segment", help="Those of a task, from its JSON.")] = None,
 ) -> None:
     """Write tables and report.html of a benchmark again, from its results.json."""
+    if task is not None:
+        for file in task_files(_place(folder), task, output):
+            say(file)
+        return
     from imfuse.benchmark.results import read_results
 
     place = _place(folder)
@@ -244,6 +325,12 @@ def reproduce(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     output: Output = Path("runs/reproduce"),
     workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
+    detector: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Of a table of detection: an ONNX file. Default: one is trained for each row."
+        ),
+    ] = None,
 ) -> None:
     """Score a published table's data set under its convention and print printed, ours and difference.
 
@@ -251,11 +338,16 @@ def reproduce(
 
     Without --data the printed numbers alone, and where they come from.
     """
-    from imfuse.benchmark.published import get_published, list_published
+    from imfuse.benchmark.published import get_published, list_published, list_published_tasks
     from imfuse.cli._benchmark_tables import print_published, print_reproduction
 
     if name is None:
         print_published([get_published(one) for one in list_published()])
+        return
+    if name in list_published_tasks():
+        reproduce_task(
+            name, data, models or "all", named_paths(fused or [], "--fused", _FUSED), detector, device, output
+        )
         return
     table = get_published(name)
     if data is None:
@@ -298,6 +390,10 @@ def efficiency(
     dtype: Annotated[str, typer.Option(help="Number format of the networks.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0 takes all.")] = 0,
     seconds: Annotated[float, typer.Option(min=0, help="Time to measure for each model and size.")] = 3.0,
+    segmenters: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="Add what telling classes costs, by fused pictures or features."),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder to write efficiency.md and efficiency.json into.")
     ] = None,
@@ -321,6 +417,7 @@ def efficiency(
             dtype=dtype,
             threads=threads,
             seconds=seconds,
+            segmenters=[word.strip() for word in segmenters.split(",")] if segmenters else (),
             progress=lambda done, total, name: status.update(Text(f"{done} of {total}: {printable(name)}")),
         )
     print_efficiency(measured)

@@ -166,16 +166,39 @@ def score_boxes(
         >>> score_boxes(found, known, ["person"]).mean.ap50
         Estimate(value=0.504950495049505, low=0.0, high=1.0)
     """
+    table = drawn_precision(found, known, len(classes), draws)
+    truths = [sum(int((boxes.classes == number).sum()) for boxes in known) for number in range(len(classes))]
+    scores = [_class_scores(*row) for row in zip(classes, truths, table, strict=False)]
+    return DetectionScores(tuple(scores), _class_scores("mean", sum(truths), table[-1]), len(known))
+
+
+def drawn_precision(found: Sequence[Boxes], known: Sequence[Boxes], classes: int, draws: int = DRAWS) -> Float:
+    """Average precision of all pictures, and of each draw of them; draws are the same for as many pictures.
+
+    That makes differences of detections of the same pictures paired: one table less the other.
+
+    Args:
+        found: detections, one entry for each picture.
+        known: true boxes of the same pictures.
+        classes: how many there are; boxes of other numbers are left out.
+        draws: how often the pictures are drawn; fewer than two pictures are not.
+
+    Returns:
+        (classes + 1, 1 + draws, 2): each class and then their mean; all pictures and then each draw; at an intersection
+        over union of 0.5, and the mean over ``THRESHOLDS``. nan without a true box.
+
+    Example:
+        >>> known = [Boxes.of([[0, 0, 10, 10]], [0]), Boxes.of([[0, 0, 10, 10]], [0])]
+        >>> drawn_precision(known, known, 1, draws=2).round(3)[..., 0].tolist()
+        [[1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]
+    """
     pictures = len(known)
     drawn = np.random.default_rng(0).integers(max(1, pictures), size=(draws if pictures > 1 else 0, pictures))
     counts = np.stack([np.bincount(row, minlength=pictures) for row in drawn]) if len(drawn) else drawn
     weights = np.concatenate([np.ones((1, pictures)), counts.astype(np.float64)])
-    tallies = [_tally(found, known, number, THRESHOLDS) for number in range(len(classes))]
-    # (classes, 1 + draws, AP@0.5 and AP@[0.5, 0.95])
+    tallies = [_tally(found, known, number, THRESHOLDS) for number in range(classes)]
     table = np.stack([_summed_up(_precision(tally, weights)) for tally in tallies])
-    truths = [int(tally.truths.sum()) for tally in tallies]
-    scores = [_class_scores(*row) for row in zip(classes, truths, table, strict=True)]
-    return DetectionScores(tuple(scores), _class_scores("mean", sum(truths), _mean_of_classes(table)), pictures)
+    return np.concatenate([table, _mean_of_classes(table)[None]])
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,31 @@ class Protocol:
         Raises:
             MetricError: the detector has none of the classes, or no true box is of one.
         """
+        ours, true = self.numbered(found, known, names, label_names)
+        return score_boxes(ours, true, self.classes, draws)
+
+    def numbered(
+        self,
+        found: Sequence[Boxes],
+        known: Sequence[Boxes],
+        names: Sequence[str],
+        label_names: Sequence[str] | None = None,
+    ) -> tuple[list[Boxes], list[Boxes]]:
+        """Boxes of the scored classes, under their numbers here.
+
+        Args:
+            found: detections, one entry for each picture.
+            known: true boxes of the same pictures.
+            names: classes of the detector by number.
+            label_names: classes of the labels by number; left out: those of the protocol.
+
+        Returns:
+            Detections and true boxes; those of other classes, or of classes that the detector cannot find, are left
+            out.
+
+        Raises:
+            MetricError: the detector has none of the classes, or no true box is of one.
+        """
         lacking = self.lacking(names)
         numbers = {own: i for i, own in enumerate(self.classes) if own not in lacking}
         ours, true = self._numbered(found, names, numbers), self._numbered(known, label_names or self.labels, numbers)
@@ -133,7 +158,7 @@ class Protocol:
                 f"protocol {self.name}: the labels of {len(known)} pictures have no box of {', '.join(numbers)}",
                 "use another protocol=...",
             )
-        return score_boxes(ours, true, self.classes, draws)
+        return ours, true
 
     def _numbered(self, pictures: Sequence[Boxes], names: Sequence[str], numbers: Mapping[str, int]) -> list[Boxes]:
         """Boxes with the class numbers of the protocol; those of other classes are left out."""

@@ -58,6 +58,53 @@ class PublishedTable:
         return tuple(column.symbol for column in self.columns.values() if column.compare)
 
 
+@dataclass(frozen=True)
+class PublishedTask:
+    """Scores of a task that an article prints.
+
+    Attributes:
+        name: by which it is chosen.
+        cite: the article.
+        table: which of its tables.
+        task: "detect" or "segment".
+        data: the data set, by its name in ``docs/datasets.md``.
+        protocol: which classes are scored.
+        note: what a reader of the differences has to know.
+        rows: method, then printed value by measure, in per cent.
+    """
+
+    name: str
+    cite: str
+    table: str
+    task: str
+    data: str
+    protocol: str
+    note: str
+    rows: dict[str, dict[str, float]]
+
+
+def list_published_tasks() -> list[str]:
+    """Names of the tables of tasks.
+
+    >>> list_published_tasks()
+    ['refinefuse-detection']
+    """
+    return list(_sources().tasks)
+
+
+def get_published_task(name: str) -> PublishedTask:
+    """A table of a task by its name, one of :func:`list_published_tasks`.
+
+    >>> get_published_task("refinefuse-detection").rows["RefineFuse"]["mAP50"]
+    88.4
+    """
+    sources = _sources()
+    entry = sources.tasks[name]
+    rows = {method: {measure: float(word) for measure, word in row.items()} for method, row in read_rows(name).items()}
+    cite = sources.articles[entry.article].cite
+    return PublishedTask(name, cite, entry.table, entry.task, entry.data, entry.protocol, entry.note, rows)
+
+
 def list_published() -> list[str]:
     """Names of the tables.
 
@@ -77,7 +124,9 @@ def get_published(name: str) -> PublishedTable:
     if name not in sources.tables:
         near = difflib.get_close_matches(name, sources.tables, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise BenchmarkError(f"no published table {name!r}; {hint}there are {', '.join(sources.tables)}")
+        raise BenchmarkError(
+            f"no published table {name!r}; {hint}there are {', '.join([*sources.tables, *sources.tasks])}"
+        )
     entry = sources.tables[name]
     article = sources.articles[entry.article]
     printed = read_rows(name)
@@ -128,9 +177,19 @@ class _Table(_Entry):
     pairs: int = 0
 
 
+class _TaskTable(_Entry):
+    article: str
+    table: str
+    task: str
+    data: str
+    protocol: str
+    note: str
+
+
 class _Sources(_Entry):
     articles: dict[str, _Article]
     tables: dict[str, _Table]
+    tasks: dict[str, _TaskTable]
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from imfuse.core.errors import ImfuseError
 from imfuse.core.text import printable
 from imfuse.imaging import write_file
 from imfuse.metrics import METRICS
+
+if TYPE_CHECKING:
+    import jinja2
 
 _HERE = Path(__file__).parent
 _SCRIPTS = ("charts.js", "viewer.js", "page.js")
@@ -50,35 +53,26 @@ def write_report(results: Results, folder: Path, output: Path | None = None) -> 
         ```
     """
     check_report()
-    import jinja2
-
     tables = tables_of(results)
-    loader = jinja2.FileSystemLoader(_HERE)
-    environment = jinja2.Environment(
-        autoescape=True,
-        loader=loader,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=_shown,
-    )
-    # Metrics keep their order.
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    page = environment.get_template("page.html").render(
-        results=results,
-        tables=tables,
-        caption=caption,
-        comparison_note=comparison_note,
-        labels=labels_of(results.methods),
-        footnotes=footnotes(results.methods.values()),
-        origin_of=origin_of,
-        numbers={method: i for i, method in enumerate(results.methods)},
-        specs=METRICS,
-        style=_source("page.css"),
-        script=_source(*_SCRIPTS),
-        content=_content(results, tables),
-        pictures=embed_pictures(results, [table.name for table in tables], folder),
-        problems=list(_problems(results)),
+    page = (
+        page_environment()
+        .get_template("page.html")
+        .render(
+            results=results,
+            tables=tables,
+            caption=caption,
+            comparison_note=comparison_note,
+            labels=labels_of(results.methods),
+            footnotes=footnotes(results.methods.values()),
+            origin_of=origin_of,
+            numbers={method: i for i, method in enumerate(results.methods)},
+            specs=METRICS,
+            style=source("page.css"),
+            script=source(*_SCRIPTS),
+            content=_content(results, tables),
+            pictures=embed_pictures(results, [table.name for table in tables], folder),
+            problems=list(_problems(results)),
+        )
     )
     # Names of files may be no text.
     file = (output or folder) / "report.html"
@@ -86,7 +80,24 @@ def write_report(results: Results, folder: Path, output: Path | None = None) -> 
     return file
 
 
-def _source(*names: str) -> Any:
+def page_environment() -> jinja2.Environment:
+    """What fills the pages of this folder: whatever comes from others is text there, and nothing else."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        autoescape=True,
+        loader=jinja2.FileSystemLoader(_HERE),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_shown,
+    )
+    # Metrics keep their order.
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    return environment
+
+
+def source(*names: str) -> Any:
     """Files of this package, which need no escapes in the page."""
     from markupsafe import Markup
 

@@ -108,11 +108,12 @@ def _embed(pictures: _Pictures, infrared_range: Range, scale: float) -> str:
     for role, file in pictures.files.items():
         with pictures.noting():
             levels = to_levels(read(file, MAX_PIXELS), infrared_range if role == "ir" else FULL)
-            texts[role] = base64.b64encode(_webp(levels, scale)).decode("ascii")
+            texts[role] = base64.b64encode(as_webp(levels, scale)).decode("ascii")
     return json.dumps(texts)
 
 
-def _webp(levels: npt.NDArray[np.uint8], scale: float) -> bytes:
+def as_webp(levels: npt.NDArray[np.uint8], scale: float = 1) -> bytes:
+    """A picture as WebP, shrunk by ``scale``, and further where a side is longer than a page can show."""
     scale = min(scale, _LARGEST_SIDE / max(levels.shape))
     small: Any = levels
     if scale < 1:

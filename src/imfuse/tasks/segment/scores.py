@@ -116,11 +116,28 @@ def bootstrap_interval(each: Tensor, score: Callable[[Tensor], Tensor], draws: i
         >>> [round(end.item(), 3) for end in bootstrap_interval(each, mean_iou)]
         [0.25, 1.0]
     """
-    pictures = len(each)
-    if pictures < 2:
+    if len(each) < 2:
         none = torch.full_like(score(each.sum(0)), torch.nan)
         return none, none
-    times = np.random.default_rng(0).multinomial(pictures, np.full(pictures, 1 / pictures), size=draws)
-    drawn = torch.from_numpy(times).double() @ each.flatten(1).double()
-    low, high = torch.nanquantile(score(drawn.view(draws, *each.shape[1:])), drawn.new_tensor([0.025, 0.975]), dim=0)
+    drawn = drawn_matrices(each, draws)
+    low, high = torch.nanquantile(score(drawn), drawn.new_tensor([0.025, 0.975]), dim=0)
     return low, high
+
+
+def drawn_matrices(each: Tensor, draws: int = 1000) -> Tensor:
+    """Confusion matrices of draws of the pictures with replacement; the same draws for as many pictures.
+
+    Args:
+        each: the confusion matrix of each picture, (pictures, classes, classes).
+        draws: how often as many pictures are drawn, with a fixed seed.
+
+    Returns:
+        (draws, classes, classes) float64.
+
+    Example:
+        >>> drawn_matrices(torch.ones(3, 2, 2), draws=2).sum((1, 2)).tolist()
+        [12.0, 12.0]
+    """
+    pictures = len(each)
+    times = np.random.default_rng(0).multinomial(pictures, np.full(pictures, 1 / pictures), size=draws)
+    return (torch.from_numpy(times).double() @ each.flatten(1).double()).view(draws, *each.shape[1:])
