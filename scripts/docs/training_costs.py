@@ -26,9 +26,12 @@ from imfuse.training.recipe import Recipe, list_recipes, load_recipe, load_stage
 
 ROADSCENE, MSRS, HARVARD = {"RoadScene": 180}, {"MSRS": 1083}, {"Harvard atlas": 80}
 MIXED = {"RoadScene": 180, "MSRS": 1083, "M2VD": 93}
+VIDEO = {"M2VD": 93}
 PAIRS: dict[str, dict[str, int]] = {
+    "auif_mixed": MIXED,
     "cddfuse_stage1": MSRS,
     "cddfuse_stage2": MSRS,
+    "didfuse_mixed": MIXED,
     "emma_stage1": MSRS,
     "emma_stage2": MSRS,
     "lrrnet": {"KAIST": 20_000},
@@ -38,6 +41,7 @@ PAIRS: dict[str, dict[str, int]] = {
     "psfusion_compact_mixed_stage1": MIXED,
     "psfusion_compact_mixed_stage2": MIXED,
     "refinefuse_mixed": MIXED,
+    "refinefuse_permissive": VIDEO,
     "rfn_nest_stage1": {"MS-COCO, by twos": 40_000},
     "rfn_nest_stage2": {"KAIST": 80_000},
     "seafusion_semantic_stage1": MSRS,

@@ -43,6 +43,15 @@ SPEC = ModelSpec(
         WeightsSpec(
             name="default",
             file="auif.safetensors",
+            sha256="ab159fa25441eb51d74218ef9b27b4a035fed6aa664717d6792e31588286160e",
+            recipe="auif_mixed, from the paper weights",
+            data="RoadScene, MSRS, M2VD",
+            date="2026-11-30",
+            bias=3,
+        ),
+        WeightsSpec(
+            name="paper",
+            file="auif_paper.safetensors",
             sha256="6d6528e94dc1ae124a602dbdb0997ec27e05c04186212fe6ee6c072e5f38d3f9",
             recipe="auif",
             data="RoadScene, the 180 FLIR training pairs",

@@ -45,6 +45,15 @@ SPEC = ModelSpec(
         WeightsSpec(
             name="default",
             file="didfuse.safetensors",
+            sha256="58019914cedcfa6a8d6a84ebe0f56a67d887e00a8030cc1df45a8da3e9529c19",
+            recipe="didfuse_mixed, from the paper weights",
+            data="RoadScene, MSRS, M2VD",
+            date="2026-11-30",
+            bias=3,
+        ),
+        WeightsSpec(
+            name="paper",
+            file="didfuse_paper.safetensors",
             sha256="1e91349cd6600450ce12cbad8e126843f8f0a6fdfed8d88dc6d4b2659683b8d0",
             recipe="didfuse with precision=bf16-mixed",
             data="RoadScene, the 180 FLIR training pairs",

@@ -67,11 +67,11 @@ SPEC = ModelSpec(
         WeightsSpec(
             name="medical",
             file="refinefuse_medical.safetensors",
-            sha256="08cd063974186e6667a7cde1080648e41cda11afdf64f4e9c35f513253c1e365",
+            sha256="2c4cb960fd240b85c626175d16e326d79de7cd5c32cdb9dba889a5e002310434",
             recipe="refinefuse_medical, from the default weights",
             data="Harvard atlas, 80 training pairs of MRI with PET and SPECT; before: RoadScene, MSRS, M2VD",
             date="2026-11-30",
-            bias=4,
+            bias=3,
         ),
     ),
 )

@@ -25,11 +25,11 @@ SPEC = replace(
         WeightsSpec(
             name="default",
             file="transfusion_compact.safetensors",
-            sha256="d8d85c2279c33240fb1f3a7001f2f93011dd983624f6a2622a018d9a89af53e2",
-            recipe="transfusion_compact (both stages, the second in three runs)",
+            sha256="92dca7e3a5159854f891d1f479896721f1634dc88f239135d52f47505426cc84",
+            recipe="transfusion_compact (both stages, the second in six runs)",
             data="RoadScene train, MSRS train (128x128), frames of M2VD; a tenth of each held out",
             date="2026-11-30",
-            bias=11,
+            bias=3,
         ),
     ),
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from imfuse.benchmark.tasks.levels import colour_levels, infrared_levels
 from imfuse.benchmark.tasks.memory import Remembered, key_of, recall, remember
 from imfuse.benchmark.tasks.results import BoxList
 from imfuse.core.boxes import Boxes
@@ -15,14 +16,14 @@ from imfuse.imaging.read import image_hash
 from imfuse.metrics.detection_protocols import Protocol
 from imfuse.tasks.detect.detector import Detector
 from imfuse.tasks.detect.labels import read_boxes
-from imfuse.tasks.folders import ExampleFiles, read_picture
+from imfuse.tasks.folders import ExampleFiles
 
 
 def picture_of(row: str, path: Path) -> NDArray[np.uint8]:
     """What a network of three channels sees of a file: of an infrared one its brightness, three times."""
     if row == "infrared":
-        return np.repeat(read_picture(path, thermal=True), 3, axis=2)
-    return read_picture(path)
+        return np.repeat(infrared_levels(path)[..., None], 3, axis=2)
+    return colour_levels(path)
 
 
 def find_in_row(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from imfuse.benchmark.plan import ModelEntry
+from imfuse.benchmark.tasks.levels import colour_levels, infrared_levels
 from imfuse.benchmark.tasks.plan import FEATURES, TaskPlan
 from imfuse.core.errors import BenchmarkError, PairError
 from imfuse.core.text import printable
@@ -19,7 +20,7 @@ from imfuse.fusing.folder import Progress
 from imfuse.fusing.fuser import Fuser
 from imfuse.imaging import Pair, find_pairing, luminance, match_fused, quantise, recombine, write_image
 from imfuse.tasks.detect.labels import label_file
-from imfuse.tasks.folders import ExampleFiles, read_picture
+from imfuse.tasks.folders import ExampleFiles
 
 PARTS: tuple[Part, Part] = ("train", "test")
 
@@ -155,8 +156,8 @@ class Pictures:
         """The mean of luminance and infrared, with the colours: it is made anew, which takes less than to look."""
         folder = self._folder("mean")
         for name, pair in self.pairs.pairs.items():
-            colours = read_picture(pair.visible).astype(np.float32) / 255
-            heat = read_picture(pair.infrared, thermal=True)[..., 0].astype(np.float32) / 255
+            colours = colour_levels(pair.visible).astype(np.float32) / 255
+            heat = infrared_levels(pair.infrared).astype(np.float32) / 255
             mixed = (luminance(colours) + heat) / 2
             write_image(folder / f"{name}.png", quantise(recombine(mixed, colours), 8))
         return {name: folder / f"{name}.png" for name in self.pairs.pairs}
