@@ -78,7 +78,7 @@ def test_what_a_specification_declares_passes_with_its_reason() -> None:
 
 
 def test_the_command_prints_what_fails(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["benchmark", "check-weights", "laplacian_pyramid", "auif"]) == 1
+    assert main(["benchmark", "check-weights", "laplacian_pyramid", "auif:paper"]) == 1
     out = capsys.readouterr().out
     assert "laplacian_pyramid" in out
     assert "auif" in out

@@ -153,6 +153,7 @@ def words_of(place: Path) -> dict[str, list[list[str]]]:
             ["--data", name],
             ["--config", f"{name}.yaml", "-o", name],
         ],
+        "info": [[pair[0]], [pair[0], "--celsius", f"{name}.tif"], [f"{name}.pth"], [name]],
         "demo": [["-o", name, "--model", "laplacian_pyramid"], ["--model", name]],
     }
 

@@ -14,8 +14,8 @@ import imfuse
 from imfuse.cli.main import main
 from imfuse.core.notes import ImfuseWarning, collected, note
 from imfuse.core.text import one_line, printable
-from imfuse.fusing import engine
 from imfuse.imaging import Range, write_image
+from imfuse.imaging.sensors import display
 
 
 def test_a_note_is_a_warning_where_nobody_collects() -> None:
@@ -45,14 +45,14 @@ def test_what_is_printed_of_a_name_is_one_visible_line(text: str) -> None:
 @pytest.fixture
 def doubtful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every infrared picture raises a doubt."""
-    to_unit = engine.to_unit
+    to_unit = display.to_unit
 
     def doubt(pixels: Any, rule: Range, *, thermal: bool = False, name: str = "image") -> Any:
         if thermal:
             note(f"{name}: an odd range", "use range='full'")
         return to_unit(pixels, rule, thermal=thermal, name=name)
 
-    monkeypatch.setattr(engine, "to_unit", doubt)
+    monkeypatch.setattr(display, "to_unit", doubt)
 
 
 @pytest.mark.usefixtures("doubtful")

@@ -107,7 +107,7 @@ def test_strided_and_foreign_byte_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "pixels", "words"),
     [
-        ("a.jpg", GRAY.astype(np.uint16), "uint16 pixels need one of .png .tif .tiff, found the extension '.jpg'"),
+        ("a.jpg", GRAY.astype(np.uint16), "uint16 pixels need one of .png .tif .tiff .dcm, found the extension '.jpg'"),
         ("a.png", GRAY.astype(np.float32), "float32 pixels need one of .tif .tiff"),
         ("a.gif", GRAY, "uint8 pixels need one of .png .jpg"),
         ("a", GRAY, "found no extension"),

@@ -169,7 +169,7 @@ def test_same_picture_in_float32_and_nearly_in_bfloat16(
 
 
 def test_bfloat16_keeps_the_digits_of_the_image(scene_pair: Scene) -> None:
-    model, pair = create_model("didfuse"), scene_pair(240, 320, 1)
+    model, pair = create_model("didfuse", "paper"), scene_pair(240, 320, 1)
     with torch.inference_mode():
         expected = levels(fast_form(model)(*pair))
         apart = (levels(fast_form(model).to(torch.bfloat16)(*pair)) - expected).abs()

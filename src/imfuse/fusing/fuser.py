@@ -84,7 +84,7 @@ class Fuser(Engine):
         >>> import numpy as np
         >>> fuser = Fuser("auif", device="cpu")
         >>> fuser
-        Fuser('auif', weights='auif.safetensors', device='cpu', dtype='float32')
+        Fuser('auif', weights='auif.safetensors', device='cpu', dtype='float32', rule='l1')
         >>> fuser(np.zeros((60, 80), np.uint16), np.zeros((60, 80, 3), np.uint8)).shape
         (60, 80, 3)
     """

@@ -45,9 +45,9 @@ SPEC = ModelSpec(
             file="auif.safetensors",
             sha256="ab159fa25441eb51d74218ef9b27b4a035fed6aa664717d6792e31588286160e",
             recipe="auif_mixed, from the paper weights",
-            data="RoadScene, MSRS, M2VD",
+            data="RoadScene train, MSRS train (128x128), frames of M2VD; a tenth of each held out",
             date="2026-11-30",
-            bias=3,
+            bias=2,
         ),
         WeightsSpec(
             name="paper",

@@ -47,9 +47,9 @@ SPEC = ModelSpec(
             file="didfuse.safetensors",
             sha256="58019914cedcfa6a8d6a84ebe0f56a67d887e00a8030cc1df45a8da3e9529c19",
             recipe="didfuse_mixed, from the paper weights",
-            data="RoadScene, MSRS, M2VD",
+            data="RoadScene train, MSRS train (128x128), frames of M2VD; a tenth of each held out",
             date="2026-11-30",
-            bias=3,
+            bias=2,
         ),
         WeightsSpec(
             name="paper",

@@ -26,11 +26,11 @@ SPEC = replace(
         WeightsSpec(
             name="default",
             file="psfusion_compact.safetensors",
-            sha256="95e6d26f3f282ea713df0a9b9cb9540cfaeb8eded64b661d14e7f46fe75e1ff9",
+            sha256="42fa9d821e58b7cfcbe8dcb6574208003a6993f52c7adf50774d6dec05435337",
             recipe="psfusion_compact, then psfusion_compact_mixed in two runs",
-            data="RoadScene train, MSRS train (128x128), frames of M2VD, a tenth of each held out; 108 rendered scenes",
+            data="RoadScene train, MSRS train (128x128), frames of M2VD, a tenth of each held out; 180 rendered scenes",
             date="2026-11-30",
-            bias=2,
+            bias=1,
         ),
     ),
 )

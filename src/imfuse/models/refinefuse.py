@@ -71,7 +71,7 @@ SPEC = ModelSpec(
             recipe="refinefuse_medical, from the default weights",
             data="Harvard atlas, 80 training pairs of MRI with PET and SPECT; before: RoadScene, MSRS, M2VD",
             date="2026-11-30",
-            bias=3,
+            bias=2,
         ),
     ),
 )

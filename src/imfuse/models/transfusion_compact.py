@@ -29,7 +29,7 @@ SPEC = replace(
             recipe="transfusion_compact (both stages, the second in six runs)",
             data="RoadScene train, MSRS train (128x128), frames of M2VD; a tenth of each held out",
             date="2026-11-30",
-            bias=3,
+            bias=12,
         ),
     ),
 )

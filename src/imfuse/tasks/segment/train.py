@@ -207,7 +207,7 @@ def class_weights(examples: Sequence[Example], classes: int) -> Tensor:
 
     Example:
         >>> labels = np.array([[0, 0, 0, 1]], np.uint8)
-        >>> class_weights([Example("01", np.zeros((1, 4, 3), np.uint8), labels)], 2).numpy().round(3).tolist()
+        >>> class_weights([Example("01", np.zeros((1, 4, 3), np.uint8), labels)], 2).double().numpy().round(3).tolist()
         [0.656, 1.344]
     """
     counts = np.zeros(classes)
