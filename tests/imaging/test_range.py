@@ -18,11 +18,13 @@ from imfuse.imaging.limits import limits_text
 WORDS = ["auto", "full", "percentile", "minmax"]
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, max_side=8)
+# From 3.3e38 on a value says that nothing was measured.
+LARGEST = float(np.float32(3e38))
 PICTURES = st.one_of(
     hnp.arrays(np.uint8, SHAPES),
     hnp.arrays(np.uint16, SHAPES),
-    hnp.arrays(np.float32, SHAPES, elements=st.floats(width=32, allow_nan=False, allow_infinity=False)),
-    hnp.arrays(np.float64, SHAPES, elements=st.floats(-3e38, 3e38)),
+    hnp.arrays(np.float32, SHAPES, elements=st.floats(-LARGEST, LARGEST, width=32)),
+    hnp.arrays(np.float64, SHAPES, elements=st.floats(-LARGEST, LARGEST)),
     *(hnp.arrays(kind, SHAPES) for kind in (np.int16, np.int32, np.uint32)),
 )
 WIDE = [np.int16, np.int32, np.uint32]
