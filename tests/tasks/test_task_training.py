@@ -18,7 +18,6 @@ from imfuse.tasks.detect.train import DetectorRun, train_detector
 from imfuse.tasks.examples import Example
 from imfuse.tasks.fit import LOG, FitSettings
 from imfuse.tasks.parts import Parts, rendered_parts
-from imfuse.tasks.retrain import RetrainSettings, retrain
 from imfuse.tasks.segment.file import load_segmenter
 from imfuse.tasks.segment.train import SegmenterRun, count_classes, fit_segmenter, train_segmenter
 
@@ -159,20 +158,3 @@ def test_a_named_segmenter_is_trained_and_written(parts: Parts, tmp_path: Path) 
     found = loaded.classes_of(parts.test[0].image.astype(np.float32) / 255)
     predicted = run.network(run.normalisation.apply([parts.test[0].image])).argmax(1)[0].numpy()
     assert (found != predicted).mean() < 0.001
-
-
-@pytest.mark.parametrize(
-    ("task", "scores"),
-    [("detect", {"mAP50", "mAP", "AP50 person"}), ("segment", {"mIoU", "mIoU of objects", "IoU car"})],
-)
-def test_methods_are_compared_by_retraining(task: str, scores: set[str]) -> None:
-    settings = RetrainSettings(scenes=3, height=40, width=56, fit=SETTINGS)
-    told: list[tuple[int, int]] = []
-    first = retrain(task, "visible", (0, 1), settings, progress=lambda done, all_: told.append((done, all_)))  # type: ignore[arg-type]
-    assert [one.seed for one in first] == [0, 1]
-    assert scores <= first[0].values.keys()
-    assert told == [(done, 6) for done in range(1, 7)]
-    again = retrain(task, "visible", (1,), settings)[0]  # type: ignore[arg-type]
-    assert torch.equal(weights(first[1].run), weights(again.run))
-    with pytest.raises(RecipeError, match="detect or segment"):
-        retrain("count", "visible", (0,), settings)  # type: ignore[arg-type]
