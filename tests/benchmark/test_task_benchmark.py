@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -20,7 +21,11 @@ from imfuse.cli.main import main
 from imfuse.core.boxes import Boxes
 from imfuse.core.errors import BenchmarkError, PairError
 from imfuse.imaging import read_image, write_image
+from imfuse.metrics.detection_protocols import get_protocol
 from imfuse.scenes.render import render_scene
+from imfuse.tasks.detect.file import save_detector
+from imfuse.tasks.detect.network import DetectorNetwork
+from imfuse.tasks.examples import Normalisation
 from onnx_files import write_detector
 
 SIZE = (64, 96)
@@ -78,6 +83,15 @@ def test_what_was_found_is_not_looked_for_again(data: Path, detector: Path, tmp_
     write_image(data / "vi" / "1.png", np.zeros((*SIZE, 3), np.uint8))
     with pytest.raises(pytest.fail.Exception, match="looked again"):
         run_task_benchmark(plan_of(data, detector), tmp_path / "out")
+
+
+def test_a_detector_that_imfuse_trained(data: Path, tmp_path: Path) -> None:
+    file = tmp_path / "ours.safetensors"
+    names = get_protocol("refinefuse").labels
+    save_detector(file, DetectorNetwork(len(names)), names, Normalisation((0.5,) * 3, (0.25,) * 3), {})
+    results = run_task_benchmark(plan_of(data, file), tmp_path / "out")
+    assert results.setting["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert results.truths == {"People": 2.0, "Car": 3.0, "Bus": 0.0}
 
 
 def test_external_results_lack_pairs(data: Path, detector: Path, tmp_path: Path) -> None:

@@ -88,7 +88,9 @@ def run(
     ] = None,
     detector: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="ONNX file of a detector. Default: one of ours is trained for each row."),
+        typer.Option(
+            metavar="FILE", help="Detector: ONNX, or of imfuse train detector. Default: one is trained for each row."
+        ),
     ] = None,
     layout: Annotated[str, typer.Option(help="What the outputs of the detector mean.")] = "auto",
     protocol: Annotated[
@@ -327,9 +329,7 @@ def reproduce(
     workers: Annotated[int | None, typer.Option(min=1, help="Processes.")] = None,
     detector: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FILE", help="Of a table of detection: an ONNX file. Default: one is trained for each row."
-        ),
+        typer.Option(metavar="FILE", help="Of a table of detection: a detector. Default: one is trained for each row."),
     ] = None,
 ) -> None:
     """Score a published table's data set under its convention and print printed, ours and difference.

@@ -14,7 +14,7 @@ from imfuse.benchmark.tasks.results import BoxList
 from imfuse.core.boxes import Boxes
 from imfuse.imaging.read import image_hash
 from imfuse.metrics.detection_protocols import Protocol
-from imfuse.tasks.detect.detector import Detector
+from imfuse.tasks.detect.finder import Finder
 from imfuse.tasks.detect.labels import read_boxes
 from imfuse.tasks.folders import ExampleFiles
 
@@ -27,7 +27,7 @@ def picture_of(row: str, path: Path) -> NDArray[np.uint8]:
 
 
 def find_in_row(
-    detector: Detector, output: Path, row: str, files: Mapping[str, ExampleFiles], protocol: Protocol
+    detector: Finder, output: Path, row: str, files: Mapping[str, ExampleFiles], protocol: Protocol
 ) -> Remembered:
     """Boxes in each picture of a row, under the class numbers of the protocol. Raises ``ImfuseError``."""
     found, known = list[Boxes](), list[Boxes]()
@@ -45,7 +45,7 @@ class _Found(BoxList):
     size: tuple[int, int]
 
 
-def _found(detector: Detector, output: Path, row: str, files: ExampleFiles) -> tuple[Boxes, tuple[int, int]]:
+def _found(detector: Finder, output: Path, row: str, files: ExampleFiles) -> tuple[Boxes, tuple[int, int]]:
     """What the detector finds in a file, now or in an earlier run."""
     key = key_of("find", detector.fingerprint, image_hash(files.fused), row == "infrared")
     known = recall(output, key, _Found)

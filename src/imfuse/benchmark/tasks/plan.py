@@ -27,7 +27,8 @@ class TaskPlan:
         data: name and place of a data set; ``None`` takes rendered scenes, which only retrained networks can.
         fused: folders of pictures that were made elsewhere of the pairs of the data set, by name.
         labels: folder of true boxes or class numbers; left out: the one in the data set.
-        detector: ONNX file of a detector that is taken as it is; without one, detectors are trained.
+        detector: file of a detector that is taken as it is, ONNX or of ``imfuse train detector``; without one,
+            detectors are trained.
         layout: of the detector's outputs.
         protocol: which classes are scored in detection.
         segmenter: the network that is trained in segmentation.

@@ -37,6 +37,7 @@ from imfuse.benchmark.tasks.retraining import (
 )
 from imfuse.core.boxes import Boxes
 from imfuse.core.errors import BenchmarkError
+from imfuse.core.files import file_hash
 from imfuse.core.lock import output_lock
 from imfuse.core.registry import get_spec
 from imfuse.core.signals import raise_terminated
@@ -103,11 +104,11 @@ def run_task_benchmark(plan: TaskPlan, output: Path, *, progress: Told | None = 
 
 def _find(plan: TaskPlan, pairs: PairSet | None, output: Path, told: Told) -> _Found:
     """By a detector that is taken as it is."""
-    from imfuse.tasks.detect.detector import Detector
+    from imfuse.tasks.detect.finder import open_detector
 
     assert pairs is not None
     assert plan.detector is not None
-    protocol, detector = get_protocol(plan.protocol), Detector(plan.detector, plan.layout)
+    protocol, detector = get_protocol(plan.protocol), open_detector(plan.detector, plan.layout)
     protocol.lacking(detector.names)
     pictures = Pictures(plan, pairs, output)
     found = _Found(title=pairs.title, classes=protocol.classes, failed=pictures.failed)
@@ -119,7 +120,7 @@ def _find(plan: TaskPlan, pairs: PairSet | None, output: Path, told: Told) -> _F
             if name in files:
                 write_image(picture_file(output, row, name), picture_of(row, files[name].fused))
     told(Progress(len(plan.rows), len(plan.rows)))
-    found.setting = {"protocol": protocol.name, "detector": Path(detector.file).name, "sha256": detector.fingerprint}
+    found.setting = {"protocol": protocol.name, "detector": plan.detector.name, "sha256": file_hash(plan.detector)}
     return found
 
 
