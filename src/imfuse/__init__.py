@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from imfuse.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from imfuse import benchmark, data, imaging, losses, metrics, models, scenes, scoring, tasks, training
+    from imfuse import benchmark, data, imaging, losses, metrics, models, registration, scenes, scoring, tasks, training
     from imfuse.core.errors import (
         BenchmarkError,
         ImageError,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ModelError,
         PairError,
         RecipeError,
+        RegistrationError,
         WeightsError,
     )
     from imfuse.core.notes import ImfuseWarning
@@ -52,6 +53,7 @@ __all__ = [
     "Paper",
     "PluginError",
     "RecipeError",
+    "RegistrationError",
     "Scores",
     "Segmenter",
     "SizeRule",
@@ -69,6 +71,7 @@ __all__ = [
     "metrics",
     "models",
     "register_method",
+    "registration",
     "scenes",
     "score",
     "score_folders",
@@ -85,9 +88,22 @@ _ERRORS = (
     "ModelError",
     "PairError",
     "RecipeError",
+    "RegistrationError",
     "WeightsError",
 )
-_PACKAGES = ("benchmark", "data", "imaging", "losses", "metrics", "models", "scenes", "scoring", "tasks", "training")
+_PACKAGES = (
+    "benchmark",
+    "data",
+    "imaging",
+    "losses",
+    "metrics",
+    "models",
+    "registration",
+    "scenes",
+    "scoring",
+    "tasks",
+    "training",
+)
 _HOMES = {
     **dict.fromkeys(_ERRORS, "imfuse.core.errors"),
     **dict.fromkeys(("DEFAULT_MODEL", "get_spec", "list_models", "register_method"), "imfuse.core.registry"),

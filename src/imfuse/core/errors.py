@@ -93,6 +93,17 @@ class RecipeError(ImfuseError):
     """
 
 
+class RegistrationError(ImfuseError):
+    """Two pictures cannot be aligned, or a file of an alignment is invalid.
+
+    Example:
+        >>> raise RegistrationError("rig.json: no matrix in it")
+        Traceback (most recent call last):
+            ...
+        imfuse.core.errors.RegistrationError: rig.json: no matrix in it
+    """
+
+
 class MetricError(ImfuseError):
     """A metric or convention is unknown, or its input is not what it needs.
 
