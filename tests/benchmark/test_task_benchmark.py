@@ -27,6 +27,7 @@ from imfuse.tasks.detect.file import save_detector
 from imfuse.tasks.detect.network import DetectorNetwork
 from imfuse.tasks.examples import Normalisation
 from onnx_files import write_detector
+from picture_files import write_four_bands
 
 SIZE = (64, 96)
 TRUE = "0 0.3125 0.3125 0.125 0.25\n1 0.625 0.625 0.25 0.3125\n"
@@ -212,18 +213,33 @@ def test_a_killed_run_continues(tmp_path: Path, monkeypatch) -> None:
     assert not list((tmp_path / "parts").rglob("*.ckpt"))
 
 
-def test_segmentation_of_a_data_set_with_parts(tmp_path: Path) -> None:
-    for part, seeds in (("train", (1, 2)), ("test", (3, 4))):
+def test_segmentation_of_published_sets(tmp_path: Path, monkeypatch) -> None:
+    """MSRS has folders for its parts; MFNet lists of names, and four bands in a file."""
+    msrs, mfnet, out = tmp_path / "msrs", tmp_path / "mfnet", tmp_path / "out"
+    for part, seeds in (("train", (1, 2)), ("test", (3, 4)), ("val", (5,))):
         for seed in seeds:
             scene, name = render_scene(*SIZE, seed), f"{seed:05}{'DN'[seed % 2]}.png"
-            write_image(tmp_path / "msrs" / part / "ir" / name, scene.infrared)
-            write_image(tmp_path / "msrs" / part / "vi" / name, scene.visible)
-            write_image(tmp_path / "msrs" / part / "Segmentation_labels" / name, scene.labels)
-    plan = TaskPlan("segment", (), ("msrs", tmp_path / "msrs"), **ONE)
-    results = run_task_benchmark(plan, tmp_path / "out")
+            if part != "val":
+                write_image(msrs / part / "ir" / name, scene.infrared)
+                write_image(msrs / part / "vi" / name, scene.visible)
+                write_image(msrs / part / "Segmentation_labels" / name, scene.labels)
+            write_image(mfnet / "labels" / name, scene.labels)
+            write_four_bands(mfnet / "images" / name, np.dstack([scene.visible, scene.infrared]))
+        (mfnet / f"{part}.txt").write_text("".join(f"{seed:05}{'DN'[seed % 2]}\n" for seed in seeds))
+    words = ["benchmark", "--task", "segment", "--models", "none", "--device", "cpu", "-o", str(out), "--no-report"]
+    words += ["--seeds", "1", "--steps", "1", "--batch", "2", "--crop", "32x32"]
+    assert main([*words, "--data", f"msrs={msrs}"]) == 0
+    results = read_task_results(out, "segment")
     assert (results.title, results.pictures) == ("MSRS", 2)
     assert {"mIoU by night", "mIoU by day"} <= set(results.measures)
     assert [view.name for view in results.views] == ["00003N", "00004D"]
+    # The same scenes: what was trained for the one is taken for the other.
+    monkeypatch.setattr(retraining, "train_segmenter", lambda *_, **__: pytest.fail("other pictures"))
+    assert main([*words, "--data", f"mfnet={mfnet}"]) == 0
+    again = read_task_results(out, "segment")
+    assert (again.title, again.rows) == ("MFNet", results.rows)
+    write_image(mfnet / "images" / "00003N.png", render_scene(*SIZE, 3).visible)
+    assert main([*words, "--data", f"mfnet={mfnet}"]) == 2
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from imfuse.tasks.segment.pictures import PictureSegmenter
 from imfuse.tasks.segment.read import read_picture
 from imfuse.tasks.segment.scores import confusion_matrix, intersection_over_union
 from imfuse.tasks.segment.segmenter import Segmenter, overlay
+from picture_files import write_four_bands
 
 SIZE = (40, 56)
 
@@ -68,14 +69,6 @@ def mfnet(msrs: Path, tmp_path: Path) -> Path:
     (root / "train.txt").write_text("00N\n")
     (root / "test.txt").write_text("01N\n02N\n")
     return root
-
-
-def write_four_bands(path: Path, pixels: np.ndarray) -> None:
-    """A PNG file whose fourth channel is infrared; the library itself writes none."""
-    from PIL import Image
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels, "RGBA").save(path)
 
 
 def test_classes_are_those_of_the_network(three: Path, msrs: Path) -> None:

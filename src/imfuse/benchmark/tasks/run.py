@@ -23,7 +23,7 @@ from imfuse.benchmark.tasks.estimates import (
 )
 from imfuse.benchmark.tasks.finding import find_in_row, picture_of
 from imfuse.benchmark.tasks.memory import Remembered
-from imfuse.benchmark.tasks.pairs import PairSet, Pictures, find_set, load_fuser
+from imfuse.benchmark.tasks.pairs import PairSet, Pictures, find_set, load_fuser, split_bands
 from imfuse.benchmark.tasks.plan import FEATURES, TaskPlan
 from imfuse.benchmark.tasks.results import BoxList, Kind, TaskResults, TaskRow, View, ViewedPicture
 from imfuse.benchmark.tasks.retraining import (
@@ -97,6 +97,7 @@ def run_task_benchmark(plan: TaskPlan, output: Path, *, progress: Told | None = 
     pairs = find_set(plan) if plan.data is not None else None
     output.mkdir(parents=True, exist_ok=True)
     with output_lock(output, "a benchmark of a task"), raise_terminated():
+        pairs = None if pairs is None else split_bands(pairs, output)
         found = _retrain(plan, pairs, output, told) if plan.retrained else _find(plan, pairs, output, told)
     methods: dict[str, MethodUsed] = {**used, **{name: ExternalResults(title=name) for name in plan.fused}}
     return _results(plan, found, methods, output)
