@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -47,11 +48,14 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained(tmp_path_factory.mktemp("networks") / "four.safetensors", "two_stream_compact", 4)
 
 
+rendered = cache(partial(render_scene, *SIZE))
+
+
 @pytest.fixture
 def msrs(tmp_path: Path) -> Path:
     """Three pairs in the layout of MSRS."""
     for seed in range(3):
-        scene = render_scene(*SIZE, seed)
+        scene = rendered(seed)
         write_image(tmp_path / "test" / "ir" / f"0{seed}N.png", scene.infrared)
         write_image(tmp_path / "test" / "vi" / f"0{seed}N.png", scene.visible)
         write_image(tmp_path / "test" / "Segmentation_labels" / f"0{seed}N.png", scene.labels)
@@ -165,6 +169,22 @@ def test_pairs_are_fused_first(three: Path, four: Path, msrs: Path, tmp_path: Pa
         Segmenter("laplacian_pyramid", segmenter=four)
 
 
+def test_published_ways_of_evaluation_are_off_unless_named(three: Path, msrs: Path, tmp_path: Path) -> None:
+    picture = msrs / "test" / "vi" / "00N.png"
+    plain, file = PictureSegmenter(three), load_segmenter(three)
+    pixels = read_image(picture).astype(np.float32) / 255
+    assert np.array_equal(plain(picture), file.classes_of(pixels))
+    augmented = PictureSegmenter(three, augmented=True)
+    assert np.array_equal(augmented(picture), file.classes_of(pixels, augmented=True))
+    assert not np.array_equal(augmented(picture), plain(picture))
+    plain.folder(msrs / "test" / "vi", tmp_path / "out")
+    assert augmented.folder(msrs / "test" / "vi", tmp_path / "out").written, "they are other results"
+    segnext = trained(tmp_path / "segnext.safetensors", "segnext_compact")
+    assert np.array_equal(*[PictureSegmenter(segnext)(picture) for _ in range(2)])
+    torch.manual_seed(0)
+    assert not np.array_equal(*[PictureSegmenter(segnext, random_bases=True)(picture) for _ in range(2)])
+
+
 def test_labels_are_found_in_data_sets(msrs: Path, mfnet: Path, tmp_path: Path) -> None:
     folder = msrs / "test" / "Segmentation_labels"
     assert labels_of(msrs) == labels_of(folder) == {f"0{i}N": folder / f"0{i}N.png" for i in range(3)}
@@ -244,6 +264,9 @@ def test_command(three: Path, msrs: Path, tmp_path: Path, capsys: pytest.Capture
         (["--fused", "none", "--segmenter", "three"], "no such"),
         (["--fused", "test/vi", "--segmenter", "none.safetensors"], "no such file"),
         (["--fused", "test/vi", "--segmenter", "three", "--labels", "test/none"], "no labels there"),
+        (["--fused", "test/vi", "--segmenter", "three", "--random-bases"], "segformer_compact has none"),
+        (["--fused", "test/vi", "--segmenter", "four", "--augmented"], "no published test-time augmentation"),
+        (["test/ir", "test/vi", "--augmented"], "--augmented: of a trained segmentation network; give one as --segm"),
         (["test/ir", "test/vi", "--segmenter", "four"], "give the pictures themselves (--fused, --infrared)"),
     ],
 )
