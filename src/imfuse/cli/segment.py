@@ -99,7 +99,7 @@ def segment(
     for flag, value in (("--infrared", infrared_folder), ("--bands", bands)):
         if value is not None:
             raise PairError(f"{flag} {value}: of pictures made elsewhere, --fused DIR")
-    given = given_sources(infrared, visible, pairs, recursive)
+    given = given_sources(infrared, visible, pairs, recursive, fused=True)
     if labels is not None and not given.folders:
         raise PairError(f"--labels {labels}: of two folders of pictures; two files were given")
     from imfuse.tasks.segment.segmenter import Segmenter
