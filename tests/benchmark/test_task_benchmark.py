@@ -279,9 +279,24 @@ def test_a_published_table_beside_ours(data: Path, detector: Path, tmp_path: Pat
     assert "YOLOv5s" in text
 
 
-def test_a_task_has_no_metrics(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["benchmark", "--task", "detect", "--data", f"mine={data}", "--metrics", "EN"]) == 2
-    assert "of scores of pictures" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--task", "detect", "--metrics", "EN"], "--metrics EN: of scores of pictures"),
+        (["--task", "detect", "--workers", "2"], "--workers 2: of scores of pictures"),
+        (["--task", "detect", "--recursive"], "--recursive: of scores of pictures"),
+        (["--labels", "truth"], "--labels truth: of a task, --task detect or"),
+        (["--detector", "a.onnx"], "--detector a.onnx: of a task, --task detect or"),
+        (["--task", "segment", "--segmenter", "unet", "--models", "none"], "'unet': no such segmentation network"),
+        (["--task", "segment", "--segmenter", "two_stream_compact", "--models", "none"], "two streams take red, green"),
+    ],
+)
+def test_a_command_line_that_cannot_be(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert main(["benchmark", "--data", f"mine={data}", "-o", str(tmp_path / "out"), *words]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "out").exists()
 
 
 def test_files_are_written_again(segmented: tuple[TaskResults, Path], tmp_path: Path) -> None:

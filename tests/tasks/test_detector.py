@@ -248,7 +248,9 @@ def test_files_that_are_wrong_or_hostile(
     path = tmp_path / "a.onnx"
     for content in (b"PK\x03\x04 rubbish", b"\0" * 100, data[: len(data) // 2], b"<html>", bytes(range(256)), data[:9]):
         path.write_bytes(content)
-        with pytest.raises(ModelError, match=r"a.onnx: not an ONNX file, or a damaged one; export the detector as ONNX$"):
+        with pytest.raises(
+            ModelError, match=r"a.onnx: not an ONNX file, or a damaged one; export the detector as ONNX$"
+        ):
             Detector(path)
     for where in (tmp_path, tmp_path / "missing.onnx"):
         with pytest.raises(ModelError, match=r"this is a folder|no such file"):

@@ -79,7 +79,7 @@ def find_set(plan: TaskPlan) -> PairSet:
     if not targets:
         wanted = "YOLO text or VOC XML" if plan.task == "detect" else "PNG files of class numbers"
         raise PairError(
-            f"{printable(folder)}: no labels of its pairs are found; {wanted}, named as the pairs, is expected",
+            f"{printable(folder)}: no labels of its pairs are found, which are {wanted}, named as the pairs",
             "say where they are, labels=...",
         )
     split = bool(parts.get("train")) and parts["train"] != parts["test"]

@@ -49,6 +49,9 @@ from imfuse.imaging import write_image
 from imfuse.imaging.read import image_hash
 from imfuse.metrics.detection import DRAWS
 from imfuse.metrics.detection_protocols import get_protocol
+from imfuse.scenes.classes import CLASSES
+from imfuse.tasks.segment.file import without_memory
+from imfuse.tasks.segment.read import COLOURS
 
 HEAD = " (own head)"
 _FROM_LABELS = {"seafusion"}
@@ -92,7 +95,9 @@ def run_task_benchmark(plan: TaskPlan, output: Path, *, progress: Told | None = 
         ```
     """
     told = progress or (lambda _: None)
-    # What is wrong with a method is reported before anything is done.
+    # What is wrong with a name is reported before anything is done.
+    if plan.task == "segment":
+        without_memory(plan.segmenter, len(CLASSES), COLOURS)
     used = {entry.label: model_used(entry, load_fuser(entry, plan.device)) for entry in plan.models}
     pairs = find_set(plan) if plan.data is not None else None
     output.mkdir(parents=True, exist_ok=True)
