@@ -22,18 +22,18 @@ from imfuse.core.boxes import Boxes
 from imfuse.core.errors import BenchmarkError, PairError
 from imfuse.imaging import read_image, write_image
 from imfuse.metrics.detection_protocols import get_protocol
-from imfuse.scenes.render import render_scene
 from imfuse.tasks.detect.file import save_detector
 from imfuse.tasks.detect.network import DetectorNetwork
 from imfuse.tasks.examples import Normalisation
 from onnx_files import write_detector
 from picture_files import write_four_bands
+from rendered_scenes import rendered
 
 SIZE = (64, 96)
 TRUE = "0 0.3125 0.3125 0.125 0.25\n1 0.625 0.625 0.25 0.3125\n"
 """What the detector of the tests finds, as YOLO text."""
-TINY = {"seeds": 2, "steps": 2, "scenes": 4, "size": SIZE, "batch": 2, "crop": (32, 32), "device": "cpu"}
-ONE = {**TINY, "seeds": 1, "steps": 1}
+TINY = {"seeds": 2, "steps": 2, "scenes": 2, "size": SIZE, "batch": 2, "crop": (32, 32), "device": "cpu"}
+ONE = {**TINY, "seeds": 1, "steps": 1, "size": (64, 64)}
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_segmentation_of_published_sets(tmp_path: Path, monkeypatch) -> None:
     msrs, mfnet, out = tmp_path / "msrs", tmp_path / "mfnet", tmp_path / "out"
     for part, seeds in (("train", (1, 2)), ("test", (3, 4)), ("val", (5,))):
         for seed in seeds:
-            scene, name = render_scene(*SIZE, seed), f"{seed:05}{'DN'[seed % 2]}.png"
+            scene, name = rendered(*SIZE, seed), f"{seed:05}{'DN'[seed % 2]}.png"
             if part != "val":
                 write_image(msrs / part / "ir" / name, scene.infrared)
                 write_image(msrs / part / "vi" / name, scene.visible)
@@ -238,7 +238,7 @@ def test_segmentation_of_published_sets(tmp_path: Path, monkeypatch) -> None:
     assert main([*words, "--data", f"mfnet={mfnet}"]) == 0
     again = read_task_results(out, "segment")
     assert (again.title, again.rows) == ("MFNet", results.rows)
-    write_image(mfnet / "images" / "00003N.png", render_scene(*SIZE, 3).visible)
+    write_image(mfnet / "images" / "00003N.png", rendered(*SIZE, 3).visible)
     assert main([*words, "--data", f"mfnet={mfnet}"]) == 2
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from imfuse.core.errors import ImageError, ModelError, PairError
 from imfuse.data.labels import labels_of, read_classes
 from imfuse.fusing.fuser import Fuser
 from imfuse.imaging import read_image, write_image
-from imfuse.scenes import CLASSES, render_scene
+from imfuse.scenes import CLASSES
 from imfuse.tasks.segment.file import load_segmenter, save_segmenter
 from imfuse.tasks.segment.networks import build_segmenter
 from imfuse.tasks.segment.pictures import PictureSegmenter
@@ -22,6 +21,7 @@ from imfuse.tasks.segment.read import read_picture
 from imfuse.tasks.segment.scores import confusion_matrix, intersection_over_union
 from imfuse.tasks.segment.segmenter import Segmenter, overlay
 from picture_files import write_four_bands
+from rendered_scenes import rendered
 
 SIZE = (40, 56)
 
@@ -48,14 +48,11 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained(tmp_path_factory.mktemp("networks") / "four.safetensors", "two_stream_compact", 4)
 
 
-rendered = cache(partial(render_scene, *SIZE))
-
-
 @pytest.fixture
 def msrs(tmp_path: Path) -> Path:
     """Three pairs in the layout of MSRS."""
     for seed in range(3):
-        scene = rendered(seed)
+        scene = rendered(*SIZE, seed)
         write_image(tmp_path / "test" / "ir" / f"0{seed}N.png", scene.infrared)
         write_image(tmp_path / "test" / "vi" / f"0{seed}N.png", scene.visible)
         write_image(tmp_path / "test" / "Segmentation_labels" / f"0{seed}N.png", scene.labels)
