@@ -213,7 +213,7 @@ def test_a_killed_run_continues(tmp_path: Path, monkeypatch) -> None:
     assert not list((tmp_path / "parts").rglob("*.ckpt"))
 
 
-def test_segmentation_of_published_sets(tmp_path: Path, monkeypatch) -> None:
+def test_segmentation_of_published_sets(tmp_path: Path, monkeypatch, capsys) -> None:
     """MSRS has folders for its parts; MFNet lists of names, and four bands in a file."""
     msrs, mfnet, out = tmp_path / "msrs", tmp_path / "mfnet", tmp_path / "out"
     for part, seeds in (("train", (1, 2)), ("test", (3, 4)), ("val", (5,))):
@@ -239,7 +239,9 @@ def test_segmentation_of_published_sets(tmp_path: Path, monkeypatch) -> None:
     again = read_task_results(out, "segment")
     assert (again.title, again.rows) == ("MFNet", results.rows)
     write_image(mfnet / "images" / "00003N.png", rendered(*SIZE, 3).visible)
+    capsys.readouterr()
     assert main([*words, "--data", f"mfnet={mfnet}"]) == 2
+    assert "00003N.png: 3 bands found; red, green, blue, infrared are expected" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from imfuse.tasks.detect.labels import label_file
 from imfuse.tasks.folders import ExampleFiles
 
 PARTS: tuple[Part, Part] = ("train", "test")
+_BANDS = ("red", "green", "blue", "infrared")
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def split_bands(pairs: PairSet, output: Path) -> PairSet:
         A set of which nothing is stacked.
 
     Raises:
-        ImageError: a file cannot be read or written, or has fewer than four bands.
+        PairError: a file has other than four bands.
+        ImageError: a file cannot be read or written.
     """
     if not pairs.stacked:
         return pairs
@@ -117,6 +119,11 @@ def split_bands(pairs: PairSet, output: Path) -> PairSet:
     for name, pair in pairs.pairs.items():
         both = Pair(name, place / "infrared" / f"{name}.png", place / "visible" / f"{name}.png")
         pixels = read_image(pair.visible)
+        if (bands := pixels.shape[2] if pixels.ndim == 3 else 1) != len(_BANDS):
+            raise PairError(
+                f"{printable(pair.visible)}: {bands} bands found; {', '.join(_BANDS)} are expected of a set whose "
+                "pictures are in one folder, or two folders, such as ir and vi"
+            )
         write_image(both.infrared, take_bands(pixels, (4,), str(pair.visible), "infrared"))
         write_image(both.visible, take_bands(pixels, (1, 2, 3), str(pair.visible), "visible"))
         split[name] = both
