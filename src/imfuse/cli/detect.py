@@ -164,7 +164,7 @@ def _given(
 ) -> Sources | None:
     """Where pairs are; ``None`` for a folder of pictures that are not fused."""
     if fused is None:
-        given = given_sources(infrared, visible, pairs, recursive)
+        given = given_sources(infrared, visible, pairs, recursive, fused=True)
         if labels is not None and not given.folders:
             raise PairError(f"--labels {labels}: of two folders of pictures; two files were given")
         return given

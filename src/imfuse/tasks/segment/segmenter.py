@@ -75,6 +75,8 @@ class Segmenter:
         weights: name of shipped weights, path of a safetensors file, or ``None`` for random values (tests).
         segmenter: file of a segmentation network that was trained on fused pictures; the method then fuses, and the
             network looks at the result, in 8 bits and with the colours of the visible picture.
+        augmented: with ``segmenter``, as for :class:`~imfuse.tasks.segment.PictureSegmenter`.
+        random_bases: the same.
         settings: others of :class:`~imfuse.Fuser`, such as ``device`` and ``range``.
 
     Raises:
@@ -97,9 +99,16 @@ class Segmenter:
         model: str | None = None,
         weights: str | Path | None = "default",
         segmenter: PathLike | None = None,
+        *,
+        augmented: bool = False,
+        random_bases: bool = False,
         **settings: Any,
     ) -> None:
-        self.network = None if segmenter is None else PictureNetwork(Path(segmenter), settings.get("device", "auto"))
+        ways = {"augmented": augmented, "random_bases": random_bases}
+        if segmenter is None and (taken := [way for way, asked in ways.items() if asked]):
+            raise ModelError(f"{taken[0]}=True: of a trained segmentation network", "give one as segmenter=...")
+        device = settings.get("device", "auto")
+        self.network = None if segmenter is None else PictureNetwork(Path(segmenter), device, **ways)
         default = DEFAULT if self.network is None else DEFAULT_MODEL
         name = model or (default if weights in ("default", None) else model_of(weights))
         self.classes = get_spec(name).classes if self.network is None else self.network.file.classes
