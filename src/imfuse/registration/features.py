@@ -37,7 +37,7 @@ def self_similarity(picture: Float, radius: int = 2) -> Float:
     # Where a picture is flat its noise would count as much as edges elsewhere.
     similar = np.exp(-distances / (mean + 0.1 * np.median(mean) + 1e-9))
     similar -= similar.mean((1, 2), keepdims=True)
-    return (similar / np.sqrt((similar**2).sum(0).mean() + 1e-12)).astype(np.float32)
+    return np.asarray(similar / np.sqrt((similar**2).sum(0).mean() + 1e-12), np.float32)
 
 
 def at_long_side(picture: Float, long: int) -> Float:

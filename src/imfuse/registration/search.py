@@ -53,7 +53,9 @@ def correlation(fixed: Float, moving: Float) -> npt.NDArray[np.float64]:
     Returns:
         Entry (y, x) is that of a shift by x and y pixels, negative ones from the end; -1 where they overlap too little.
     """
-    height, width = (fft.next_fast_len(a + b, real=True) for a, b in zip(fixed.shape[1:], moving.shape[1:], strict=True))
+    height, width = (
+        fft.next_fast_len(a + b, real=True) for a, b in zip(fixed.shape[1:], moving.shape[1:], strict=True)
+    )
 
     def spectrum(image: npt.NDArray[np.float32]) -> npt.NDArray[np.complex64]:
         return np.asarray(fft.rfft2(image, (height, width)))
@@ -70,15 +72,21 @@ def correlation(fixed: Float, moving: Float) -> npt.NDArray[np.float64]:
     return np.where(overlap > _LEAST_OVERLAP, weight * together / np.sqrt(np.maximum(energies, 1e-6)), -1.0)
 
 
-def _peaks(
-    scores: npt.NDArray[np.float64], fixed: tuple[int, ...], count: int
-) -> list[tuple[float, float, float]]:
+def _peaks(scores: npt.NDArray[np.float64], fixed: tuple[int, ...], count: int) -> list[tuple[float, float, float]]:
     """The highest scores with their shifts in x and y, no two of them close together."""
     left, peaks = scores.copy(), []
     for _ in range(count):
         y, x = np.unravel_index(int(left.argmax()), left.shape)
-        peaks.append((float(left[y, x]), float(_signed(int(x), fixed[2], left.shape[1])), float(_signed(int(y), fixed[1], left.shape[0]))))
-        rows, columns = (np.arange(at - 2, at + 3) % side for at, side in zip((int(y), int(x)), left.shape, strict=True))
+        peaks.append(
+            (
+                float(left[y, x]),
+                float(_signed(int(x), fixed[2], left.shape[1])),
+                float(_signed(int(y), fixed[1], left.shape[0])),
+            )
+        )
+        rows, columns = (
+            np.arange(at - 2, at + 3) % side for at, side in zip((int(y), int(x)), left.shape, strict=True)
+        )
         left[np.ix_(rows, columns)] = -1
     return peaks
 
