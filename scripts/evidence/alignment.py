@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from imfuse.imaging import luminance, match_folders, read_image, to_unit
+from imfuse.imaging import as_range, luminance, match_folders, read_image, to_unit
 from imfuse.registration.drift import NOTICED, shifted
 from imfuse.registration.estimate import Estimate, estimate
 
@@ -72,7 +73,7 @@ class Unaligned:
 
 def gray(path: Path) -> Float:
     """Luminance (H, W) of a file in [0, 1]."""
-    unit = to_unit(read_image(path), "full")[0]
+    unit = to_unit(read_image(path), as_range("full"))[0]
     return unit if unit.ndim == 2 else luminance(unit)
 
 
@@ -168,6 +169,8 @@ def main() -> int:
     parser.add_argument("--shared", type=Path, required=True, help="folder that has data/unaligned")
     parser.add_argument("--every", type=int, default=1, help="take each so many of the registered pairs")
     arguments = parser.parse_args()
+    # Small pictures: threads would wait for each other.
+    torch.set_num_threads(1)
     data = arguments.shared / "data"
     groups = {group: unaligned(data / "unaligned" / group) for group in BOUNDS}
     missed = [line for group, pairs in groups.items() for line in measured(group, pairs, BOUNDS[group])]

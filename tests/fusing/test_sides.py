@@ -154,7 +154,7 @@ def test_what_decides_a_result_is_in_its_fingerprint() -> None:
     settings: list[dict[str, Any]] = [
         *({"resize": how} for how in (False, True, "same", "stretch", "crop", "pad")),
         *({"infrared_palette": name} for name in ("none", "jet")),
-        *({"infrared_bands": 4}, {"visible_bands": (1, 2, 3)}),
+        *({"infrared_bands": 4}, {"visible_bands": (1, 2, 3)}, {"align": True}),
     ]
     assert len({fuser(**chosen).fingerprint() for chosen in settings}) == len(settings)
     assert fuser(order="given").fingerprint() == fuser().fingerprint(), "it decides whether, not what"

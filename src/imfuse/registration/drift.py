@@ -15,6 +15,8 @@ _BETTER, _STANDS_OUT = 1.25, 5.0
 """A shift counts whose correlation is so many times the best near none, and lies so many standard deviations over the
 mean of all. Of registered pairs in eight data sets that stand out those of TNO's pair 25 reach 1.21, which is 6 pixels
 off, and 1.12 those of all others."""
+_LEAST = 0.05
+"""Correlation below which two pictures have nothing in common that could be shifted."""
 _LEAST_SIDE = 64
 
 
@@ -40,13 +42,14 @@ def shifted(infrared: Float, visible: Float) -> float | None:
     pixel = max(1.0, max(visible.shape) / _LONG)
     distances = np.hypot(steps[:, None], steps) * pixel
     best = np.unravel_index(int(scores.argmax()), scores.shape)
-    if scores[best] - scores.mean() < _STANDS_OUT * scores.std():
+    if scores[best] < _LEAST or scores[best] - scores.mean() < _STANDS_OUT * scores.std():
         return None
     # Small copies of large pictures do not know less than one of their own pixels.
     near = distances <= max(NOTICED, 1.01 * pixel)
-    if not near[best] and scores[best] < _BETTER * scores[near].max():
-        return None
-    return float(distances[best])
+    if near[best]:
+        # One pixel of a small copy may be more than is worth a word, and is no evidence for as much.
+        return min(NOTICED, float(distances[best]))
+    return float(distances[best]) if scores[best] >= _BETTER * scores[near].max() else None
 
 
 def _correlation(fixed: Float, moving: Float) -> Float:

@@ -15,11 +15,11 @@ from imfuse.registration.transform import Transform
 
 Found = Literal["cameras", "scans"]
 Kind = Literal["auto", "cameras", "scans"]
-THRESHOLDS: dict[Found, float] = {"cameras": 0.25, "scans": 0.7}
+THRESHOLDS: dict[Found, float] = {"cameras": 0.25, "scans": 0.6}
 """Evidence from which on a transform is accepted. Of two cameras' blocks 4 % agree by chance, up to 20 % on pictures of
 different scenes that were brought together as well as can be, and 40 % to 70 % on pictures of one; the threshold lies
-between. For scans it means that both measures lead to within 1.5 % of the longer side of each other, which is 4 pixels
-of 256."""
+between. For scans it means that both measures lead to within 2 % of the longer side of each other, which is 5 pixels of
+256; where they part, they do so by 7 pixels or more."""
 _LEAST_SIDE = 64
 _DARK, _FRAME = 0.04, 0.02
 """A pixel is dark up to this level; the frame of a picture is this share of its shorter side wide."""
