@@ -22,6 +22,9 @@ _AS_LIKE = 0.9
 """Share of the greatest likeness from which on scans count as registered: on registered ones it is 0.95 or more, on
 those that are 10 pixels of 256 off it is below 0.85."""
 _PARTED = 0.05
+"""Share of the longer side; see ``align_scans``."""
+_ASIDE = -4, 0, 4
+"""Degrees beside what was found from which each measure sets out alone."""
 Turn = npt.NDArray[np.float64]
 """An angle in radians, and the shift in x and y of the middle of the moving scan from that of the fixed one."""
 
@@ -38,8 +41,8 @@ def align_scans(moving: Float, fixed: Float) -> tuple[Transform, float]:
 
     Returns:
         The transform from the moving to the fixed scan. And how well either measure alone leads to the same one: 1
-        where both do, 0 where they part by 5 % of the longer side or more. They err in different ways, so where they
-        part one of them is wrong, and nothing says which.
+        where both do, 0 where they lead away from it by 5 % of the longer side in sum. They err in different ways, so
+        where they part one of them is wrong, and nothing says which.
     """
     turn = _start(moving, fixed)
     coarse, fine = (Likeness(moving, fixed, long) for long in _LEVELS)
@@ -52,14 +55,15 @@ def align_scans(moving: Float, fixed: Float) -> tuple[Transform, float]:
 
 
 def _unanimity(likeness: Likeness, turn: Turn, moving: Float, fixed: Float) -> float:
-    """Of mutual information and self-similarity, each at its best near an angle and shift."""
-    ends = [
-        _rigid(_refined(measure, turn, moving, fixed), moving, fixed)
-        for measure in (likeness.information, likeness.similarity)
-    ]
+    """How well mutual information and self-similarity, each alone, confirm an angle and shift, from 0 to 1."""
     # Where a head is: the corners of a scan are empty.
     places = 0.2 * max(moving.shape) + 0.6 * corners_of((moving.shape[0], moving.shape[1]))
-    apart = float(np.linalg.norm(ends[0].apply(places) - ends[1].apply(places), axis=1).mean())
+    there, apart = _rigid(turn, moving, fixed).apply(places), 0.0
+    for measure in (likeness.information, likeness.similarity):
+        starts = (turn + np.array([angle, 0, 0]) for angle in np.deg2rad(_ASIDE))
+        ends = (_rigid(_refined(measure, start, moving, fixed), moving, fixed).apply(places) for start in starts)
+        # One of three may be caught by a maximum beside the way.
+        apart += float(np.median([np.linalg.norm(end - there, axis=1).mean() for end in ends]))
     return float(max(0.0, 1 - apart / (_PARTED * max(fixed.shape))))
 
 
