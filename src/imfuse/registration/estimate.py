@@ -39,6 +39,12 @@ class Estimate:
         accepted: whether the evidence reaches it.
         reason: why not, in words; nothing where it does.
         kind: whose pictures they were taken for.
+
+    Example:
+        ```python
+        found = estimate(infrared, visible)
+        print(found.kind, found.evidence, found.threshold, found.reason or found.transform.matrix)
+        ```
     """
 
     transform: Transform
