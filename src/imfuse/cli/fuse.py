@@ -108,6 +108,9 @@ def fuse(
     visible_palette: Annotated[
         str, typer.Option(metavar="none|NAME", help="Paint a gray visible picture (PET, SPECT), such as in hot.")
     ] = "none",
+    align: Annotated[
+        bool, typer.Option("--align", help="Align each pair by its two pictures alone; refused if evidence is weak.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo finished results and replace other files.")
     ] = False,
@@ -157,6 +160,7 @@ def fuse(
         metadata=cast("Metadata", metadata),
         deidentify=deidentify,
         visible_palette=visible_palette,
+        align=align,
         **options,
     )
     if given.folders:

@@ -21,6 +21,7 @@ from imfuse.core.notes import collected, note
 from imfuse.core.resolve import ResolvedModel
 from imfuse.core.spec import ModelSpec, option_text
 from imfuse.core.version import VERSION
+from imfuse.fusing.aligning import aligned, doubt_registration
 from imfuse.fusing.sides import checked_order, checked_palette, settled
 from imfuse.fusing.sizes import Fit, checked_fit, shrunk, truncated
 from imfuse.imaging import Range, RangeLike, as_range, check_same_size, luminance, recombine, resize
@@ -49,7 +50,8 @@ class Prepared:
 
     ``limits`` are the values that became 0 and 1, of the infrared and of the visible picture; ``size`` is the
     height and width of the result; ``missing`` says where each of the two holds no data, ``None`` for nowhere;
-    ``palette`` is that by which the infrared picture was mapped back to heat, as ``settled`` returns it.
+    ``palette`` is that by which the infrared picture was mapped back to heat, as ``settled`` returns it;
+    ``alignment`` is the transform by which it came to the visible one, in words, where it was looked for.
     """
 
     infrared: Float
@@ -59,6 +61,7 @@ class Prepared:
     size: tuple[int, int]
     missing: tuple[Mask | None, Mask | None] = (None, None)
     palette: str = ""
+    alignment: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Settings:
     metadata: Metadata = "keep"
     deidentify: bool = True
     visible_palette: str = "none"
+    align: bool = False
 
     def __post_init__(self) -> None:
         for name in ("range", "visible_range"):
@@ -164,15 +168,17 @@ class Engine:
         settings += [str(self.range), str(self.visible_range), self.gray, self.bits or 8, self.resize, self.fit, inputs]
         settings += [self.infrared_palette, self.infrared_bands, self.visible_bands, repr(self.view)]
         settings += [self.settings.metadata, self.settings.deidentify, self.settings.visible_palette]
+        settings += ["align"] if self.settings.align else []
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def prepare(self, infrared: Stored, visible: Stored) -> Prepared:
         """Bring a pair to one size and to [0, 1]. First step."""
         infrared, palette = settled(infrared, visible, self.order, self.infrared_palette)
         shapes, names = (infrared.pixels.shape, visible.pixels.shape), (infrared.name, visible.name)
-        if not self.resize and not infrared.same_field:
+        align, told = self.settings.align, ""
+        if not (self.resize or infrared.same_field or align):
             check_same_size(*shapes, *names)
-        how = placement("stretch" if infrared.same_field else self.resize, *shapes, names)
+        how = placement("stretch" if infrared.same_field or align else self.resize, *shapes, names)
         size = visible.pixels.shape[:2]
         first = shown(infrared.pixels, infrared.sensor, self.range, infrared.name)
         second = shown(visible.pixels, visible.sensor, self.visible_range, visible.name, "visible_range")
@@ -187,13 +193,19 @@ class Engine:
         if vi.ndim == 2 and self.settings.visible_palette != "none":
             vi = painted(vi, self.settings.visible_palette)
         gray, colours = (vi, None) if vi.ndim == 2 else (luminance(vi), vi)
-        heat = place(ir if ir.ndim == 2 else luminance(ir), gray, how)
-        if missing[0] is not None or how == "pad":
+        heat = ir if ir.ndim == 2 else luminance(ir)
+        if align:
+            heat, no_heat, told = aligned(heat, missing[0], gray, infrared.name)
+            missing = no_heat, missing[1]
+        else:
+            heat = place(heat, gray, how)
+            doubt_registration(heat, gray, visible.name)
+        if not align and (missing[0] is not None or how == "pad"):
             # The margin that "pad" leaves has no infrared data either.
             holes = np.zeros(ir.shape[:2]) if missing[0] is None else missing[0]
             missing = place(holes.astype(np.float32), np.ones_like(gray), how) > 0, missing[1]
         missing = missing[0], _resized(missing[1], *gray.shape)
-        return Prepared(heat, gray, colours, (ir_limits, vi_limits), size, missing, palette)
+        return Prepared(heat, gray, colours, (ir_limits, vi_limits), size, missing, palette, told)
 
     def fuse_luminance(self, pair: Prepared) -> Float:
         """Run the network on a prepared pair: (H, W) in [0, 1]. Second step, the only one that needs the device.

@@ -32,6 +32,9 @@ from imfuse.imaging.inputs import Array, Stored, digest
 INFRARED_RANGE, VISIBLE_RANGE = "imfuse:infrared-range", "imfuse:visible-range"
 INFRARED_PALETTE = "imfuse:infrared-palette"
 """Keys of the metadata that say which values of the two pictures became black and white: ``LOW,HIGH``, or degrees."""
+ALIGNMENT = "imfuse:alignment"
+"""Key of the transform by which the infrared picture was aligned: its model, the nine numbers of its matrix by rows,
+and the evidence for it."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,8 @@ class _Fusing(EngineTask[Float]):
     def metadata(self, prepared: Prepared, computed: Float) -> dict[str, str]:
         infrared, visible = prepared.limits
         ranges = {INFRARED_RANGE: infrared.text, VISIBLE_RANGE: visible.text}
-        return ranges | ({INFRARED_PALETTE: prepared.palette} if prepared.palette else {})
+        more = {INFRARED_PALETTE: prepared.palette, ALIGNMENT: prepared.alignment}
+        return ranges | {key: value for key, value in more.items() if value}
 
 
 def fuse_files(engine: Engine, infrared: Path, visible: Path | None, output: Path, *, overwrite: bool = False) -> bool:

@@ -73,6 +73,8 @@ class Fuser(Engine):
         deidentify: DICOM results name nobody; ``False`` copies patient and study of the source into them.
         visible_palette: colours in which a gray visible picture, such as a PET or SPECT scan, is painted: one of
             ``imfuse.imaging.palette.PALETTES``.
+        align: pairs of any sizes are not registered: look for the transform of each and warp the infrared picture, or
+            refuse the pair where the evidence is weak.
         options: those of the method, such as ``rule="average"``.
 
     Raises:
@@ -117,6 +119,7 @@ class Fuser(Engine):
         metadata: Metadata = "keep",
         deidentify: bool = True,
         visible_palette: str = "none",
+        align: bool = False,
         **options: Value,
     ) -> None:
         settings = Settings(
@@ -143,6 +146,7 @@ class Fuser(Engine):
             metadata,
             deidentify,
             visible_palette,
+            align,
         )
         if isinstance(model, nn.Module):
             resolved = resolve_network(model, weights, options)
@@ -186,6 +190,7 @@ class Fuser(Engine):
         Raises:
             ImageError: a picture cannot be read or used.
             PairError: the two differ in size and ``resize`` is off.
+            RegistrationError: with ``align``, the evidence for a transform is weak.
             ModelError: the memory does not suffice.
 
         Warns:
@@ -365,6 +370,7 @@ def fuse(
     metadata: Metadata = "keep",
     deidentify: bool = True,
     visible_palette: str = "none",
+    align: bool = False,
     **options: Value,
 ) -> npt.NDArray[Any] | Image.Image | Tensor:
     """Fuse one registered pair; for many pairs a :class:`Fuser` is faster, since it loads the weights once.
@@ -397,6 +403,7 @@ def fuse(
         metadata: of no use here; files of results keep or strip those of the visible one.
         deidentify: of no use here, either.
         visible_palette: colours in which a gray visible picture is painted.
+        align: bring the infrared picture onto the visible one first.
         options: those of the method.
 
     Returns:
@@ -436,6 +443,7 @@ def fuse(
         metadata=metadata,
         deidentify=deidentify,
         visible_palette=visible_palette,
+        align=align,
         **options,
     )
     result: npt.NDArray[Any] | Image.Image | Tensor = fuser(infrared, visible)
