@@ -62,5 +62,4 @@ def doubt_registration(infrared: Float, visible: Float, name: str) -> None:
         note(
             f"{printable(name)}: the infrared picture looks shifted by about {off:.0f} pixels against the visible one",
             "use align=True to align each pair by itself",
-            "or align the two cameras once by imfuse align",
         )
