@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imfuse import Fuser, ImageError, ImfuseWarning, PairError, RegistrationError
+from imfuse import Fuser, ImageError, ImfuseWarning, ModelError, PairError, RegistrationError
 from imfuse.cli.main import main
 from imfuse.fusing.folder import ALIGNMENT
 from imfuse.imaging import read_image, read_metadata, write_image
@@ -66,6 +66,11 @@ def test_other_sizes_need_no_resize(pictures: dict[str, Any]) -> None:
     with pytest.raises(PairError):
         fuser()(half, pictures["visible"])
     assert fuser(align=True)(half, pictures["visible"]).shape == (240, 320)
+
+
+def test_a_size_is_not_given_beside_an_alignment_that_finds_it() -> None:
+    with pytest.raises(ModelError, match=r"align=True: .*leave out resize="):
+        fuser(align=True, resize="crop")
 
 
 def test_what_cannot_be_aligned_is_refused_with_the_reason(pictures: dict[str, Any]) -> None:

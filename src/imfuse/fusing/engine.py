@@ -105,6 +105,8 @@ class Settings:
             raise ModelError(f"bits={self.bits!r}: 8 or 16 is expected")
         checked_fit(self.fit)
         checked_resize(self.resize)
+        if self.align and self.resize:
+            raise ModelError("align=True: pictures of any sizes are brought together by it", "leave out resize=...")
         checked_order(self.order)
         checked_palette(self.infrared_palette)
         if self.visible_palette != "none":
