@@ -20,7 +20,9 @@ from imfuse.core.memory import available_memory
 from imfuse.core.notes import collected, note
 from imfuse.core.resolve import ResolvedModel
 from imfuse.core.spec import ModelSpec, option_text
+from imfuse.core.text import printable
 from imfuse.core.version import VERSION
+from imfuse.fusing.aligned import RigLike, checked_rig, common_box, seen_by_visible
 from imfuse.fusing.sides import checked_order, checked_palette, settled
 from imfuse.fusing.sizes import Fit, checked_fit, shrunk, truncated
 from imfuse.imaging import Range, RangeLike, as_range, check_same_size, luminance, recombine, resize
@@ -35,6 +37,7 @@ from imfuse.imaging.sensors.sensor import View
 from imfuse.imaging.sensors.units import parse_units
 from imfuse.inference.forms import fast_form
 from imfuse.ops.tiles import fuse_tiled, tile_side
+from imfuse.registration.rig import Box, Outside, Rig
 
 GIB = 2**30
 Float = npt.NDArray[np.float32]
@@ -59,6 +62,17 @@ class Prepared:
     size: tuple[int, int]
     missing: tuple[Mask | None, Mask | None] = (None, None)
     palette: str = ""
+
+    def cut(self, box: Box) -> Prepared:
+        """The part in a rectangle."""
+        if (box.right - box.left, box.bottom - box.top) == self.visible.shape[::-1]:
+            return self
+        infrared, visible = (np.ascontiguousarray(one[box.slices]) for one in (self.infrared, self.visible))
+        colours = None if self.colours is None else np.ascontiguousarray(self.colours[box.slices])
+        first, second = (None if one is None else one[box.slices] for one in self.missing)
+        return replace(
+            self, infrared=infrared, visible=visible, colours=colours, size=visible.shape, missing=(first, second)
+        )
 
 
 @dataclass(frozen=True)
@@ -93,6 +107,8 @@ class Settings:
     metadata: Metadata = "keep"
     deidentify: bool = True
     visible_palette: str = "none"
+    rig: RigLike = None
+    outside: Outside = "visible"
 
     def __post_init__(self) -> None:
         for name in ("range", "visible_range"):
@@ -110,6 +126,7 @@ class Settings:
         parse_units(self.units)
         if self.metadata not in ("keep", "strip"):
             raise ModelError(f"metadata={self.metadata!r}: keep or strip is expected")
+        object.__setattr__(self, "rig", checked_rig(self.rig, self.outside, self.resize, self.fit))
 
     @property
     def view(self) -> View:
@@ -141,6 +158,7 @@ class Engine:
             parse_bands(settings.visible_bands),
         )
         self.view = settings.view
+        self.rig, self.outside = cast("Rig | None", settings.rig), settings.outside
         self.tile = _checked_tile(self.spec, settings.tile)
         self.dtype = _checked_dtype(self.spec, settings.dtype)
         self.device = find_device(settings.device)
@@ -164,15 +182,20 @@ class Engine:
         settings += [str(self.range), str(self.visible_range), self.gray, self.bits or 8, self.resize, self.fit, inputs]
         settings += [self.infrared_palette, self.infrared_bands, self.visible_bands, repr(self.view)]
         settings += [self.settings.metadata, self.settings.deidentify, self.settings.visible_palette]
+        settings += [self.rig.digest, self.outside] if self.rig is not None else []
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def prepare(self, infrared: Stored, visible: Stored) -> Prepared:
         """Bring a pair to one size and to [0, 1]. First step."""
         infrared, palette = settled(infrared, visible, self.order, self.infrared_palette)
         shapes, names = (infrared.pixels.shape, visible.pixels.shape), (infrared.name, visible.name)
-        if not self.resize and not infrared.same_field:
+        rig = self.rig
+        if rig is not None and infrared.same_field:
+            raise ImageError(f"{printable(infrared.name)}: says itself how its two pictures lie", "give no rig=...")
+        if not self.resize and not infrared.same_field and rig is None:
             check_same_size(*shapes, *names)
-        how = placement("stretch" if infrared.same_field else self.resize, *shapes, names)
+        # By a rig the infrared picture comes to its place further below.
+        how = placement(self.resize, *shapes, names) if rig is None and not infrared.same_field else "stretch"
         size = visible.pixels.shape[:2]
         first = shown(infrared.pixels, infrared.sensor, self.range, infrared.name)
         second = shown(visible.pixels, visible.sensor, self.visible_range, visible.name, "visible_range")
@@ -187,7 +210,13 @@ class Engine:
         if vi.ndim == 2 and self.settings.visible_palette != "none":
             vi = painted(vi, self.settings.visible_palette)
         gray, colours = (vi, None) if vi.ndim == 2 else (luminance(vi), vi)
-        heat = place(ir if ir.ndim == 2 else luminance(ir), gray, how)
+        heat = ir if ir.ndim == 2 else luminance(ir)
+        if rig is not None:
+            # The range was that of the infrared picture's own data, also of those that the visible one does not show.
+            heat, absent = seen_by_visible(rig, heat, missing[0], gray, infrared.name)
+            pair = Prepared(heat, gray, colours, (ir_limits, vi_limits), size, (absent, missing[1]), palette)
+            return pair.cut(common_box(rig, self.outside, (gray.shape[0], gray.shape[1])))
+        heat = place(heat, gray, how)
         if missing[0] is not None or how == "pad":
             # The margin that "pad" leaves has no infrared data either.
             holes = np.zeros(ir.shape[:2]) if missing[0] is None else missing[0]

@@ -19,6 +19,7 @@ from imfuse.core.output import check_replaceable
 from imfuse.core.signals import raise_terminated
 from imfuse.core.text import printable
 from imfuse.core.version import VERSION
+from imfuse.fusing.aligned import rig_metadata
 from imfuse.fusing.engine import Engine, Float, Prepared
 from imfuse.fusing.folder_pairs import folder_pairs, is_same, source_folders
 from imfuse.fusing.nodata import with_nodata
@@ -103,6 +104,7 @@ class _Fusing(EngineTask[Float]):
     def metadata(self, prepared: Prepared, computed: Float) -> dict[str, str]:
         infrared, visible = prepared.limits
         ranges = {INFRARED_RANGE: infrared.text, VISIBLE_RANGE: visible.text}
+        ranges |= rig_metadata(self.engine.rig, self.engine.outside)
         return ranges | ({INFRARED_PALETTE: prepared.palette} if prepared.palette else {})
 
 

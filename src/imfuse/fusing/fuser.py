@@ -19,6 +19,7 @@ from imfuse.core.files import optional_path
 from imfuse.core.resolve import ResolvedModel, resolve_model
 from imfuse.core.spec import Value
 from imfuse.fusing import folder as folders
+from imfuse.fusing.aligned import RigLike
 from imfuse.fusing.engine import Engine, Metadata, Settings
 from imfuse.fusing.folder import FolderReport, Progress
 from imfuse.fusing.own_network import resolve_network
@@ -29,6 +30,7 @@ from imfuse.imaging.bands import Bands
 from imfuse.imaging.inputs import MAX_PIXELS, Bits, PathLike, Picture
 from imfuse.imaging.order import Order
 from imfuse.models._build import build_model
+from imfuse.registration.rig import Outside
 
 
 class Fuser(Engine):
@@ -73,6 +75,11 @@ class Fuser(Engine):
         deidentify: DICOM results name nobody; ``False`` copies patient and study of the source into them.
         visible_palette: colours in which a gray visible picture, such as a PET or SPECT scan, is painted: one of
             ``imfuse.imaging.palette.PALETTES``.
+        rig: the two cameras, for pairs that are not registered: a :class:`imfuse.Rig` or a rig.json of
+            :func:`imfuse.align`. The infrared picture, of any size with the aspect of the rig's, is brought to [0, 1]
+            by its own range and then resampled once on the visible one.
+        outside: where the infrared shows nothing: "visible" keeps the visible picture there, "crop" cuts to the
+            rectangle that both show.
         options: those of the method, such as ``rule="average"``.
 
     Raises:
@@ -117,6 +124,8 @@ class Fuser(Engine):
         metadata: Metadata = "keep",
         deidentify: bool = True,
         visible_palette: str = "none",
+        rig: RigLike = None,
+        outside: Outside = "visible",
         **options: Value,
     ) -> None:
         settings = Settings(
@@ -143,6 +152,8 @@ class Fuser(Engine):
             metadata,
             deidentify,
             visible_palette,
+            rig,
+            outside,
         )
         if isinstance(model, nn.Module):
             resolved = resolve_network(model, weights, options)
@@ -365,6 +376,8 @@ def fuse(
     metadata: Metadata = "keep",
     deidentify: bool = True,
     visible_palette: str = "none",
+    rig: RigLike = None,
+    outside: Outside = "visible",
     **options: Value,
 ) -> npt.NDArray[Any] | Image.Image | Tensor:
     """Fuse one registered pair; for many pairs a :class:`Fuser` is faster, since it loads the weights once.
@@ -397,6 +410,8 @@ def fuse(
         metadata: of no use here; files of results keep or strip those of the visible one.
         deidentify: of no use here, either.
         visible_palette: colours in which a gray visible picture is painted.
+        rig: the two cameras, for a pair that is not registered.
+        outside: what becomes of the visible picture where the infrared shows nothing, "visible" or "crop".
         options: those of the method.
 
     Returns:
@@ -436,6 +451,8 @@ def fuse(
         metadata=metadata,
         deidentify=deidentify,
         visible_palette=visible_palette,
+        rig=rig,
+        outside=outside,
         **options,
     )
     result: npt.NDArray[Any] | Image.Image | Tensor = fuser(infrared, visible)

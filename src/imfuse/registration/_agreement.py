@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,14 @@ _EDGE = 1.0
 """How far from the edge of a surface it is read at most, so that its spline does not reach into the next one."""
 Floats = npt.NDArray[np.float32]
 Frames = Sequence[int] | npt.NDArray[np.intp]
+
+
+class Best(NamedTuple):
+    """Where edges agree best, in pixels from where they should, and by how many standard deviations of chance."""
+
+    x: float
+    y: float
+    agreement: float
 
 
 class Agreement:
@@ -74,14 +82,42 @@ class Pooled:
         """The mean over all blocks."""
         return float(self.blocks(transform).mean())
 
-    def best_places(self, transform: Transform) -> npt.NDArray[np.float64]:
-        """How far from where a transform says a block agrees best, of the third that stands out most, in pixels."""
-        surfaces = self.whole.surfaces[self.frames].mean(axis=0)
-        flat = surfaces.reshape(len(surfaces), -1)
-        down, across = np.divmod(flat.argmax(axis=1), _SIDE)
-        off = np.stack([across, down], axis=1) - _REACH - self.displacements(transform)
-        clear = flat.max(axis=1) >= np.quantile(flat.max(axis=1), 2 / 3)
-        return np.asarray(np.linalg.norm(off[clear], axis=1), np.float64)
+    def zones(self, transform: Transform, count: int) -> dict[tuple[int, int], Best]:
+        """Where the edges of parts of the picture agree best, ``count`` by ``count`` of them.
+
+        Args:
+            transform: what says where they should.
+            count: rows, and columns, of parts.
+
+        Returns:
+            By row and column: the best place from where the transform says, which depth moves, and the agreement there.
+        """
+        surfaces, moved = self.whole.surfaces[self.frames].mean(axis=0), self.displacements(transform)
+        height, width = self.whole.size
+        x, y = self.whole.centres.T
+        places = np.stack([y * count // height, x * count // width], axis=1).astype(int)
+        found = {}
+        for row, column in sorted(set(map(tuple, places.tolist()))):
+            part = (places == (row, column)).all(axis=1)
+            x, y, agreement = peak(surfaces[part].mean(axis=0))
+            across, down = moved[part].mean(axis=0)
+            found[row, column] = Best(x - float(across), y - float(down), agreement)
+        return found
+
+
+def peak(surface: Floats) -> Best:
+    """Where a surface is highest, from its middle, to a part of a pixel."""
+    down, across = np.unravel_index(int(surface.argmax()), surface.shape)
+    row, column = (int(np.clip(place, 1, len(surface) - 2)) for place in (down, across))
+    x = across + _vertex(*surface[row, column - 1 : column + 2]) * (column == across)
+    y = down + _vertex(*surface[row - 1 : row + 2, column]) * (row == down)
+    return Best(float(x) - _REACH, float(y) - _REACH, float(surface.max()))
+
+
+def _vertex(before: float, at: float, after: float) -> float:
+    """Where a parabola through three values is highest, from the middle one, which is the highest of them."""
+    bend = before - 2 * at + after
+    return float(np.clip((before - after) / (2 * bend), -0.5, 0.5)) if bend < 0 else 0.0
 
 
 def _corners(size: tuple[int, int]) -> npt.NDArray[np.intp]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from imfuse.core.errors import RegistrationError
 from imfuse.core.output import write_output
 from imfuse.imaging import write_image
-from imfuse.registration._agreement import Agreement
+from imfuse.registration._agreement import Agreement, peak
 from imfuse.registration._structure import Picture, shrunk, structure
 from imfuse.registration.rig import Box, Rig
 from imfuse.registration.transform import identity
@@ -82,28 +82,18 @@ def check_rig(rig: Rig, infrared: Sequence[Picture], visible: Sequence[Picture])
     edges = [structure(one, ~outside) for one, outside in aligned]
     agreement = Agreement(edges, [structure(one) for one in small], identity())
     scale = rig.visible.width / size[1]
-    surfaces = agreement.surfaces
-    frames = [_best(surface.mean(axis=0)) for surface in surfaces]
-    zones = {}
-    for row, down in enumerate(_ZONES[1]):
-        for column, across in enumerate(_ZONES[0]):
-            x, y = agreement.centres.T
-            part = (x * 3 // size[1] == column) & (y * 3 // size[0] == row)
-            best, clear = _best(surfaces[:, part].mean(axis=(0, 1))) if part.any() else ((0.0, 0.0), 0.0)
-            zones[f"{down} {across}"] = (best[0] * scale, best[1] * scale) if clear >= _CLEAR else None
+    frames = [peak(surface.mean(axis=0)) for surface in agreement.surfaces]
+    parts = agreement.of(range(len(visible))).zones(identity(), 3)
+    zones = {
+        f"{_ZONES[1][row]} {_ZONES[0][column]}": (best.x * scale, best.y * scale) if best.agreement >= _CLEAR else None
+        for (row, column), best in parts.items()
+    }
     return Checked(
-        tuple(float(np.hypot(*best)) * scale if clear >= _CLEAR else None for best, clear in frames),
-        tuple(clear for _, clear in frames),
+        tuple(float(np.hypot(one.x, one.y)) * scale if one.agreement >= _CLEAR else None for one in frames),
+        tuple(one.agreement for one in frames),
         zones,
         float(1 - np.mean(aligned[0][1])),
     )
-
-
-def _best(surface: npt.NDArray[np.float32]) -> tuple[tuple[float, float], float]:
-    """Where a surface is highest, x and y from its middle, and how high."""
-    reach = (len(surface) - 1) // 2
-    down, across = np.unravel_index(int(surface.argmax()), surface.shape)
-    return (float(across - reach), float(down - reach)), float(surface.max())
 
 
 def overlay(rig: Rig, infrared: Picture, visible: Picture) -> npt.NDArray[np.uint8]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imfuse.core.errors import RegistrationError
-from imfuse.registration._agreement import Agreement
+from imfuse.registration._agreement import Agreement, peak
 from imfuse.registration._coarse import coarse
 from imfuse.registration._refine import projected, refined
 from imfuse.registration._structure import Picture, seen_by_visible, shrunk, structure
@@ -24,11 +24,11 @@ _LEVELS = (256, 512, 1024)
 """Longer side of the visible picture, from coarse to fine."""
 _LADDER: tuple[Model, ...] = ("shift", "similarity", "affine", "homography")
 _CANDIDATES, _MOST_CLIMBING = 2, 12
-_FOLDS = 4
+_FOLDS, _ZONES = 4, 4
 LEAST_AGREEMENT = 0.3
 """Agreement of frames that did not choose the transform, in standard deviations, below which nothing is believed."""
 LEAST_FRAME = 0.1
-MOST_OFF = 3.0
+MOST_OFF = 6.0
 """How far a frame may lie from the others: pixels of a visible picture that is 512 wide."""
 
 
@@ -38,7 +38,8 @@ class FromFrames:
 
     Args:
         transform: from infrared to visible.
-        residual: median distance, in pixels of the visible picture, at which blocks agree best from where they should.
+        residual: mean distance, in pixels of the visible picture, at which parts of the picture agree best from where
+            they should: what depth and noise leave.
         agreement: mean agreement of frames that had no part in the choice, in standard deviations of chance.
         dropped: frames that were left out, by their place, each with the reason.
 
@@ -171,12 +172,12 @@ def _agreeing(level: _Level, frames: npt.NDArray[np.intp]) -> tuple[npt.NDArray[
         surface = level.agreement.surfaces[index].mean(axis=0)
         reach = (len(surface) - 1) // 2
         at = surface[reach - 1 : reach + 2, reach - 1 : reach + 2].max()
-        down, across = np.unravel_index(int(surface.argmax()), surface.shape)
-        off = float(np.hypot(down - reach, across - reach))
+        best = peak(surface)
+        off = float(np.hypot(best.x, best.y))
         if at < LEAST_FRAME:
-            where = f", and most {off * level.back[1][0]:.0f} px from there" if surface.max() > 3 * LEAST_FRAME else ""
+            where = f", and most {off * level.back[1][0]:.0f} px from there" if best.agreement > 3 * LEAST_FRAME else ""
             dropped[int(index)] = f"its edges agree by {at:.2f} standard deviations, {LEAST_FRAME} are expected{where}"
-        elif off > MOST_OFF * width / 512 and surface.max() > 1.2 * at:
+        elif off > MOST_OFF * width / 512 and best.agreement > 1.2 * at:
             dropped[int(index)] = f"it lies {off * level.back[1][0]:.0f} px from the other frames"
     return np.array([index for index in frames if index not in dropped], np.intp), dropped
 
@@ -192,8 +193,9 @@ def _chosen(level: _Level, frames: npt.NDArray[np.intp], model: Model | None) ->
     chosen = int(np.flatnonzero(worse.mean(axis=1) <= error)[0])
     pooled = level.agreement.of(frames)
     transform = _fitted(level, frames, models[chosen])
-    off = pooled.best_places(transform)
-    residual = float(np.median(off)) * max(level.back[1])
+    zones = [one for one in pooled.zones(transform, _ZONES).values() if one.agreement > LEAST_AGREEMENT]
+    off = float(np.mean([np.hypot(one.x, one.y) for one in zones])) if zones else 0.0
+    residual = off * max(level.back[1])
     return FromFrames(level.out(transform), residual, float(scores[chosen].mean()), {})
 
 
