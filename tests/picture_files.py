@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -177,3 +178,9 @@ def dji_segments(counts: Array, family: bytes = b"iirp") -> list[bytes]:
     parts = [jpeg_segment(0xE3, data[start : start + size]) for start in range(0, len(data), size)]
     parameters = (b"\xff\xd2\xd1\xff" + family).ljust(32, b"\0") + struct.pack("<5f", 25, 5, 0.95, 0.5, 23)
     return [jpeg_segment(0xE1, exif), *parts, jpeg_segment(0xE4, parameters.ljust(256, b"\0"))]
+
+
+def write_four_bands(path: Path, pixels: Array) -> None:
+    """A PNG file whose fourth channel is infrared, as those of MFNet; the library itself writes none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels, "RGBA").save(path)

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
     from imfuse.core.version import __version__
     from imfuse.fusing.folder import FolderReport
-    from imfuse.fusing.fuser import Fuser, fuse
+    from imfuse.fusing.fuser import Fuser
+    from imfuse.fusing.one_pair import fuse
     from imfuse.models import FusionModel, create_model
     from imfuse.registration.align import align
     from imfuse.registration.rig import Rig
@@ -112,7 +113,8 @@ _HOMES = {
     **dict.fromkeys(_ERRORS, "imfuse.core.errors"),
     **dict.fromkeys(("DEFAULT_MODEL", "get_spec", "list_models", "register_method"), "imfuse.core.registry"),
     **dict.fromkeys(("FusionModel", "create_model"), "imfuse.models"),
-    **dict.fromkeys(("Fuser", "fuse"), "imfuse.fusing.fuser"),
+    "Fuser": "imfuse.fusing.fuser",
+    "fuse": "imfuse.fusing.one_pair",
     **dict.fromkeys(("score", "score_folders"), "imfuse.scoring.files"),
     **{name: f"imfuse.{name}" for name in _PACKAGES},
     "align": "imfuse.registration.align",

@@ -22,17 +22,18 @@ from imfuse.core.boxes import Boxes
 from imfuse.core.errors import BenchmarkError, PairError
 from imfuse.imaging import read_image, write_image
 from imfuse.metrics.detection_protocols import get_protocol
-from imfuse.scenes.render import render_scene
 from imfuse.tasks.detect.file import save_detector
 from imfuse.tasks.detect.network import DetectorNetwork
 from imfuse.tasks.examples import Normalisation
 from onnx_files import write_detector
+from picture_files import write_four_bands
+from rendered_scenes import rendered
 
 SIZE = (64, 96)
 TRUE = "0 0.3125 0.3125 0.125 0.25\n1 0.625 0.625 0.25 0.3125\n"
 """What the detector of the tests finds, as YOLO text."""
-TINY = {"seeds": 2, "steps": 2, "scenes": 4, "size": SIZE, "batch": 2, "crop": (32, 32), "device": "cpu"}
-ONE = {**TINY, "seeds": 1, "steps": 1}
+TINY = {"seeds": 2, "steps": 2, "scenes": 2, "size": SIZE, "batch": 2, "crop": (32, 32), "device": "cpu"}
+ONE = {**TINY, "seeds": 1, "steps": 1, "size": (64, 64)}
 
 
 @pytest.fixture
@@ -212,18 +213,35 @@ def test_a_killed_run_continues(tmp_path: Path, monkeypatch) -> None:
     assert not list((tmp_path / "parts").rglob("*.ckpt"))
 
 
-def test_segmentation_of_a_data_set_with_parts(tmp_path: Path) -> None:
-    for part, seeds in (("train", (1, 2)), ("test", (3, 4))):
+def test_segmentation_of_published_sets(tmp_path: Path, monkeypatch, capsys) -> None:
+    """MSRS has folders for its parts; MFNet lists of names, and four bands in a file."""
+    msrs, mfnet, out = tmp_path / "msrs", tmp_path / "mfnet", tmp_path / "out"
+    for part, seeds in (("train", (1, 2)), ("test", (3, 4)), ("val", (5,))):
         for seed in seeds:
-            scene, name = render_scene(*SIZE, seed), f"{seed:05}{'DN'[seed % 2]}.png"
-            write_image(tmp_path / "msrs" / part / "ir" / name, scene.infrared)
-            write_image(tmp_path / "msrs" / part / "vi" / name, scene.visible)
-            write_image(tmp_path / "msrs" / part / "Segmentation_labels" / name, scene.labels)
-    plan = TaskPlan("segment", (), ("msrs", tmp_path / "msrs"), **ONE)
-    results = run_task_benchmark(plan, tmp_path / "out")
+            scene, name = rendered(*SIZE, seed), f"{seed:05}{'DN'[seed % 2]}.png"
+            if part != "val":
+                write_image(msrs / part / "ir" / name, scene.infrared)
+                write_image(msrs / part / "vi" / name, scene.visible)
+                write_image(msrs / part / "Segmentation_labels" / name, scene.labels)
+            write_image(mfnet / "labels" / name, scene.labels)
+            write_four_bands(mfnet / "images" / name, np.dstack([scene.visible, scene.infrared]))
+        (mfnet / f"{part}.txt").write_text("".join(f"{seed:05}{'DN'[seed % 2]}\n" for seed in seeds))
+    words = ["benchmark", "--task", "segment", "--models", "none", "--device", "cpu", "-o", str(out), "--no-report"]
+    words += ["--seeds", "1", "--steps", "1", "--batch", "2", "--crop", "32x32"]
+    assert main([*words, "--data", f"msrs={msrs}"]) == 0
+    results = read_task_results(out, "segment")
     assert (results.title, results.pictures) == ("MSRS", 2)
     assert {"mIoU by night", "mIoU by day"} <= set(results.measures)
     assert [view.name for view in results.views] == ["00003N", "00004D"]
+    # The same scenes: what was trained for the one is taken for the other.
+    monkeypatch.setattr(retraining, "train_segmenter", lambda *_, **__: pytest.fail("other pictures"))
+    assert main([*words, "--data", f"mfnet={mfnet}"]) == 0
+    again = read_task_results(out, "segment")
+    assert (again.title, again.rows) == ("MFNet", results.rows)
+    write_image(mfnet / "images" / "00003N.png", rendered(*SIZE, 3).visible)
+    capsys.readouterr()
+    assert main([*words, "--data", f"mfnet={mfnet}"]) == 2
+    assert "00003N.png: 3 bands found; red, green, blue, infrared are expected" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -263,9 +281,24 @@ def test_a_published_table_beside_ours(data: Path, detector: Path, tmp_path: Pat
     assert "YOLOv5s" in text
 
 
-def test_a_task_has_no_metrics(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["benchmark", "--task", "detect", "--data", f"mine={data}", "--metrics", "EN"]) == 2
-    assert "of scores of pictures" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--task", "detect", "--metrics", "EN"], "--metrics EN: of scores of pictures"),
+        (["--task", "detect", "--workers", "2"], "--workers 2: of scores of pictures"),
+        (["--task", "detect", "--recursive"], "--recursive: of scores of pictures"),
+        (["--labels", "truth"], "--labels truth: of a task, --task detect or"),
+        (["--detector", "a.onnx"], "--detector a.onnx: of a task, --task detect or"),
+        (["--task", "segment", "--segmenter", "unet", "--models", "none"], "'unet': no such segmentation network"),
+        (["--task", "segment", "--segmenter", "two_stream_compact", "--models", "none"], "two streams take red, green"),
+    ],
+)
+def test_a_command_line_that_cannot_be(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    assert main(["benchmark", "--data", f"mine={data}", "-o", str(tmp_path / "out"), *words]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "out").exists()
 
 
 def test_files_are_written_again(segmented: tuple[TaskResults, Path], tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ def benchmark(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         ("max_pixels=1_500_000", "--max-megapixels 1.5"),
         ("debug=True shows where", "--debug shows where"),
         ("workers=-1", "--workers -1"),
+        ("tile=nan: a number is expected", "--tile nan: a number is expected"),
+        ("tile=-inf", "--tile -inf"),
         ("option={'rule': 'average', 'x': 'y z'}", "--option rule=average --option 'x=y z'"),
     ],
 )
@@ -91,6 +93,7 @@ def test_parameters_become_flags(fuse: Said, python: str, command_line: str) -> 
         "rule='max': not one of sum, average",
         "resize=False and weights=None have no words here",
         "tile=[1, x]",
+        "tile=nano",
         "--set optimizer.lr=0.001",
         "the authors' weights=",
     ],

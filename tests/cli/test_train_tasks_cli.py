@@ -61,6 +61,8 @@ def test_a_recipe_needs_no_command(words: list[str], capsys: pytest.CaptureFixtu
         (["segmenter", "--rendered", "1", "--size", "40x40", "--fuse-with", "visible", "--crop", "9x9"], "crop"),
         (["segmenter", "--rendered", "1", "--size", "40x40", "--fuse-with", "visible", "--select", "b"], "--select b"),
         (["detector", "--rendered", "1", "--size", "40x40", "--fuse-with", "visible", "--device", "abacus"], "abacus"),
+        (["segmenter", "--model", "unet"], "'unet': no such segmentation network"),
+        (["segmenter", "--trap", "shuffle"], "--trap shuffle: one of test-statistics, unknown-in-mean, fixed-order is"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_2(

@@ -92,6 +92,8 @@ def test_voc_is_read(tmp_path: Path) -> None:
     boxes = read(tmp_path, VOC.format(name="People", left="1"), "a.xml")
     assert boxes.corners.tolist() == [[10, 20.5, 60, 80], [1, 1, 9, 9]]
     assert boxes.classes.tolist() == [1, 0]
+    # Some programs write 0 where they do not know.
+    assert len(read(tmp_path, VOC.format(name="People", left="1").replace("200", "0"), "a.xml")) == 2
     assert label_file(tmp_path, "a") == tmp_path / "a.xml"
     read(tmp_path, "")
     assert label_file(tmp_path, "a") == tmp_path / "a.txt"
@@ -107,6 +109,12 @@ def test_voc_is_read(tmp_path: Path) -> None:
         ),
         (VOC.format(name="Car", left="x"), "object 2: xmin is 'x', a number is expected"),
         (VOC.format(name="Car", left="inf"), "object 2: xmin is 'inf', a number"),
+        (VOC.replace(">80<", ">102<"), r"object 1: the box \[10.0, 20.5, 60.0, 102.0\] leaves the picture of 200x100"),
+        (VOC.format(name="Car", left="-3"), r"object 2: the box \[-3.0, 1.0, 9.0, 9.0\] leaves the picture"),
+        (
+            VOC.replace("</size>", "<height>400</height></size>"),
+            "of a picture of 200x400, but the picture has 200x100",
+        ),
         (VOC.format(name="Car", left="9"), "object 2: xmin < xmax and ymin < ymax are expected"),
         ("<annotation><object>", "not an XML file of annotations"),
         ('<?xml version="1.0" encoding="klingon"?><a/>', "not an XML file of annotations"),

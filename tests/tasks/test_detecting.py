@@ -218,6 +218,13 @@ def test_command(folders: Path, file: Path, capsys: pytest.CaptureFixture[str]) 
     (folders / "truth" / "2.txt").write_text("9 0.5 0.5 0.2 0.2\n")
     assert main([*words, "--labels", str(folders / "truth")]) == 1
     assert "class 9, but there are 6 (0 to 5); name the classes of the labels, --label-names" in capsys.readouterr().err
+    coco = ["--protocol", "coco", "--labels", str(folders / "truth")]
+    (folders / "truth" / "2.txt").unlink()
+    assert main([*words, *coco]) == 0
+    shown = capsys.readouterr().out
+    assert "79 classes are not shown: no label has them, or the detector does not know them" in shown
+    assert "toothbrush" not in shown
+    (folders / "truth" / "2.txt").write_text("9 0.5 0.5 0.2 0.2\n")
     names = folders / "names.txt"
     names.write_text("\n".join(["person", "car", *"abcdefgh"]))
     assert main([*words, "--labels", str(folders / "truth"), "--label-names", str(names)]) == 0
@@ -234,9 +241,10 @@ def test_command(folders: Path, file: Path, capsys: pytest.CaptureFixture[str]) 
     ("words", "message"),
     [
         (["ir", "vi"], "give --detector FILE"),
-        (["ir", "vi", "--detector", "vi/1.png"], "vi/1.png: not an ONNX file"),
+        (["ir", "vi", "--detector", "vi/1.png"], "vi/1.png: not an ONNX file, or a damaged one; export"),
         (["--fused", "vi", "ir", "--detector", "DETECTOR"], "or --fused DIR"),
-        (["--detector", "DETECTOR"], "give INFRARED and VISIBLE"),
+        (["--detector", "DETECTOR"], "give INFRARED and VISIBLE, or --pairs FILE, or --fused DIR"),
+        (["--fused", "vi", "--detector", "DETECTOR", "--threshold", "nan"], "--threshold nan: a score between 0"),
         (["ir/1.png", "vi/1.png", "--labels", "truth", "--detector", "DETECTOR"], "--labels truth: of two folders"),
         (["--fused", "vi", "--detector", "DETECTOR", "--layout", "yolov5"], "are of no layout that is known"),
         (["--fused", "vi", "--detector", "DETECTOR", "--size", "640"], "not --size 640"),

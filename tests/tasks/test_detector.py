@@ -248,7 +248,9 @@ def test_files_that_are_wrong_or_hostile(
     path = tmp_path / "a.onnx"
     for content in (b"PK\x03\x04 rubbish", b"\0" * 100, data[: len(data) // 2], b"<html>", bytes(range(256)), data[:9]):
         path.write_bytes(content)
-        with pytest.raises(ModelError, match=r"a.onnx: not an ONNX file, or a damaged one$"):
+        with pytest.raises(
+            ModelError, match=r"a.onnx: not an ONNX file, or a damaged one; export the detector as ONNX$"
+        ):
             Detector(path)
     for where in (tmp_path, tmp_path / "missing.onnx"):
         with pytest.raises(ModelError, match=r"this is a folder|no such file"):
@@ -336,6 +338,11 @@ def test_layouts_that_shapes_do_not_tell(files: dict[str, Path]) -> None:
     assert recognise([(1, 5, 8400)], (640, 640), None)[1] == 1
     with pytest.raises(ModelError, match=r"outputs of \(1, 300, 6\) for 80 classes are of no layout that is known"):
         recognise([(1, 300, 6)], (640, 640), 80)
+    for shapes in ([(1, 300, 6)], [(1, 1), (1, 100, 4), (1, 100), (1, 100)]):
+        with pytest.raises(ModelError, match=r"; export it without suppression \(nms\)$"):
+            recognise(shapes, (640, 640), 80)
+    with pytest.raises(ModelError, match=r"for 2 classes are .*; name all its classes, 80 as yolov5, names=\.\.\.$"):
+        recognise([(1, 25200, 85)], (640, 640), 2)
     with pytest.raises(ModelError, match=r"layout='yolo' is not known; there are auto, yolov5, yolov8"):
         Detector(files["yolov8"], "yolo")
     with pytest.raises(ModelError, match="are of no layout that is known: nanodet six"):

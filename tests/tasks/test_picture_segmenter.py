@@ -13,13 +13,15 @@ from imfuse.core.errors import ImageError, ModelError, PairError
 from imfuse.data.labels import labels_of, read_classes
 from imfuse.fusing.fuser import Fuser
 from imfuse.imaging import read_image, write_image
-from imfuse.scenes import CLASSES, render_scene
+from imfuse.scenes import CLASSES
 from imfuse.tasks.segment.file import load_segmenter, save_segmenter
 from imfuse.tasks.segment.networks import build_segmenter
 from imfuse.tasks.segment.pictures import PictureSegmenter
 from imfuse.tasks.segment.read import read_picture
 from imfuse.tasks.segment.scores import confusion_matrix, intersection_over_union
 from imfuse.tasks.segment.segmenter import Segmenter, overlay
+from picture_files import write_four_bands
+from rendered_scenes import rendered
 
 SIZE = (40, 56)
 
@@ -50,7 +52,7 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def msrs(tmp_path: Path) -> Path:
     """Three pairs in the layout of MSRS."""
     for seed in range(3):
-        scene = render_scene(*SIZE, seed)
+        scene = rendered(*SIZE, seed)
         write_image(tmp_path / "test" / "ir" / f"0{seed}N.png", scene.infrared)
         write_image(tmp_path / "test" / "vi" / f"0{seed}N.png", scene.visible)
         write_image(tmp_path / "test" / "Segmentation_labels" / f"0{seed}N.png", scene.labels)
@@ -68,14 +70,6 @@ def mfnet(msrs: Path, tmp_path: Path) -> Path:
     (root / "train.txt").write_text("00N\n")
     (root / "test.txt").write_text("01N\n02N\n")
     return root
-
-
-def write_four_bands(path: Path, pixels: np.ndarray) -> None:
-    """A PNG file whose fourth channel is infrared; the library itself writes none."""
-    from PIL import Image
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels, "RGBA").save(path)
 
 
 def test_classes_are_those_of_the_network(three: Path, msrs: Path) -> None:
@@ -172,6 +166,22 @@ def test_pairs_are_fused_first(three: Path, four: Path, msrs: Path, tmp_path: Pa
         Segmenter("laplacian_pyramid", segmenter=four)
 
 
+def test_published_ways_of_evaluation_are_off_unless_named(three: Path, msrs: Path, tmp_path: Path) -> None:
+    picture = msrs / "test" / "vi" / "00N.png"
+    plain, file = PictureSegmenter(three), load_segmenter(three)
+    pixels = read_image(picture).astype(np.float32) / 255
+    assert np.array_equal(plain(picture), file.classes_of(pixels))
+    augmented = PictureSegmenter(three, augmented=True)
+    assert np.array_equal(augmented(picture), file.classes_of(pixels, augmented=True))
+    assert not np.array_equal(augmented(picture), plain(picture))
+    plain.folder(msrs / "test" / "vi", tmp_path / "out")
+    assert augmented.folder(msrs / "test" / "vi", tmp_path / "out").written, "they are other results"
+    segnext = trained(tmp_path / "segnext.safetensors", "segnext_compact")
+    assert np.array_equal(*[PictureSegmenter(segnext)(picture) for _ in range(2)])
+    torch.manual_seed(0)
+    assert not np.array_equal(*[PictureSegmenter(segnext, random_bases=True)(picture) for _ in range(2)])
+
+
 def test_labels_are_found_in_data_sets(msrs: Path, mfnet: Path, tmp_path: Path) -> None:
     folder = msrs / "test" / "Segmentation_labels"
     assert labels_of(msrs) == labels_of(folder) == {f"0{i}N": folder / f"0{i}N.png" for i in range(3)}
@@ -251,6 +261,9 @@ def test_command(three: Path, msrs: Path, tmp_path: Path, capsys: pytest.Capture
         (["--fused", "none", "--segmenter", "three"], "no such"),
         (["--fused", "test/vi", "--segmenter", "none.safetensors"], "no such file"),
         (["--fused", "test/vi", "--segmenter", "three", "--labels", "test/none"], "no labels there"),
+        (["--fused", "test/vi", "--segmenter", "three", "--random-bases"], "segformer_compact has none"),
+        (["--fused", "test/vi", "--segmenter", "four", "--augmented"], "no published test-time augmentation"),
+        (["test/ir", "test/vi", "--augmented"], "--augmented: of a trained segmentation network; give one as --segm"),
         (["test/ir", "test/vi", "--segmenter", "four"], "give the pictures themselves (--fused, --infrared)"),
     ],
 )

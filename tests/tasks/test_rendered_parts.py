@@ -11,15 +11,15 @@ import pytest
 from imfuse.core.boxes import Boxes
 from imfuse.core.errors import ImageError, ImfuseError, PairError, RecipeError
 from imfuse.imaging import luminance, read_image, write_image
-from imfuse.scenes import render_scene
 from imfuse.tasks.detect.labels import read_boxes
 from imfuse.tasks.examples import Example
 from imfuse.tasks.folders import FolderExamples, find_examples
 from imfuse.tasks.parts import Parts, folder_parts, rendered_parts
 from imfuse.tasks.rendered import CONTROLS, picture_maker, render_scenes
 from imfuse.tasks.segment.read import read_picture
+from rendered_scenes import rendered
 
-SCENE = render_scene(48, 64, 3)
+SCENE = rendered(48, 64, 3)
 
 
 def test_controls_are_what_they_say() -> None:
@@ -65,7 +65,7 @@ def test_scenes_are_rendered_once() -> None:
 def written(folder: Path, count: int = 4, gray: bool = False) -> tuple[Path, Path]:
     """Fused pictures and labels of pixels."""
     for seed in range(count):
-        scene = render_scene(48, 64, seed)
+        scene = rendered(48, 64, seed)
         write_image(folder / "fused" / f"{seed}.png", scene.infrared if gray else scene.visible)
         write_image(folder / "ir" / f"{seed}.png", scene.infrared)
         write_image(folder / "labels" / f"{seed}.png", scene.labels)
@@ -80,8 +80,8 @@ def boxes_of(path: Path, size: tuple[int, int]) -> Boxes:
 def test_pictures_and_labels_are_found_by_name(tmp_path: Path) -> None:
     examples = FolderExamples(find_examples(*written(tmp_path)), classes=9)
     assert [example.name for example in examples] == ["0", "1", "2", "3"]
-    assert (examples[1].image == render_scene(48, 64, 1).visible).all()
-    assert (examples[1].labels == render_scene(48, 64, 1).labels).all()
+    assert (examples[1].image == rendered(48, 64, 1).visible).all()
+    assert (examples[1].labels == rendered(48, 64, 1).labels).all()
     assert examples[1].boxes is None
     assert [one.name for one in examples[1:3]] == ["1", "2"]
 
@@ -90,14 +90,14 @@ def test_boxes_and_infrared(tmp_path: Path) -> None:
     files = find_examples(*written(tmp_path), boxes=True, infrared=tmp_path / "ir")
     example = FolderExamples(files, 3, boxes_of)[2]
     assert example.channels == 4
-    assert (example.image[..., 3] == render_scene(48, 64, 2).infrared).all()
+    assert (example.image[..., 3] == rendered(48, 64, 2).infrared).all()
     assert example.boxes is not None
     assert example.boxes.corners.tolist() == [[24, 12, 40, 36]]
 
 
 def test_gray_pictures_have_three_equal_channels(tmp_path: Path) -> None:
     picture = FolderExamples(find_examples(*written(tmp_path, 1, gray=True)), 9)[0].image
-    assert (picture == render_scene(48, 64, 0).infrared[..., None]).all()
+    assert (picture == rendered(48, 64, 0).infrared[..., None]).all()
     assert picture.shape == (48, 64, 3)
 
 
@@ -118,13 +118,13 @@ def test_training_and_detecting_scale_alike(tmp_path: Path) -> None:
     write_image(fused / "0.tif", read_image(fused / "0.png").astype(np.float32) / 255)
     (fused / "0.png").unlink()
     example = FolderExamples(find_examples(fused, labels, boxes=True), 3, boxes_of)[0]
-    assert (example.image == render_scene(48, 64, 0).infrared[..., None]).all()
+    assert (example.image == rendered(48, 64, 0).infrared[..., None]).all()
 
 
 def test_pictures_of_four_bands(tmp_path: Path) -> None:
     """As MFNet stores them; by ``bands`` colours alone are taken."""
     fused, labels = written(tmp_path, 1)
-    scene = render_scene(48, 64, 0)
+    scene = rendered(48, 64, 0)
     cv2.imwrite(str(fused / "0.png"), np.dstack([scene.visible[..., ::-1], scene.infrared]))
     files = find_examples(fused, labels)
     with pytest.raises(ImageError, match=r"4 bands found.*bands='1,2,3'"):

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from imfuse.benchmark.complexity import count_module
 from imfuse.core.errors import ModelError
 from imfuse.tasks.segment.file import load_segmenter, save_segmenter
-from imfuse.tasks.segment.networks import SEGMENTERS, SegmentationNetwork, build_segmenter, network_class
+from imfuse.tasks.segment.networks import SEGMENTERS, SegmentationNetwork, banet, build_segmenter, network_class
 from imfuse.tasks.segment.networks import segnext as _segnext
 from imfuse.tasks.segment.networks._base import DropPath, pixel_loss
 
@@ -133,6 +133,42 @@ def test_the_decomposition_is_fixed_in_evaluation_unless_asked_otherwise() -> No
     assert "fixed" not in fixed.state_dict()
 
 
+def test_windows_of_banet_are_summed_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows of 40 every 30: exp of the probabilities of both ways, in two sizes, corners aligned."""
+    monkeypatch.setattr(banet, "WINDOW", 40)
+    monkeypatch.setattr(banet, "STRIDE", 30)
+    network, images = built("banet_compact"), pictures("banet_compact", 2, 40, 60)
+
+    def enlarged(maps: Tensor, *size: int) -> Tensor:
+        return F.interpolate(maps, size, mode="bilinear", align_corners=True)
+
+    total = torch.zeros(2, 9, 40, 60)
+    for height, width, tops, lefts in ((40, 60, [0], [0, 20]), (48, 72, [0, 8], [0, 30, 32])):
+        picture, scores = enlarged(images, height, width), torch.zeros(2, 9, height, width)
+        for top in tops:
+            for left in lefts:
+                window = picture[:, :, top : top + 40, left : left + 40]
+                both = network(window).softmax(1) + network(window.flip(3)).softmax(1).flip(3)
+                scores[:, :, top : top + 40, left : left + 40] += both.exp()
+        total += enlarged(scores, 40, 60)
+    with torch.inference_mode():
+        torch.testing.assert_close(network.augmented(images), total)
+
+
+@pytest.mark.parametrize(("name", "ratios"), [("segformer_compact", 4), ("segnext_compact", 6)])
+def test_other_augmentation_is_the_mean_over_sizes_and_mirror_images(name: str, ratios: int) -> None:
+    network, images = built(name), pictures(name, 1, 40, 60)
+    assert len(network.ratios) == ratios
+    expected = torch.zeros(1, 9, 40, 60)
+    with torch.inference_mode():
+        for ratio in network.ratios:
+            picture = F.interpolate(images, (round(40 * ratio), round(60 * ratio)), mode="bilinear")
+            for seen, back in ((picture, False), (picture.flip(3), True)):
+                found = F.interpolate(network(seen), (40, 60), mode="bilinear").softmax(1)
+                expected += (found.flip(3) if back else found) / (2 * ratios)
+        torch.testing.assert_close(network.augmented(images), expected)
+
+
 def test_a_dropped_path_keeps_the_mean() -> None:
     torch.manual_seed(0)
     drop, branch = DropPath(0.25), torch.ones(4000, 2, 1)
@@ -163,6 +199,7 @@ def counts(name: str, classes: int, height: int, width: int) -> tuple[int, float
     """Parameters, and multiply-accumulates in units of 10^9."""
     with torch.device("meta"):
         network = build_segmenter(name, classes)
+    assert isinstance(network, network_class(name))
     counted = count_module(network, height, width, channels=[channels_of(name)])
     unused = 129 * classes if name.startswith("segformer_b") else 0  # the layer of the authors that nothing calls
     return counted.parameters + unused, counted.macs / 1e9
@@ -190,8 +227,6 @@ def test_counts_of_compact_networks(name: str, parameters: int, macs: float) -> 
 
 
 def test_every_name_is_built() -> None:
-    for name in SEGMENTERS:
-        with torch.device("meta"):
-            network = build_segmenter(name)
-        assert isinstance(network, network_class(name))
-        assert isinstance(network, nn.Module)
+    """Here, since all others are by the tests of counts."""
+    assert set(SEGMENTERS) - set(COUNTS) - set(SMALL) == set()
+    assert isinstance(built("bisenet"), network_class("bisenet"))

@@ -22,9 +22,10 @@ from imfuse.fusing.fuser import Fuser
 from imfuse.imaging import read_image, write_image
 from imfuse.models import create_model
 from imfuse.ops.padding import crop_to, pad_to
-from imfuse.scenes import CLASSES, PALETTE, render_scene
+from imfuse.scenes import CLASSES, PALETTE
 from imfuse.tasks.segment.scores import confusion_matrix, intersection_over_union, mean_iou, pixel_accuracy
 from imfuse.tasks.segment.segmenter import Segmenter, overlay
+from rendered_scenes import rendered
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.no_grad():
         for _ in range(2):
             model.predict(torch.rand(2, 1, 64, 64), torch.rand(2, 1, 64, 64))
-        scene = render_scene(96, 128)
+        scene = rendered(96, 128)
         pair = scene.infrared[None], scene.visible.mean(2)[None]
         logits = model.eval().predict(*(torch.tensor(x, dtype=torch.float32)[None] / 255 for x in pair)).semantic
         # No class that wins everywhere.
@@ -52,7 +53,7 @@ def segmenter(weights: Path) -> Segmenter:
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     for seed in range(3):
-        scene = render_scene(64, 96, seed)
+        scene = rendered(64, 96, seed)
         write_image(tmp_path / "ir" / f"{seed}.png", scene.infrared)
         write_image(tmp_path / "vi" / f"{seed}.png", scene.visible)
         write_image(tmp_path / "labels" / f"{seed}.png", scene.labels)
@@ -61,7 +62,7 @@ def folders(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("size", [(64, 96), (75, 101), (3, 5)])
 def test_classes_are_those_of_the_plain_network(weights: Path, segmenter: Segmenter, size: tuple[int, int]) -> None:
-    scene = render_scene(*size)
+    scene = rendered(*size)
     found = segmenter(scene.infrared, scene.visible)
     assert (found.shape, found.dtype) == (size, np.uint8)
     images = [
@@ -77,11 +78,11 @@ def test_classes_are_those_of_the_plain_network(weights: Path, segmenter: Segmen
 
 
 def test_gray_files_arrays_and_tensors_are_taken(segmenter: Segmenter, folders: Path) -> None:
-    scene = render_scene(64, 96, 1)
+    scene = rendered(64, 96, 1)
     found = segmenter(folders / "ir" / "1.png", folders / "vi" / "1.png")
     assert np.array_equal(found, segmenter(scene.infrared, scene.visible))
     gray = torch.from_numpy(scene.visible.astype(np.float32).mean(2) / 255)
-    assert segmenter(torch.from_numpy(scene.infrared), gray).shape == (64, 96)
+    assert segmenter(torch.tensor(scene.infrared), gray).shape == (64, 96)
     with pytest.raises(PairError, match="a batch of several"):
         segmenter(torch.rand(2, 1, 64, 64), torch.rand(2, 1, 64, 64))
 
@@ -109,7 +110,7 @@ def test_folders_are_written_scored_and_done_once(segmenter: Segmenter, folders:
     assert (report.written, report.skipped, report.failed, report.unlabelled) == (("0", "1", "2"), (), (), ("2",))
     wanted = torch.zeros(9, 9, dtype=torch.int64)
     for seed in range(3):
-        scene = render_scene(64, 96, seed)
+        scene = rendered(64, 96, seed)
         classes = segmenter(scene.infrared, scene.visible)
         assert np.array_equal(read_image(folders / "out" / "labels" / f"{seed}.png"), classes)
         drawn = read_image(folders / "out" / "overlay" / f"{seed}.png")

@@ -10,16 +10,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from imfuse.core.errors import RecipeError
+from imfuse.core.errors import ImfuseError, RecipeError
 from imfuse.core.weights import read_header
 from imfuse.scenes import DETECTED
 from imfuse.tasks.detect.file import load_detector
 from imfuse.tasks.detect.train import DetectorRun, train_detector
-from imfuse.tasks.examples import Example
+from imfuse.tasks.examples import Example, Normalisation
 from imfuse.tasks.fit import LOG, FitSettings
 from imfuse.tasks.parts import Parts, rendered_parts
 from imfuse.tasks.segment.file import load_segmenter
 from imfuse.tasks.segment.train import SegmenterRun, count_classes, fit_segmenter, train_segmenter
+from imfuse.tasks.views import Views
 
 SETTINGS = FitSettings(steps=3, batch=2, crop=(32, 48), lr=2e-3, warm_up=1, device="cpu")
 
@@ -127,6 +128,36 @@ def test_weights_may_be_chosen_and_are_not_by_default(parts: Parts, select: str,
     last = segment(parts)
     assert last.fitted.scores == ()
     assert last.fitted.step == 3
+
+
+def test_traps_of_published_trainings_are_named(parts: Parts, tmp_path: Path) -> None:
+    """Each changes what it says, and the header tells."""
+    plain, seen = segment(parts), Normalisation.of([*parts.train, *parts.test])
+    assert segment(parts, traps=["test-statistics"]).normalisation == seen != plain.normalisation
+    unknown = [
+        replace(one, labels=np.where(np.arange(56) < 28, one.labels, 255).astype(np.uint8)) for one in parts.train
+    ]
+    half = Parts(unknown, parts.validation, parts.test)
+    one_step = replace(SETTINGS, steps=1, crop=(40, 56), scale=(1.0, 1.0))
+    losses = [segment(half, one_step, traps=traps).fitted.losses[0] for traps in ((), ("unknown-in-mean",))]
+    assert losses[1] == pytest.approx(losses[0] / 2, rel=1e-5)
+    train_segmenter("segformer_compact", parts, 9, one_step, tmp_path, traps=["fixed-order"])
+    assert read_header(tmp_path / "segmenter.safetensors")["origin"].endswith("; trap fixed-order")
+    with pytest.raises(RecipeError, match="trap='shuffle': one of test-statistics, unknown-in-mean, fixed-order is"):
+        segment(parts, traps=["shuffle"])
+    with pytest.raises(RecipeError, match="trap='unknown-in-mean': of a plain cross entropy; banet_compact has"):
+        train_segmenter("banet_compact", parts, 9, one_step, traps=["unknown-in-mean"])
+
+
+def test_a_fixed_order_is_that_of_the_examples() -> None:
+    views = Views(5, 2, (8, 8), (1.0, 1.0), False, seed=0, shuffled=False)
+    assert [views.chosen(step) for step in range(4)] == [[0, 1], [2, 3], [4, 0], [1, 2]]
+
+
+def test_a_checkpoint_of_other_traps_is_refused(parts: Parts, tmp_path: Path) -> None:
+    segment(parts, output=tmp_path)
+    with pytest.raises(ImfuseError):
+        segment(parts, output=tmp_path, resume=True, traps=["fixed-order"])
 
 
 def test_the_test_part_does_not_touch_the_training(parts: Parts) -> None:

@@ -19,7 +19,6 @@ FAILURES = {
     "auif paper": "between dim noise identity",
     "didfuse paper": "even between dim noise identity",
     "lrrnet default": "white between veil bright noise identity",
-    "psfusion_compact default": "veil",
     "sdnet default": "frame black white even between veil bright noise identity",
     "seafusion default": "frame black white even between veil bright identity",
     "u2fusion default": "black white between veil bright identity",

@@ -32,7 +32,7 @@ _UNITS = {"max_pixels": ("max_megapixels", 1e6)}
 # Never a part of a path or of a longer word: files may be called tile=3.
 _QUOTED = r"""(?<!\w)'[^']*'(?!\w)|(?<!\w)"[^"]*"(?!\w)"""
 _VALUE = (
-    r"""\.\.\.|True|False|None|[+-]?\d[\d_]*(?:\.\d+)?(?:e[+-]?\d+)?|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|"""
+    r"""\.\.\.|True|False|None|[+-]?\d[\d_]*(?:\.\d+)?(?:e[+-]?\d+)?|[+-]?(?:nan|inf)|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|"""
     r"""\[[^\[\]]*\]|\{[^{}]*\}"""
 )
 _ASSIGNED = rf"""(?<![^\s(])(?P<name>[a-z]\w*)=(?P<value>{_VALUE})(?=[,;:.!?)]*(?:\s|$))"""
@@ -183,12 +183,17 @@ class _Running:
         if flag is None or _is_option(match):
             return None
         try:
-            return flag.text(ast.literal_eval(match["value"]))
+            return flag.text(_value(match["value"]))
         except (ValueError, SyntaxError):
             return None
 
 
 _running: ContextVar[_Running | None] = ContextVar("_running", default=None)
+
+
+def _value(text: str) -> object:
+    """What Python writes so; NaN and infinity have no literal. Raises ``ValueError`` or ``SyntaxError``."""
+    return float(text) if text.lstrip("+-") in ("nan", "inf") else ast.literal_eval(text)
 
 
 def _is_option(match: re.Match[str]) -> bool:

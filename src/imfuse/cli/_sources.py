@@ -46,15 +46,23 @@ class Sources:
 
 
 def given_sources(
-    infrared: Path | None, visible: Path | None, pairs: Path | None, recursive: bool, *, alone: bool = False
+    infrared: Path | None,
+    visible: Path | None,
+    pairs: Path | None,
+    recursive: bool,
+    *,
+    alone: bool = False,
+    fused: bool = False,
 ) -> Sources:
     """Check what a command line says. Raises ``PairError``, or the usage error where there is nothing.
 
-    With ``alone`` the infrared may be given without the visible: its files hold both.
+    With ``alone`` the infrared may be given without the visible: its files hold both. ``fused`` says that the command
+    takes pictures made elsewhere, too, which were not given.
     """
     given = [path for path in (infrared, visible) if path is not None]
     if (len(given) == 1 and (pairs is not None or not alone)) or (not given and pairs is None):
-        raise typer.BadParameter("give INFRARED and VISIBLE, or --pairs FILE")
+        elsewhere = ", or --fused DIR" if fused else ""
+        raise typer.BadParameter(f"give INFRARED and VISIBLE, or --pairs FILE{elsewhere}")
     folders = are_folders(*given) if given else True
     for flag, wanted in (("--pairs", pairs is not None), ("--recursive", recursive)):
         if wanted and not folders:

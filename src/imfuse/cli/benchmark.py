@@ -124,6 +124,7 @@ def run(
         from imfuse.benchmark.plan import parse_models
 
         _refuse(metrics=metrics, convention=convention, family=family, range=range_, dtype=dtype, config=config)
+        _refuse(workers=workers, recursive=recursive or None)
         run_task(
             {
                 "task": task,
@@ -148,6 +149,9 @@ def run(
             report=report,
         )
         return
+    for flag, value in (("--labels", labels), ("--detector", detector)):
+        if value is not None:
+            raise BenchmarkError(f"{flag} {printable(value)}: of a task, --task detect or --task segment")
     from imfuse.benchmark.plan import make_plan
 
     settings = _settings(
@@ -185,7 +189,8 @@ def _refuse(**settings: object) -> None:
     """Raise ``BenchmarkError`` for settings that scores of pictures have, and a task has not."""
     for name, value in settings.items():
         if value is not None:
-            raise BenchmarkError(f"{name}={str(value)!r}: of scores of pictures, not of a task")
+            shown = value if isinstance(value, int) else str(value)
+            raise BenchmarkError(f"{name}={shown!r}: of scores of pictures, not of a task")
 
 
 def _settings(config: Path | None, **options: Any) -> dict[str, Any]:

@@ -116,7 +116,7 @@ def detect(
         if value is not None and labels is None:
             raise PairError(f"{flag} {printable(value)}: of true boxes, --labels DIR")
     given = _given(infrared, visible, pairs, recursive, fused, labels)
-    from imfuse.fusing.aligned import checked_outside
+    from imfuse.fusing.alignment import checked_outside
     from imfuse.fusing.fuser import Fuser
     from imfuse.fusing.sides import checked_order
     from imfuse.imaging._resize import checked_resize
@@ -170,7 +170,7 @@ def _given(
 ) -> Sources | None:
     """Where pairs are; ``None`` for a folder of pictures that are not fused."""
     if fused is None:
-        given = given_sources(infrared, visible, pairs, recursive)
+        given = given_sources(infrared, visible, pairs, recursive, fused=True)
         if labels is not None and not given.folders:
             raise PairError(f"--labels {labels}: of two folders of pictures; two files were given")
         return given

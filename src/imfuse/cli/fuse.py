@@ -18,8 +18,8 @@ from imfuse.core.registry import DEFAULT_MODEL, get_spec
 from imfuse.core.weights import model_of
 
 if TYPE_CHECKING:
-    from imfuse.fusing.engine import Metadata
     from imfuse.fusing.fuser import Fuser
+    from imfuse.fusing.settings import Metadata
 
 RANGES = "auto, full, percentile, minmax, LOW,HIGH, or in degrees LOWC,HIGHC"
 ResizeOption = Annotated[
@@ -111,6 +111,9 @@ def fuse(
     visible_palette: Annotated[
         str, typer.Option(metavar="none|NAME", help="Paint a gray visible picture (PET, SPECT), such as in hot.")
     ] = "none",
+    align: Annotated[
+        bool, typer.Option("--align", help="Align each pair by its two pictures alone; refused if evidence is weak.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo finished results and replace other files.")
     ] = False,
@@ -132,7 +135,7 @@ def fuse(
     # Torch takes seconds to import: what is wrong with the command line comes first.
     if threads is not None:
         _set_threads(threads)
-    from imfuse.fusing.aligned import checked_outside
+    from imfuse.fusing.alignment import checked_outside
     from imfuse.fusing.fuser import Fuser
     from imfuse.fusing.sides import checked_order
     from imfuse.fusing.sizes import checked_fit
@@ -163,6 +166,7 @@ def fuse(
         metadata=cast("Metadata", metadata),
         deidentify=deidentify,
         visible_palette=visible_palette,
+        align=align,
         rig=rig,
         outside=checked_outside(outside),
         **options,

@@ -18,6 +18,7 @@ from imfuse.core.errors import ModelError, PairError
 from imfuse.core.text import printable
 
 if TYPE_CHECKING:
+    from imfuse.tasks.segment.pictures import PictureSegmenter
     from imfuse.tasks.segment.segmenter import SegmentationReport, Segmenter
 
 
@@ -52,6 +53,15 @@ def segment(
     bands: Annotated[
         str | None, typer.Option(metavar="N,N,N[,N]", help="Which bands of --fused are meant; a fourth is infrared.")
     ] = None,
+    augmented: Annotated[
+        bool,
+        typer.Option(
+            "--augmented", help="With --segmenter: several sizes, and mirrored, as published; tuned on test pictures."
+        ),
+    ] = False,
+    random_bases: Annotated[
+        bool, typer.Option("--random-bases", help="With a SegNeXt: other bases for every picture, as published.")
+    ] = False,
     model: Annotated[
         str | None,
         typer.Option(
@@ -81,13 +91,18 @@ def segment(
             raise typer.BadParameter("give INFRARED and VISIBLE, --pairs FILE, or --fused DIR")
         if segmenter is None:
             raise ModelError("--fused: pictures that are fused already are segmented by --segmenter FILE")
+        from imfuse.tasks.segment.pictures import PictureSegmenter
+
+        network = PictureSegmenter(
+            segmenter, bands=bands, device=device, augmented=augmented, random_bases=random_bases
+        )
         settings = {"recursive": recursive, "overwrite": overwrite, "workers": workers}
-        _segment_pictures(segmenter, fused, output, infrared_folder, bands, labels, device, settings)
+        _segment_pictures(network, fused, output, infrared_folder, labels, settings)
         return
     for flag, value in (("--infrared", infrared_folder), ("--bands", bands)):
         if value is not None:
             raise PairError(f"{flag} {value}: of pictures made elsewhere, --fused DIR")
-    given = given_sources(infrared, visible, pairs, recursive)
+    given = given_sources(infrared, visible, pairs, recursive, fused=True)
     if labels is not None and not given.folders:
         raise PairError(f"--labels {labels}: of two folders of pictures; two files were given")
     from imfuse.tasks.segment.segmenter import Segmenter
@@ -96,6 +111,8 @@ def segment(
         model,
         weights,
         segmenter,
+        augmented=augmented,
+        random_bases=random_bases,
         range=range_,
         visible_range=visible_range,
         device=device,
@@ -126,18 +143,13 @@ def segment(
 
 
 def _segment_pictures(
-    segmenter: Path,
+    network: PictureSegmenter,
     fused: Path,
     output: Path,
     infrared: Path | None,
-    bands: str | None,
     labels: Path | None,
-    device: str,
     settings: Mapping[str, Any],
 ) -> None:
-    from imfuse.tasks.segment.pictures import PictureSegmenter
-
-    network = PictureSegmenter(segmenter, bands=bands, device=device)
     with progress_bar() as progress:
         report = network.folder(fused, output, infrared=infrared, labels=labels, progress=progress, **settings)
     _close(report, output, labels, "picture")

@@ -138,6 +138,13 @@ def segmenter(
     balance: Annotated[
         bool, typer.Option("--balance", help="Weigh rare classes up in the loss; the papers' objectives do not.")
     ] = False,
+    trap: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="test-statistics|unknown-in-mean|fixed-order",
+            help="What some published trainings do beside their papers (repeatable); makes scores hard to compare.",
+        ),
+    ] = None,
     infrared: Infrared = None,
     rendered: Rendered = None,
     fuse_with: FuseWith = "refinefuse",
@@ -164,8 +171,13 @@ def segmenter(
 
     imfuse train segmenter --rendered 200 --fuse-with refinefuse -o RUN
     """
+    from imfuse.tasks.segment.networks import network_class
     from imfuse.tasks.segment.train import WEIGHTS, train_segmenter
+    from imfuse.tasks.segment.traps import checked_traps
 
+    # What is wrong with a name comes before pictures are read or rendered.
+    network_class(model)
+    traps = checked_traps(trap or ())
     settings, kept = _settings(steps, batch, crop, lr, seed, device, threads), _select(select)
     parts = _parts(
         fused,
@@ -188,6 +200,7 @@ def segmenter(
             select=kept,
             every=every,
             balance=balance,
+            traps=traps,
             resume=resume,
             progress=progress,
         )

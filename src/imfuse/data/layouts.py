@@ -21,6 +21,7 @@ Part = Literal["train", "test"]
 _PLAIN: tuple[Sides, ...] = (("ir", "vi"), ("ir", "vis"), ("infrared", "visible"), ("thermal", "visible"))
 _MEDICAL: tuple[Sides, ...] = (("ct", "mri"), ("mri", "pet"), ("mri", "spect"))
 _LABELS = ("labels", "segmentation_labels", "label")
+_STACKED = "images"
 _LISTED = 8
 _MAX_LIST = 1 << 20
 
@@ -37,6 +38,7 @@ KNOWN: dict[str, KnownSet] = {
     "tno": KnownSet("TNO", (("thermal", "visual"),)),
     "roadscene": KnownSet("RoadScene", (("cropinfrared", "crop_lr_visible"),)),
     "msrs": KnownSet("MSRS"),
+    "mfnet": KnownSet("MFNet"),
     "m3fd": KnownSet("M3FD", (("m3fd_fusion/ir", "m3fd_fusion/vis"),)),
     "llvip": KnownSet("LLVIP", (("infrared/PART", "visible/PART"),)),
     "nir_country": KnownSet("EPFL NIR country"),
@@ -88,7 +90,7 @@ def find_folders(folder: Path, part: Part, name: str = "", recursive: bool = Fal
             return DataFolders(title, sides[0], sides[1])
     for start in (_below(folder, part), folder):
         if start is not None and (named := _named_sides(start, recursive)):
-            return DataFolders(own.title if (own := KNOWN.get(name.casefold())) else name, *named)
+            return DataFolders(_title(name), *named)
     raise PairError(
         f"{printable(folder)}: no layout of a data set is recognised; expected the folders {_expected(part)}, directly "
         f"or in {part}; there are {_content(folder)}",
@@ -107,6 +109,31 @@ def _named_sides(folder: Path, recursive: bool) -> tuple[Path, Path] | None:
     said = {side_of_name(path.stem) for path in entries if path.suffix.lower() in EXTENSIONS}
     if said == {"infrared", "visible"} or (recursive and sides and not said):
         return folder, folder
+    return None
+
+
+def find_stacked(folder: Path, part: Part, name: str = "") -> DataFolders | None:
+    """Find the pictures of a data set whose files hold both sides, as the four bands of MFNet's ``images`` do.
+
+    Args:
+        folder: that of the data set.
+        part: the folder between that is looked into first.
+        name: what the user calls the set.
+
+    Returns:
+        The one folder for both sides, and the title of the set; ``None`` where there is no ``images``.
+
+    Raises:
+        PairError: a folder cannot be read.
+
+    Example:
+        ```python
+        find_stacked(Path("mfnet"), "test", "mfnet").visible  # mfnet/images
+        ```
+    """
+    for start in (_below(folder, part), folder):
+        if start is not None and (images := _below(start, _STACKED)):
+            return DataFolders(_title(name), images, images)
     return None
 
 
@@ -151,6 +178,12 @@ def _names(path: Path) -> frozenset[str]:
     with open_input(path, PairError, "a list of names", _MAX_LIST) as stream:
         text = stream.read(_MAX_LIST).decode("utf-8", errors="replace")
     return frozenset(re.sub(r"\.(png|jpe?g)$", "", line.strip()) for line in text.splitlines() if line.strip())
+
+
+def _title(name: str) -> str:
+    """A set's name in words, where it is known."""
+    own = KNOWN.get(name.casefold())
+    return own.title if own else name
 
 
 def _candidates(part: Part, name: str) -> Iterator[tuple[str, str, str]]:

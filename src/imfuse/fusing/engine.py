@@ -20,28 +20,24 @@ from imfuse.core.memory import available_memory
 from imfuse.core.notes import collected, note
 from imfuse.core.resolve import ResolvedModel
 from imfuse.core.spec import ModelSpec, option_text
-from imfuse.core.text import printable
 from imfuse.core.version import VERSION
-from imfuse.fusing.aligned import RigLike, checked_rig, common_box, seen_by_visible
-from imfuse.fusing.sides import checked_order, checked_palette, settled
-from imfuse.fusing.sizes import Fit, checked_fit, shrunk, truncated
-from imfuse.imaging import Range, RangeLike, as_range, check_same_size, luminance, recombine, resize
-from imfuse.imaging._resize import Resize, checked_resize, place, placement
-from imfuse.imaging.bands import Bands, parse_bands
-from imfuse.imaging.inputs import MAX_PIXELS, Bits, Result, Stored
+from imfuse.fusing.alignment import by_evidence, by_rig, common_box, doubt_registration, refuse_same_field
+from imfuse.fusing.settings import Settings
+from imfuse.fusing.sides import settled
+from imfuse.fusing.sizes import shrunk, truncated
+from imfuse.imaging import Range, check_same_size, luminance, recombine, resize
+from imfuse.imaging._resize import place, placement
+from imfuse.imaging.bands import parse_bands
+from imfuse.imaging.inputs import Result, Stored
 from imfuse.imaging.nodata import Mask, fill_no_data, no_data
-from imfuse.imaging.order import Order
-from imfuse.imaging.palette import painted, palette_colours
+from imfuse.imaging.palette import painted
 from imfuse.imaging.sensors.display import Limits, shown
-from imfuse.imaging.sensors.sensor import View
-from imfuse.imaging.sensors.units import parse_units
 from imfuse.inference.forms import fast_form
 from imfuse.ops.tiles import fuse_tiled, tile_side
-from imfuse.registration.rig import Box, Outside, Rig
+from imfuse.registration.rig import Box, Rig
 
 GIB = 2**30
 Float = npt.NDArray[np.float32]
-Metadata = Literal["keep", "strip"]
 # A picture that spans fewer levels shows no more than noise, which a fused one may show so many times stronger.
 _FLAT, _MOST_GAIN = 8 / 255, 4
 
@@ -52,7 +48,8 @@ class Prepared:
 
     ``limits`` are the values that became 0 and 1, of the infrared and of the visible picture; ``size`` is the
     height and width of the result; ``missing`` says where each of the two holds no data, ``None`` for nowhere;
-    ``palette`` is that by which the infrared picture was mapped back to heat, as ``settled`` returns it.
+    ``palette`` is that by which the infrared picture was mapped back to heat, as ``settled`` returns it;
+    ``alignment`` is the transform by which it came to the visible one, in words, where it was looked for.
     """
 
     infrared: Float
@@ -62,6 +59,7 @@ class Prepared:
     size: tuple[int, int]
     missing: tuple[Mask | None, Mask | None] = (None, None)
     palette: str = ""
+    alignment: str = ""
 
     def cut(self, box: Box) -> Prepared:
         """The part in a rectangle."""
@@ -73,65 +71,6 @@ class Prepared:
         return replace(
             self, infrared=infrared, visible=visible, colours=colours, size=visible.shape, missing=(first, second)
         )
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How pairs are prepared, run and finished; each field is explained at :class:`imfuse.Fuser`.
-
-    Raises:
-        ModelError: a value is none of those that are possible.
-        ImageError: a range is invalid.
-    """
-
-    device: str = "auto"
-    dtype: str = "auto"
-    range: RangeLike = "auto"
-    visible_range: RangeLike = "auto"
-    tile: int | Literal["auto", "off"] = "auto"
-    gray: bool = False
-    bits: Bits | None = None
-    resize: bool | Resize = False
-    fit: Fit = "mirror"
-    memory: int | None = None
-    max_pixels: int = MAX_PIXELS
-    strict: bool = False
-    order: Order = "check"
-    infrared_palette: str = "auto"
-    infrared_bands: Bands = None
-    visible_bands: Bands = None
-    units: str = "auto"
-    frame: int | None = None
-    slice: str | None = None
-    window: str | None = None
-    metadata: Metadata = "keep"
-    deidentify: bool = True
-    visible_palette: str = "none"
-    rig: RigLike = None
-    outside: Outside = "visible"
-
-    def __post_init__(self) -> None:
-        for name in ("range", "visible_range"):
-            object.__setattr__(self, name, as_range(getattr(self, name)))
-        if self.bits not in (None, 8, 16):
-            raise ModelError(f"bits={self.bits!r}: 8 or 16 is expected")
-        checked_fit(self.fit)
-        checked_resize(self.resize)
-        checked_order(self.order)
-        checked_palette(self.infrared_palette)
-        if self.visible_palette != "none":
-            palette_colours(self.visible_palette, "visible_palette")
-        for name in ("infrared_bands", "visible_bands"):
-            object.__setattr__(self, name, parse_bands(getattr(self, name), name))
-        parse_units(self.units)
-        if self.metadata not in ("keep", "strip"):
-            raise ModelError(f"metadata={self.metadata!r}: keep or strip is expected")
-        object.__setattr__(self, "rig", checked_rig(self.rig, self.outside, self.resize, self.fit))
-
-    @property
-    def view(self) -> View:
-        """Which picture of a file is read."""
-        return View(self.frame, self.slice, self.window, self.units)
 
 
 class Engine:
@@ -182,6 +121,7 @@ class Engine:
         settings += [str(self.range), str(self.visible_range), self.gray, self.bits or 8, self.resize, self.fit, inputs]
         settings += [self.infrared_palette, self.infrared_bands, self.visible_bands, repr(self.view)]
         settings += [self.settings.metadata, self.settings.deidentify, self.settings.visible_palette]
+        settings += ["align"] if self.settings.align else []
         settings += [self.rig.digest, self.outside] if self.rig is not None else []
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
@@ -189,13 +129,13 @@ class Engine:
         """Bring a pair to one size and to [0, 1]. First step."""
         infrared, palette = settled(infrared, visible, self.order, self.infrared_palette)
         shapes, names = (infrared.pixels.shape, visible.pixels.shape), (infrared.name, visible.name)
-        rig = self.rig
-        if rig is not None and infrared.same_field:
-            raise ImageError(f"{printable(infrared.name)}: says itself how its two pictures lie", "give no rig=...")
-        if not self.resize and not infrared.same_field and rig is None:
+        rig, align, told = self.rig, self.settings.align, ""
+        if rig is not None:
+            refuse_same_field(infrared)
+        placed = infrared.same_field or align or rig is not None
+        if not (self.resize or placed):
             check_same_size(*shapes, *names)
-        # By a rig the infrared picture comes to its place further below.
-        how = placement(self.resize, *shapes, names) if rig is None and not infrared.same_field else "stretch"
+        how = "stretch" if placed else placement(self.resize, *shapes, names)
         size = visible.pixels.shape[:2]
         first = shown(infrared.pixels, infrared.sensor, self.range, infrared.name)
         second = shown(visible.pixels, visible.sensor, self.visible_range, visible.name, "visible_range")
@@ -212,17 +152,21 @@ class Engine:
         gray, colours = (vi, None) if vi.ndim == 2 else (luminance(vi), vi)
         heat = ir if ir.ndim == 2 else luminance(ir)
         if rig is not None:
-            # The range was that of the infrared picture's own data, also of those that the visible one does not show.
-            heat, absent = seen_by_visible(rig, heat, missing[0], gray, infrared.name)
-            pair = Prepared(heat, gray, colours, (ir_limits, vi_limits), size, (absent, missing[1]), palette)
-            return pair.cut(common_box(rig, self.outside, (gray.shape[0], gray.shape[1])))
-        heat = place(heat, gray, how)
-        if missing[0] is not None or how == "pad":
+            heat, no_heat = by_rig(rig, heat, missing[0], gray, infrared.name)
+            missing = no_heat, missing[1]
+        elif align:
+            heat, no_heat, told = by_evidence(heat, missing[0], gray, infrared.name)
+            missing = no_heat, missing[1]
+        else:
+            heat = place(heat, gray, how)
+            doubt_registration(heat, gray, visible.name)
+        if rig is None and not align and (missing[0] is not None or how == "pad"):
             # The margin that "pad" leaves has no infrared data either.
             holes = np.zeros(ir.shape[:2]) if missing[0] is None else missing[0]
             missing = place(holes.astype(np.float32), np.ones_like(gray), how) > 0, missing[1]
         missing = missing[0], _resized(missing[1], *gray.shape)
-        return Prepared(heat, gray, colours, (ir_limits, vi_limits), size, missing, palette)
+        pair = Prepared(heat, gray, colours, (ir_limits, vi_limits), size, missing, palette, told)
+        return pair if rig is None else pair.cut(common_box(rig, self.outside, (gray.shape[0], gray.shape[1])))
 
     def fuse_luminance(self, pair: Prepared) -> Float:
         """Run the network on a prepared pair: (H, W) in [0, 1]. Second step, the only one that needs the device.

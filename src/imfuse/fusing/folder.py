@@ -19,7 +19,7 @@ from imfuse.core.output import check_replaceable
 from imfuse.core.signals import raise_terminated
 from imfuse.core.text import printable
 from imfuse.core.version import VERSION
-from imfuse.fusing.aligned import rig_metadata
+from imfuse.fusing.alignment import rig_metadata
 from imfuse.fusing.engine import Engine, Float, Prepared
 from imfuse.fusing.folder_pairs import folder_pairs, is_same, source_folders
 from imfuse.fusing.nodata import with_nodata
@@ -33,6 +33,9 @@ from imfuse.imaging.inputs import Array, Stored, digest
 INFRARED_RANGE, VISIBLE_RANGE = "imfuse:infrared-range", "imfuse:visible-range"
 INFRARED_PALETTE = "imfuse:infrared-palette"
 """Keys of the metadata that say which values of the two pictures became black and white: ``LOW,HIGH``, or degrees."""
+ALIGNMENT = "imfuse:alignment"
+"""Key of the transform by which the infrared picture was aligned: its model, the nine numbers of its matrix by rows,
+and the evidence for it."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,9 @@ class _Fusing(EngineTask[Float]):
     def metadata(self, prepared: Prepared, computed: Float) -> dict[str, str]:
         infrared, visible = prepared.limits
         ranges = {INFRARED_RANGE: infrared.text, VISIBLE_RANGE: visible.text}
-        ranges |= rig_metadata(self.engine.rig, self.engine.outside)
-        return ranges | ({INFRARED_PALETTE: prepared.palette} if prepared.palette else {})
+        more = {INFRARED_PALETTE: prepared.palette, ALIGNMENT: prepared.alignment}
+        more |= rig_metadata(self.engine.rig, self.engine.outside)
+        return ranges | {key: value for key, value in more.items() if value}
 
 
 def fuse_files(engine: Engine, infrared: Path, visible: Path | None, output: Path, *, overwrite: bool = False) -> bool:

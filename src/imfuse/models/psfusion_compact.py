@@ -26,7 +26,7 @@ SPEC = replace(
         WeightsSpec(
             name="default",
             file="psfusion_compact.safetensors",
-            sha256="42fa9d821e58b7cfcbe8dcb6574208003a6993f52c7adf50774d6dec05435337",
+            sha256="4135895e54a64f070b8e72981d0872917f711e0b41f84ab04d14e053cfd3a10a",
             recipe="psfusion_compact, then psfusion_compact_mixed in two runs",
             data="RoadScene train, MSRS train (128x128), frames of M2VD, a tenth of each held out; 180 rendered scenes",
             date="2026-11-30",

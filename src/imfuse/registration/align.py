@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from imfuse.imaging.nodata import fill_no_data
 from imfuse.imaging.sensors.display import shown
 from imfuse.registration._structure import Picture
 from imfuse.registration.board import board_of, transform_of_board
+from imfuse.registration.estimate import estimate
 from imfuse.registration.frames import transform_of_frames
 from imfuse.registration.points import read_points, transform_of_points
 from imfuse.registration.rig import Dropped, Rig
@@ -180,12 +180,8 @@ def rig_of_board(board: tuple[int, int], frames: Frames, model: Model | None = N
 
 
 def _rig_of_pair(frames: Frames) -> Rig:
-    try:
-        single = importlib.import_module("imfuse.registration.estimate")
-    except ModuleNotFoundError:
-        raise RegistrationError("one pair: at least 2 frames of each camera are needed", "give points=...") from None
     infrared, visible = frames.infrared[0], frames.visible[0]
-    found = single.estimate(infrared, visible)
+    found = estimate(infrared, visible)
     if not found.accepted:
         raise RegistrationError(found.reason, "give folders with many frames", "give points=...")
     used = {"method": "pair", "frames": tuple(frames.names)}

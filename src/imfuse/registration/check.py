@@ -16,7 +16,7 @@ import numpy.typing as npt
 from imfuse.core.errors import RegistrationError
 from imfuse.core.output import write_output
 from imfuse.imaging import write_image
-from imfuse.registration._agreement import Agreement, peak
+from imfuse.registration._pooling import Agreement, peak
 from imfuse.registration._structure import Picture, shrunk, structure
 from imfuse.registration.rig import Box, Rig
 from imfuse.registration.transform import identity

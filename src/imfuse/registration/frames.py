@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from imfuse.core.errors import RegistrationError
-from imfuse.registration._agreement import Agreement, peak
+from imfuse.registration._ascent import projected, refined
 from imfuse.registration._coarse import coarse
-from imfuse.registration._refine import projected, refined
+from imfuse.registration._pooling import Agreement, peak
 from imfuse.registration._structure import Picture, seen_by_visible, shrunk, structure
 from imfuse.registration.transform import MODELS, Model, Transform
 

@@ -156,6 +156,7 @@ def fit(
     resume: bool = False,
     identity: str = "",
     validation: Validation | None = None,
+    shuffled: bool = True,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Fitted:
     """Train a network in place.
@@ -171,6 +172,7 @@ def fit(
             run without a stop ends with.
         identity: what else decides the run, such as the names of the examples; a checkpoint of another is refused.
         validation: keeps the best weights instead of the last.
+        shuffled: each round of the examples has an order of its own; ``identity`` should tell where it has not.
         progress: called after each step with steps done, steps in all, and the loss.
 
     Returns:
@@ -194,7 +196,9 @@ def fit(
     network.to(device).train()
     optimiser = torch.optim.AdamW(_groups(network, settings.decay), lr=settings.lr)
     key = _key(settings, len(examples), normalisation, identity, validation)
-    views = Views(len(examples), settings.batch, settings.crop, settings.scale, settings.mirror, settings.seed)
+    views = Views(
+        len(examples), settings.batch, settings.crop, settings.scale, settings.mirror, settings.seed, shuffled
+    )
     border = [255 * level for level in normalisation.mean]
     with _threads(settings.threads), _held(folder), _own_random_numbers(device):
         state = _begin(folder, resume, key, network, optimiser)

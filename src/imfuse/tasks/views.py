@@ -117,6 +117,7 @@ class Views:
         scales: least and largest.
         mirror: whether one of two is mirrored.
         seed: of all that is drawn.
+        shuffled: each round has an order of its own; else that of the examples.
 
     Example:
         >>> Views(5, 2, (8, 8), (1.0, 1.0), False, seed=0).chosen(0)
@@ -129,6 +130,7 @@ class Views:
     scales: tuple[float, float]
     mirror: bool
     seed: int
+    shuffled: bool = True
 
     def chosen(self, step: int) -> list[int]:
         """Places of the examples of a step: each example once in as many as there are, in an order of its own."""
@@ -147,4 +149,6 @@ class Views:
         return taken
 
     def _order(self, round_: int) -> NDArray[np.int64]:
+        if not self.shuffled:
+            return np.arange(self.count)
         return np.random.default_rng((self.seed, 0, round_)).permutation(self.count)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,17 @@ from imfuse.benchmark.tasks.plan import FEATURES, TaskPlan
 from imfuse.core.errors import BenchmarkError, PairError
 from imfuse.core.text import printable
 from imfuse.data.labels import labels_of
-from imfuse.data.layouts import Part, find_folders, find_labels
+from imfuse.data.layouts import DataFolders, Part, find_folders, find_labels, find_stacked
 from imfuse.fusing.folder import Progress
 from imfuse.fusing.fuser import Fuser
-from imfuse.imaging import Pair, find_pairing, luminance, match_fused, quantise, recombine, write_image
+from imfuse.imaging import Pair, find_pairing, luminance, match_fused, quantise, read_image, recombine, write_image
+from imfuse.imaging.bands import take_bands
+from imfuse.imaging.pairs import pair_with_itself
 from imfuse.tasks.detect.labels import label_file
 from imfuse.tasks.folders import ExampleFiles
 
 PARTS: tuple[Part, Part] = ("train", "test")
+_BANDS = ("red", "green", "blue", "infrared")
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class PairSet:
         pairs: by name.
         targets: files of labels by the names of the pairs.
         train: names of the pairs to train on; ``None`` where the set has no parts.
+        stacked: one file holds both sides of a pair, as bands; :func:`split_bands` makes two of it.
     """
 
     name: str
@@ -44,6 +48,7 @@ class PairSet:
     pairs: dict[str, Pair]
     targets: dict[str, Path]
     train: frozenset[str] | None = None
+    stacked: bool = False
 
     @property
     def tested(self) -> list[str]:
@@ -59,12 +64,13 @@ def find_set(plan: TaskPlan) -> PairSet:
     pairs: dict[str, Pair] = {}
     targets: dict[str, Path] = {}
     parts: dict[str, set[str]] = {}
-    title = name
+    title, stacked = name, False
     for part in PARTS if plan.retrained else PARTS[1:]:
-        found = find_folders(folder, part, name)
+        found, stacked = _sides(folder, part, name)
         title = found.title
         sides = found.infrared, found.visible
-        names = {pair.name: pair for pair in find_pairing(*sides).pairs}
+        pairing = pair_with_itself(found.visible) if stacked else find_pairing(*sides)
+        names = {pair.name: pair for pair in pairing.pairs}
         labelled = _targets(plan, part, list(names))
         folders[sides] = None
         chosen = {one for one in names if one in labelled}
@@ -74,12 +80,54 @@ def find_set(plan: TaskPlan) -> PairSet:
     if not targets:
         wanted = "YOLO text or VOC XML" if plan.task == "detect" else "PNG files of class numbers"
         raise PairError(
-            f"{printable(folder)}: no labels of its pairs are found; {wanted}, named as the pairs, is expected",
+            f"{printable(folder)}: no labels of its pairs are found, which are {wanted}, named as the pairs",
             "say where they are, labels=...",
         )
     split = bool(parts.get("train")) and parts["train"] != parts["test"]
     train = frozenset(parts["train"] - parts["test"]) if split else None
-    return PairSet(name, title, tuple(folders), pairs, targets, train)
+    return PairSet(name, title, tuple(folders), pairs, targets, train, stacked)
+
+
+def _sides(folder: Path, part: Part, name: str) -> tuple[DataFolders, bool]:
+    """Both folders of a part, and whether they are one whose files hold both sides."""
+    try:
+        return find_folders(folder, part, name), False
+    except PairError:
+        if (found := find_stacked(folder, part, name)) is None:
+            raise
+        return found, True
+
+
+def split_bands(pairs: PairSet, output: Path) -> PairSet:
+    """The same pairs as two files each, made below ``output`` where one holds both sides: R, G, B and infrared.
+
+    Args:
+        pairs: the set.
+        output: folder of the benchmark.
+
+    Returns:
+        A set of which nothing is stacked.
+
+    Raises:
+        PairError: a file has other than four bands.
+        ImageError: a file cannot be read or written.
+    """
+    if not pairs.stacked:
+        return pairs
+    place = output / "split" / pairs.name
+    split = {}
+    for name, pair in pairs.pairs.items():
+        both = Pair(name, place / "infrared" / f"{name}.png", place / "visible" / f"{name}.png")
+        pixels = read_image(pair.visible)
+        if (bands := pixels.shape[2] if pixels.ndim == 3 else 1) != len(_BANDS):
+            raise PairError(
+                f"{printable(pair.visible)}: {bands} bands found; {', '.join(_BANDS)} are expected of a set whose "
+                "pictures are in one folder, or two folders, such as ir and vi"
+            )
+        write_image(both.infrared, take_bands(pixels, (4,), str(pair.visible), "infrared"))
+        write_image(both.visible, take_bands(pixels, (1, 2, 3), str(pair.visible), "visible"))
+        split[name] = both
+    return replace(pairs, folders=((place / "infrared", place / "visible"),), pairs=split, stacked=False)
 
 
 def _targets(plan: TaskPlan, part: Part, names: list[str]) -> dict[str, Path]:

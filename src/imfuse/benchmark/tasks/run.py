@@ -23,7 +23,7 @@ from imfuse.benchmark.tasks.estimates import (
 )
 from imfuse.benchmark.tasks.finding import find_in_row, picture_of
 from imfuse.benchmark.tasks.memory import Remembered
-from imfuse.benchmark.tasks.pairs import PairSet, Pictures, find_set, load_fuser
+from imfuse.benchmark.tasks.pairs import PairSet, Pictures, find_set, load_fuser, split_bands
 from imfuse.benchmark.tasks.plan import FEATURES, TaskPlan
 from imfuse.benchmark.tasks.results import BoxList, Kind, TaskResults, TaskRow, View, ViewedPicture
 from imfuse.benchmark.tasks.retraining import (
@@ -49,6 +49,9 @@ from imfuse.imaging import write_image
 from imfuse.imaging.read import image_hash
 from imfuse.metrics.detection import DRAWS
 from imfuse.metrics.detection_protocols import get_protocol
+from imfuse.scenes.classes import CLASSES
+from imfuse.tasks.segment.file import without_memory
+from imfuse.tasks.segment.read import COLOURS
 
 HEAD = " (own head)"
 _FROM_LABELS = {"seafusion"}
@@ -92,11 +95,14 @@ def run_task_benchmark(plan: TaskPlan, output: Path, *, progress: Told | None = 
         ```
     """
     told = progress or (lambda _: None)
-    # What is wrong with a method is reported before anything is done.
+    # What is wrong with a name is reported before anything is done.
+    if plan.task == "segment":
+        without_memory(plan.segmenter, len(CLASSES), COLOURS)
     used = {entry.label: model_used(entry, load_fuser(entry, plan.device)) for entry in plan.models}
     pairs = find_set(plan) if plan.data is not None else None
     output.mkdir(parents=True, exist_ok=True)
     with output_lock(output, "a benchmark of a task"), raise_terminated():
+        pairs = None if pairs is None else split_bands(pairs, output)
         found = _retrain(plan, pairs, output, told) if plan.retrained else _find(plan, pairs, output, told)
     methods: dict[str, MethodUsed] = {**used, **{name: ExternalResults(title=name) for name in plan.fused}}
     return _results(plan, found, methods, output)

@@ -10,7 +10,7 @@ from typing import Any
 from imfuse.core.errors import ImageError, MetricError, PairError
 from imfuse.core.files import optional_path
 from imfuse.core.text import printable
-from imfuse.fusing.aligned import refuse_cropped_labels
+from imfuse.fusing.alignment import refuse_cropped_labels
 from imfuse.fusing.folder import FolderReport, Progress, run_folder, run_pair
 from imfuse.fusing.folder_pairs import folder_pairs, is_same, source_folders
 from imfuse.fusing.fuser import Fuser

@@ -63,7 +63,7 @@ def read_boxes(path: str | os.PathLike[str], size: Size, names: Sequence[str]) -
     data = read_input(place, PairError, "a file of boxes", _MOST_BYTES, fixed=True)
     where = printable(place)
     if place.suffix.lower() == ".xml":
-        return _read_voc(data, where, names)
+        return _read_voc(data, where, names, size)
     try:
         lines = data.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
@@ -111,7 +111,7 @@ def _number(word: str, where: str) -> float:
         raise PairError(f"{where}: {shortened(word, 20)!r} is not a number") from None
 
 
-def _read_voc(data: bytes, where: str, names: Sequence[str]) -> Boxes:
+def _read_voc(data: bytes, where: str, names: Sequence[str], size: Size) -> Boxes:
     # Entities of a document type can make gigabytes of a short file; annotations have none.
     if b"<!DOCTYPE" in data or b"<!ENTITY" in data or b"\0" in data:
         raise PairError(f"{where}: XML with a document type is not read")
@@ -119,6 +119,11 @@ def _read_voc(data: bytes, where: str, names: Sequence[str]) -> Boxes:
         root = ElementTree.fromstring(data)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise PairError(f"{where}: not an XML file of annotations ({error})") from None
+    told = tuple(_pixels(root, side) for side in ("height", "width"))
+    if 0 not in told and told != size:
+        raise PairError(
+            f"{where}: of a picture of {told[1]}x{told[0]}, but the picture has {size[1]}x{size[0]} (width x height)"
+        )
     rows, kinds = [], []
     for i, entry in enumerate(root.iter("object"), 1):
         name = (entry.findtext("name") or "").strip()
@@ -132,7 +137,15 @@ def _read_voc(data: bytes, where: str, names: Sequence[str]) -> Boxes:
         kinds.append(list(names).index(name))
         if rows[-1][0] >= rows[-1][2] or rows[-1][1] >= rows[-1][3]:
             raise PairError(f"{where}: object {i}: xmin < xmax and ymin < ymax are expected, found {rows[-1]}")
+        if min(rows[-1]) < -1 or rows[-1][2] > size[1] + 1 or rows[-1][3] > size[0] + 1:
+            raise PairError(f"{where}: object {i}: the box {rows[-1]} leaves the picture of {size[1]}x{size[0]}")
     return Boxes.of(rows, kinds)
+
+
+def _pixels(root: ElementTree.Element, side: str) -> int:
+    """Height or width that a file gives the picture; 0 where it does not tell, as files of some programs."""
+    text = (root.findtext(f"size/{side}") or "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0
 
 
 def _side(entry: ElementTree.Element, side: str, where: str) -> float:

@@ -88,9 +88,9 @@ def recognise(shapes: Sequence[Shape], size: Size, classes: int | None, name: st
     if name != "auto" and name not in LAYOUTS:
         raise ModelError(f"layout={name!r} is not known; there are auto, {', '.join(LAYOUTS)}")
     tried = LAYOUTS.values() if name == "auto" else [LAYOUTS[name]]
-    fits = [(layout, number) for layout in tried if (number := layout.classes(shapes, size))]
+    fits = possible = [(layout, number) for layout in tried if (number := layout.classes(shapes, size))]
     if classes is not None:
-        fits = [fit for fit in fits if fit[1] == classes]
+        fits = [fit for fit in possible if fit[1] == classes]
     elif len(fits) > 1:
         fits = [fit for fit in fits if fit[1] == _USUAL] or fits
     if len(fits) == 1:
@@ -100,7 +100,17 @@ def recognise(shapes: Sequence[Shape], size: Size, classes: int | None, name: st
         names = ", ".join(layout.name for layout, _ in fits)
         raise ModelError(f"{found} may be of {names}", "say which it is, layout=...", "name its classes, names=...")
     known = "; ".join(f"{layout.name} {layout.outputs}" for layout in tried)
-    raise ModelError(f"{found} are of no layout that is known: {known}")
+    raise ModelError(f"{found} are of no layout that is known: {known}", *_advice(shapes, possible))
+
+
+def _advice(shapes: Sequence[Shape], possible: Sequence[tuple[Layout, int]]) -> list[str]:
+    """What helps where no layout fits: names for all classes that one would have, or another export."""
+    # What is left by suppression: six or seven numbers of each box, or several outputs, counts and classes among them.
+    left = shapes[0][2:] in ((6,), (7,)) if len(shapes) == 1 else any(len(shape) < 3 for shape in shapes)
+    if left:
+        return ["export it without suppression (nms)"]
+    numbers = " or ".join(f"{number} as {layout.name}" for layout, number in possible)
+    return [f"name all its classes, {numbers}, names=..."] if possible else []
 
 
 def _yolov5_classes(shapes: Sequence[Shape], size: Size) -> int | None:

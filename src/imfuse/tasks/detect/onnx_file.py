@@ -39,7 +39,7 @@ def check_onnx(data: bytes, name: str) -> None:
         >>> check_onnx(b"PK is not a model", "a.zip")
         Traceback (most recent call last):
             ...
-        imfuse.core.errors.ModelError: a.zip: not an ONNX file, or a damaged one
+        imfuse.core.errors.ModelError: a.zip: not an ONNX file, or a damaged one; export the detector as ONNX
     """
     content, graphs, fields = memoryview(data), 0, 0
     waiting = [("model", 0, len(data), 0)]
@@ -96,4 +96,4 @@ def _varint(content: memoryview, place: int, end: int, name: str) -> tuple[int, 
 
 
 def _damaged(name: str) -> ModelError:
-    return ModelError(f"{name}: not an ONNX file, or a damaged one")
+    return ModelError(f"{name}: not an ONNX file, or a damaged one", "export the detector as ONNX")

@@ -66,11 +66,12 @@ class SegmenterFile:
         mean, deviation = (pictures.new_tensor(x)[:, None, None] for x in (self.mean, self.deviation))
         return (pictures - mean) / deviation
 
-    def classes_of(self, picture: npt.NDArray[np.float32]) -> Classes:
+    def classes_of(self, picture: npt.NDArray[np.float32], augmented: bool = False) -> Classes:
         """Class number of every pixel of one picture.
 
         Args:
             picture: (H, W, channels) in [0, 1].
+            augmented: by the test-time augmentation of the authors, for networks that have ``ratios``.
 
         Returns:
             (H, W) uint8.
@@ -81,7 +82,8 @@ class SegmenterFile:
         device = next(self.network.parameters()).device
         tensor = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32))[None].to(device)
         with torch.inference_mode():
-            logits = self.network(self.normalised(tensor))
+            normalised = self.normalised(tensor)
+            logits = self.network.augmented(normalised) if augmented else self.network(normalised)
         found: Classes = logits[0].argmax(0).to(torch.uint8).numpy(force=True)
         return found
 

@@ -16,6 +16,7 @@ from imfuse.imaging import Range, check_same_size, luminance, parse_range, read_
 from imfuse.imaging.bands import take_bands
 from imfuse.imaging.inputs import MAX_PIXELS, Array
 from imfuse.tasks.segment.file import Classes, load_segmenter
+from imfuse.tasks.segment.networks.segnext import SegNeXt
 
 Floats = npt.NDArray[np.float32]
 FULL = parse_range("full")
@@ -29,22 +30,34 @@ class PictureNetwork:
     Args:
         path: file of the network.
         device: where it runs; "auto" is a GPU where there is one.
+        augmented: by the test-time augmentation of the authors.
+        random_bases: SegNeXt starts from other bases for every picture, as its authors' does.
 
     Raises:
         WeightsError: it is no such file.
-        ModelError: there is no such device.
+        ModelError: there is no such device, or the network has no such way.
     """
 
-    def __init__(self, path: Path, device: str = "auto") -> None:
+    def __init__(
+        self, path: Path, device: str = "auto", *, augmented: bool = False, random_bases: bool = False
+    ) -> None:
         self.file = load_segmenter(path)
-        self.digest = weights_hash(path)
+        self.augmented = augmented
+        if augmented and not self.file.network.ratios:
+            raise ModelError(f"augmented=True: {self.file.name} has no published test-time augmentation")
+        if random_bases:
+            if not isinstance(self.file.network, SegNeXt):
+                raise ModelError(f"random_bases=True: {self.file.name} has none, segnext networks have")
+            self.file.network.head.decompose.random = True
+        ways = {"augmented": augmented, "random_bases": random_bases}
+        self.digest = " ".join([weights_hash(path), *(way for way, taken in ways.items() if taken)])
         self.device = find_device(device)
         self.file.network.to(self.device)
 
     def __call__(self, picture: Floats) -> Classes:
         """Class numbers (H, W) of a picture (H, W, channels) in [0, 1]. Raises ``ModelError``."""
         try:
-            return self.file.classes_of(picture)
+            return self.file.classes_of(picture, self.augmented)
         except (RuntimeError, MemoryError) as error:
             if not isinstance(error, (torch.OutOfMemoryError, MemoryError)) and "memory" not in str(error).lower():
                 raise

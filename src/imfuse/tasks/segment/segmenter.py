@@ -18,7 +18,7 @@ from imfuse.core.registry import DEFAULT_MODEL, get_spec, list_models
 from imfuse.core.text import printable
 from imfuse.core.weights import model_of
 from imfuse.data.labels import labels_of
-from imfuse.fusing.aligned import refuse_cropped_labels
+from imfuse.fusing.alignment import refuse_cropped_labels
 from imfuse.fusing.engine import Prepared
 from imfuse.fusing.folder import FolderReport, Progress, run_folder, run_pair
 from imfuse.fusing.folder_pairs import folder_pairs, source_folders
@@ -76,6 +76,8 @@ class Segmenter:
         weights: name of shipped weights, path of a safetensors file, or ``None`` for random values (tests).
         segmenter: file of a segmentation network that was trained on fused pictures; the method then fuses, and the
             network looks at the result, in 8 bits and with the colours of the visible picture.
+        augmented: with ``segmenter``, as for :class:`~imfuse.tasks.segment.PictureSegmenter`.
+        random_bases: the same.
         settings: others of :class:`~imfuse.Fuser`, such as ``device`` and ``range``.
 
     Raises:
@@ -98,9 +100,16 @@ class Segmenter:
         model: str | None = None,
         weights: str | Path | None = "default",
         segmenter: PathLike | None = None,
+        *,
+        augmented: bool = False,
+        random_bases: bool = False,
         **settings: Any,
     ) -> None:
-        self.network = None if segmenter is None else PictureNetwork(Path(segmenter), settings.get("device", "auto"))
+        ways = {"augmented": augmented, "random_bases": random_bases}
+        if segmenter is None and (taken := [way for way, asked in ways.items() if asked]):
+            raise ModelError(f"{taken[0]}=True: of a trained segmentation network", "give one as segmenter=...")
+        device = settings.get("device", "auto")
+        self.network = None if segmenter is None else PictureNetwork(Path(segmenter), device, **ways)
         default = DEFAULT if self.network is None else DEFAULT_MODEL
         name = model or (default if weights in ("default", None) else model_of(weights))
         self.classes = get_spec(name).classes if self.network is None else self.network.file.classes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from imfuse.tasks.examples import UNKNOWN, Batch, Example, Normalisation
 from imfuse.tasks.fit import FitSettings, Fitted, Validation, fit, seeded
 from imfuse.tasks.parts import Parts, Select
 from imfuse.tasks.segment.scores import confusion_matrix, mean_iou
+from imfuse.tasks.segment.traps import ORDER, STATISTICS, UNKNOWN_IN_MEAN, checked_traps
 
 WEIGHTS = "segmenter.safetensors"
 
@@ -70,6 +71,7 @@ def train_segmenter(
     select: Select = "last",
     every: int = 200,
     balance: bool = False,
+    traps: Collection[str] = (),
     resume: bool = False,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> SegmenterRun:
@@ -86,6 +88,7 @@ def train_segmenter(
         every: steps between two validations.
         balance: train by the cross entropy with rare classes weighed up, as :func:`class_weights` says, instead of by
             the objective of the paper, which takes far more steps to find them.
+        traps: what some published trainings do beside their papers, of ``imfuse.tasks.segment.traps.TRAPS``.
         resume: continue a run that was stopped.
         progress: called after each step.
 
@@ -106,8 +109,10 @@ def train_segmenter(
         ```
     """
     from imfuse.tasks.segment.file import save_segmenter
-    from imfuse.tasks.segment.networks import SegmentationNetwork, build_segmenter
+    from imfuse.tasks.segment.networks import SegmentationNetwork, build_segmenter, network_class
 
+    if UNKNOWN_IN_MEAN in traps and network_class(model).loss is not SegmentationNetwork.loss:
+        raise RecipeError(f"trap={UNKNOWN_IN_MEAN!r}: of a plain cross entropy; {model} has another objective")
     run = fit_segmenter(
         partial(build_segmenter, model),
         parts,
@@ -117,13 +122,16 @@ def train_segmenter(
         select=select,
         every=every,
         balance=balance,
+        traps=traps,
         resume=resume,
         progress=progress,
         name=model,
     )
     if output is not None:
         mean, deviation = run.normalisation.mean, run.normalisation.deviation
-        origin = f"{parts.origin}; normalised by the training pictures; weights of select={select}"
+        whose = "the training and test" if STATISTICS in traps else "the training"
+        told = "".join(f"; trap {trap}" for trap in checked_traps(traps))
+        origin = f"{parts.origin}; normalised by {whose} pictures; weights of select={select}{told}"
         network = cast(SegmentationNetwork, run.network)
         seed, steps = settings.seed, run.fitted.step
         save_segmenter(
@@ -151,6 +159,7 @@ def fit_segmenter(
     select: Select = "last",
     every: int = 200,
     balance: bool = False,
+    traps: Collection[str] = (),
     resume: bool = False,
     progress: Callable[[int, int, float], None] | None = None,
     name: str = "",
@@ -159,7 +168,8 @@ def fit_segmenter(
     parts.check()
     if not any((example.labels != UNKNOWN).any() for example in parts.train if example.labels is not None):
         raise RecipeError(f"the labels of {len(parts.train)} training pictures have no known pixel")
-    normalisation = Normalisation.of(parts.train)
+    taken = checked_traps(traps)
+    normalisation = Normalisation.of([*parts.train, *parts.test] if STATISTICS in taken else parts.train)
     network = seeded(partial(build, classes, parts.train[0].channels), settings.seed)
     trained = cast(TrainableSegmenter, network)
     chosen = parts.selected(select)
@@ -168,7 +178,8 @@ def fit_segmenter(
     def loss(batch: Batch) -> Tensor:
         assert batch.labels is not None
         if weights is None:
-            return trained.loss(batch.images, batch.labels)
+            value = trained.loss(batch.images, batch.labels)
+            return value * (batch.labels != UNKNOWN).float().mean() if UNKNOWN_IN_MEAN in taken else value
         weight = weights.to(batch.images.device)
         return F.cross_entropy(trained(batch.images), batch.labels, weight, ignore_index=UNKNOWN)
 
@@ -185,7 +196,9 @@ def fit_segmenter(
         resume=resume,
         identity=json.dumps(
             ["segment", name, classes, select, balance, parts.origin, [one.name for one in (*parts.train, *chosen)]]
+            + ([taken] if taken else [])
         ),
+        shuffled=ORDER not in taken,
         validation=Validation(score, every) if chosen else None,
         progress=progress,
     )

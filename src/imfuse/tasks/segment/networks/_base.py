@@ -32,10 +32,27 @@ class SegmentationNetwork(nn.Module):
     """Our names of the first convolution's weights and of the last's, which tell channels and classes."""
     unused: ClassVar[tuple[str, ...]] = ()
     """Beginnings of names in the authors' checkpoints of what no result depends on."""
+    ratios: ClassVar[tuple[float, ...]] = ()
+    """Sizes at which :meth:`augmented` looks at a picture; none where no test-time augmentation is published."""
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         """The objective of the paper, here the cross entropy: of labels (N, H, W), int64, 255 for unknown."""
         return pixel_loss(self(images), labels)
+
+    def augmented(self, images: Tensor) -> Tensor:
+        """Scores (N, classes, H, W) by the test-time augmentation of PSFusion's authors, for networks with ``ratios``.
+
+        Here the mean of the probabilities of the picture in several sizes and of its mirror images. It was tuned on
+        test pictures: compare its scores with none that were made without.
+        """
+        size = size_of(images)
+        pictures = (resize(images, (round(size[0] * ratio), round(size[1] * ratio))) for ratio in self.ratios)
+        return torch.stack([self.both_ways(picture, size) for picture in pictures]).mean(0) / 2
+
+    def both_ways(self, images: Tensor, size: Size) -> Tensor:
+        """Sum of the probabilities of pictures and of their mirror images, mirrored back, at a size."""
+        plain, mirrored = (resize(self(x), size).softmax(1) for x in (images, images.flip(-1)))
+        return plain + mirrored.flip(-1)
 
     def check_size(self, images: Tensor) -> Size:
         """Height and width. Raises ``ModelError`` where a side is too short."""

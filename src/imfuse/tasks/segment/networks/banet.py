@@ -7,7 +7,7 @@ pictures by, whose stem has no ReLU and whose decoder multiplies where the artic
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import torch
@@ -24,11 +24,25 @@ HARD_SHARE = 16
 WEIGHTS = (10.0, 7.5)
 """Of the two heads in the objective."""
 
+WINDOW, STRIDE = 480, 400
+"""Side of the windows of test-time augmentation, and pixels from one to the next."""
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "banet": {"stem": 64, "widths": (64, 128, 256, 512), "depths": (3, 4, 6, 3), "decoder": 128, "side": 64},
     "banet_compact": {"stem": 32, "widths": (32, 64, 96, 128), "depths": (1, 1, 1, 1), "decoder": 48, "side": 32},
 }
 """Sizes by name; the compact one is ours."""
+
+
+def windows(side: int) -> list[slice]:
+    """Where windows lie along a side: the last one ends with the picture.
+
+    >>> windows(640), windows(300)
+    ([slice(0, 480, None), slice(160, 640, None)], [slice(0, 300, None)])
+    """
+    length = min(WINDOW, side)
+    count = 1 + -(-(side - length) // STRIDE)
+    return [slice(start, start + length) for start in (min(i * STRIDE, side - length) for i in range(count))]
 
 
 class ConvNorm(nn.Sequential):
@@ -125,6 +139,7 @@ class BANet(SegmentationNetwork):
     """
 
     ends = ("trunk.stem.0.weight", "result.1.weight")
+    ratios = (1.0, 1.2)
     published = (
         (r"^trunk\.stem\.0", "cp.resnet.conv1"),
         (r"^trunk\.stem\.1", "cp.resnet.bn1"),
@@ -160,6 +175,7 @@ class BANet(SegmentationNetwork):
         side: int,
     ) -> None:
         super().__init__()
+        self.classes = classes
         self.trunk = Trunk(channels, stem, widths, depths)
         self.decoder = Decoder(widths[1:], decoder)
         self.result, self.side = Head(decoder, decoder, classes), Head(decoder, side, classes)
@@ -177,6 +193,22 @@ class BANet(SegmentationNetwork):
         fine, middle = self.decoder(self.trunk(images))
         logits, side = (resize(part, size, align_corners=True) for part in (self.result(fine), self.side(middle)))
         return logits, side
+
+    def augmented(self, images: Tensor) -> Tensor:
+        """Scores by test-time augmentation: exponentials of probabilities, summed over windows in two sizes.
+
+        As published, a pixel in several windows counts as often.
+        """
+        size, total = size_of(images), torch.zeros((), device=images.device)
+        for ratio in self.ratios:
+            picture = resize(images, (int(size[0] * ratio), int(size[1] * ratio)), align_corners=True)
+            rows, columns = (windows(side) for side in size_of(picture))
+            scores = picture.new_zeros(len(picture), self.classes, *size_of(picture))
+            for top, left in product(rows, columns):
+                part = picture[..., top, left]
+                scores[..., top, left] += self.both_ways(part, size_of(part)).exp()
+            total = total + resize(scores, size, align_corners=True)
+        return total
 
     def loss(self, images: Tensor, labels: Tensor) -> Tensor:
         """Cross entropy of the hard pixels of both heads."""

@@ -196,6 +196,7 @@ class SegFormer(SegmentationNetwork):
 
     smallest = 29  # a quarter of it still fills the patch of the first reduction
     ends = ("encoder.stages.0.embed.conv.weight", "head.predict.weight")
+    ratios = (1.0, 1.1, 1.2, 1.3)
     published = (
         (r"^encoder\.stages\.(\d)\.embed\.conv", r"backbone.patch_embed@\1.proj"),
         (r"^encoder\.stages\.(\d)\.embed\.norm", r"backbone.patch_embed@\1.norm"),

@@ -245,6 +245,7 @@ class SegNeXt(SegmentationNetwork):
     """
 
     ends = ("encoder.stages.0.embed.0.weight", "head.predict.weight")
+    ratios = (1.0, 1.1, 1.2, 1.25, 1.3, 1.5)
     published = (
         (r"^encoder\.stages\.0\.embed\.(\d)", r"backbone.patch_embed1.proj.\1"),
         (r"^encoder\.stages\.(\d)\.embed\.0", r"backbone.patch_embed@\1.proj"),

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import optimize
 
 from imfuse.core.errors import RegistrationError
-from imfuse.registration._agreement import Pooled
+from imfuse.registration._pooling import Pooled
 from imfuse.registration.transform import LEAST_POINTS, Model, Points, Transform, corners_of, fit_transform, identity
 
 
