@@ -174,6 +174,37 @@ def test_pairs_are_segmented_by_a_rig(frames: Path, tmp_path: Path) -> None:
         assert image_size(out / "labels" / "0.png") == size
 
 
+def test_cut_pictures_are_not_compared_with_whole_labels(
+    frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "segment",
+        frames / "ir",
+        frames / "vi",
+        "-o",
+        tmp_path,
+        "--model",
+        "psfusion_compact",
+        "--outside",
+        "crop",
+    ]
+    write_image(tmp_path / "labels" / "0.png", np.zeros(SIZE, np.uint8))
+    assert run(*words, "--rig", frames / "rig.json", "--labels", tmp_path / "labels") != 0
+    assert "labels" in (error := capsys.readouterr().err)
+    assert "--outside visible" in " ".join(error.split())
+
+
+def test_a_pair_that_looks_shifted_is_told_of_the_rig(
+    frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["fuse", frames / "ir" / "0.png", frames / "vi" / "0.png", "--model", "dwt", "--overwrite"]
+    assert run(*words, "-o", tmp_path / "out.png") == 0
+    assert "looks shifted" in (error := " ".join(capsys.readouterr().err.split()))
+    assert "imfuse align" in error
+    assert run(*words, "-o", tmp_path / "out.png", "--rig", frames / "rig.json") == 0
+    assert "shifted" not in capsys.readouterr().err
+
+
 def test_files_that_know_how_their_pictures_lie_take_no_rig() -> None:
     from imfuse.fusing.alignment import refuse_same_field
     from imfuse.imaging.inputs import Stored

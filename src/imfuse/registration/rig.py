@@ -62,6 +62,8 @@ class Rig(BaseModel):
     Pixels are counted from 0, x to the right and y downwards; whole numbers are their centres.
 
     Args:
+        format: ``schema`` in the file: what kind of file it is.
+        version: of the schema.
         model: freedom of the transform: identity, shift, rigid, similarity, affine or homography.
         visible_from_infrared: the transform, 3x3, between the pictures without distortion of the lenses.
         infrared: size and lens of the infrared camera.
@@ -69,6 +71,7 @@ class Rig(BaseModel):
         valid: the rectangle of the visible picture that the infrared one covers: left, top, and the first column and
             row outside.
         residual: how far matches are from where the transform puts them, in pixels of the visible picture.
+        agreement: how well edges of frames that had no part in the estimate agree, in standard deviations of chance.
         method: how it was estimated: frames, points, board, pair or given.
         frames: what it was estimated from.
         dropped: frames that were not used, and why.
@@ -135,6 +138,9 @@ class Rig(BaseModel):
             visible: the same.
             known: other fields.
 
+        Returns:
+            The rig.
+
         Raises:
             RegistrationError: the infrared picture covers nothing of the visible one, or a size is no size.
 
@@ -161,6 +167,9 @@ class Rig(BaseModel):
 
         Args:
             path: the file, of at most 1 MiB.
+
+        Returns:
+            The rig.
 
         Raises:
             RegistrationError: it cannot be read, or is no rig.
