@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import imfuse
-from imfuse import Fuser, ImageError, RegistrationError, Rig
+from imfuse import Fuser, ImageError, PairError, RegistrationError, Rig
 from imfuse.cli.main import main
 from imfuse.fusing.alignment import OUTSIDE, RIG
 from imfuse.imaging import image_size, read_image, read_metadata, write_image
@@ -192,6 +192,33 @@ def test_cut_pictures_are_not_compared_with_whole_labels(
     assert run(*words, "--rig", frames / "rig.json", "--labels", tmp_path / "labels") != 0
     assert "labels" in (error := capsys.readouterr().err)
     assert "--outside visible" in " ".join(error.split())
+
+
+@pytest.mark.parametrize("outside", ["visible", "crop"])
+def test_what_both_cameras_show_is_scored_by_the_rig(frames: Path, tmp_path: Path, outside: str) -> None:
+    rig = frames / "rig.json"
+    Fuser("dwt", rig=rig, outside=outside).folder(frames / "ir", frames / "vi", tmp_path / "fused")
+    words = ["score", tmp_path / "fused", frames / "ir", frames / "vi", "--metrics", "EN,MI,Qabf"]
+    assert run(*words, "--rig", rig, "--csv", tmp_path / "scores.csv") == 0
+    rows = list(csv.DictReader((tmp_path / "scores.csv").open()))
+    assert len(rows) == 3
+    pictures = [
+        read_image(tmp_path / "fused" / "0.png"),
+        *(read_image(frames / x / "0.png") for x in ("registered", "vi")),
+    ]
+    box = Rig.read(rig).valid.slices
+    cut = [one[box] if one.shape[:2] == SIZE else one for one in pictures]
+    wanted = imfuse.score(*cut, metrics="EN,MI,Qabf", range="full")
+    for name, tolerance in (("EN", 1e-3), ("MI", 0.3), ("Qabf", 0.05)):
+        assert float(rows[0][name]) == pytest.approx(wanted[name], abs=tolerance)
+
+
+def test_sources_of_two_cameras_are_not_scored_without_their_rig_where_they_differ_in_size(frames: Path) -> None:
+    infrared, visible = (read_image(frames / side / "0.png") for side in ("ir", "vi"))
+    small = np.ascontiguousarray(infrared[::2, ::2])
+    with pytest.raises(PairError):
+        imfuse.score(visible, small, visible, metrics="EN")
+    assert imfuse.score(visible, small, visible, metrics="EN", rig=frames / "rig.json")["EN"] > 0
 
 
 def test_a_pair_that_looks_shifted_is_told_of_the_rig(

@@ -118,6 +118,15 @@ def test_pictures_of_another_size_with_the_same_aspect_are_aligned() -> None:
         rig.align(np.zeros((128, 128)), np.zeros((120, 160)))
 
 
+def test_pictures_of_every_size_cover_the_same() -> None:
+    rig = Rig.of(MOVED, (96, 128), (120, 160))
+    sizes = (48, 64), (96, 128), (192, 256)
+    first, *others = (rig.align(pattern(*size), np.zeros((120, 160))).mask for size in sizes)
+    assert not first[rig.valid.slices].any()
+    for other in others:
+        np.testing.assert_array_equal(first, other)
+
+
 def test_a_much_larger_infrared_picture_is_shrunk_by_means() -> None:
     rig = Rig.of(identity(), (120, 160), (120, 160))
     fine = np.indices((960, 1280)).sum(axis=0) % 2 * np.uint8(200)

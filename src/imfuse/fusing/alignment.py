@@ -41,6 +41,11 @@ def checked_rig(rig: RigLike, outside: str, resize: object, fit: str, align: boo
             "rig=... brings the infrared picture to the size of the visible one, which resize=... and fit='resize' do "
             "for registered pairs; give one of them"
         )
+    return read_rig(rig)
+
+
+def read_rig(rig: Rig | str | os.PathLike[str]) -> Rig:
+    """A rig, read where it is a file. Raises ``RegistrationError``."""
     return rig if isinstance(rig, Rig) else Rig.read(Path(rig))
 
 

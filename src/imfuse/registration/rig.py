@@ -283,10 +283,11 @@ def _places(rig: Rig, moving: tuple[int, int], fixed: tuple[int, int]) -> tuple[
     height, width = fixed
     grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=-1).reshape(-1, 2).astype(np.float64)
     straight = rig.visible.straightened(_rescaled(grid, fixed, rig.visible.size))
-    x, y = _rescaled(rig.infrared.bent(rig.transform.inverse().apply(straight)), rig.infrared.size, moving).T
-    # Rounding in the inverse must not empty the border of an identity.
-    edge = 1e-3
-    inside = (x >= -edge) & (y >= -edge) & (x <= moving[1] - 1 + edge) & (y <= moving[0] - 1 + edge)
+    seen = rig.infrared.bent(rig.transform.inverse().apply(straight))
+    # Rounding in the inverse must not empty the border of an identity. Pictures of any size cover the same.
+    last = np.array([rig.infrared.width, rig.infrared.height]) - 1
+    inside = ((seen >= -1e-3) & (seen <= last + 1e-3)).all(axis=1)
+    x, y = _rescaled(seen, rig.infrared.size, moving).T
     places = [np.where(inside, side, 0).astype(np.float32).reshape(height, width) for side in (x, y)]
     return places[0], places[1], cast("Mask", inside.reshape(height, width))
 
