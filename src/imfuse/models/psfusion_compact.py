@@ -30,7 +30,6 @@ SPEC = replace(
             recipe="psfusion_compact, then psfusion_compact_mixed in two runs",
             data="RoadScene train, MSRS train (128x128), frames of M2VD, a tenth of each held out; 180 rendered scenes",
             date="2026-11-30",
-            bias=1,
         ),
     ),
 )
