@@ -61,7 +61,7 @@ class Rig(BaseModel):
 
     Pixels are counted from 0, x to the right and y downwards; whole numbers are their centres.
 
-    Args:
+    Attributes:
         format: ``schema`` in the file: what kind of file it is.
         version: of the schema.
         model: freedom of the transform: identity, shift, rigid, similarity, affine or homography.
