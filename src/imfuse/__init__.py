@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     from imfuse.core.spec import ModelSpec, Option, Paper, SizeRule, WeightsSpec
     from imfuse.core.version import __version__
     from imfuse.fusing.folder import FolderReport
-    from imfuse.fusing.fuser import Fuser, fuse
+    from imfuse.fusing.fuser import Fuser
+    from imfuse.fusing.one_pair import fuse
     from imfuse.models import FusionModel, create_model
+    from imfuse.registration.align import align
+    from imfuse.registration.rig import Rig
     from imfuse.scoring.files import score, score_folders
     from imfuse.scoring.scores import Scores
     from imfuse.tasks.segment.segmenter import Segmenter
@@ -54,12 +57,14 @@ __all__ = [
     "PluginError",
     "RecipeError",
     "RegistrationError",
+    "Rig",
     "Scores",
     "Segmenter",
     "SizeRule",
     "WeightsError",
     "WeightsSpec",
     "__version__",
+    "align",
     "benchmark",
     "create_model",
     "data",
@@ -108,13 +113,16 @@ _HOMES = {
     **dict.fromkeys(_ERRORS, "imfuse.core.errors"),
     **dict.fromkeys(("DEFAULT_MODEL", "get_spec", "list_models", "register_method"), "imfuse.core.registry"),
     **dict.fromkeys(("FusionModel", "create_model"), "imfuse.models"),
-    **dict.fromkeys(("Fuser", "fuse"), "imfuse.fusing.fuser"),
+    "Fuser": "imfuse.fusing.fuser",
+    "fuse": "imfuse.fusing.one_pair",
     **dict.fromkeys(("score", "score_folders"), "imfuse.scoring.files"),
     **{name: f"imfuse.{name}" for name in _PACKAGES},
+    "align": "imfuse.registration.align",
     "FolderReport": "imfuse.fusing.folder",
     **dict.fromkeys(("ModelSpec", "Option", "Paper", "SizeRule", "WeightsSpec"), "imfuse.core.spec"),
     "ImfuseWarning": "imfuse.core.notes",
     "PluginError": "imfuse.core.plugins",
+    "Rig": "imfuse.registration.rig",
     "Scores": "imfuse.scoring.scores",
     "Segmenter": "imfuse.tasks.segment.segmenter",
     "__version__": "imfuse.core.version",

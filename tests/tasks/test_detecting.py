@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from imfuse.cli.main import main
-from imfuse.core.errors import ImageError, MetricError, PairError
+from imfuse.core.errors import ImageError, MetricError, PairError, RegistrationError
 from imfuse.fusing.fuser import Fuser
 from imfuse.imaging import read_image, read_metadata, write_image
+from imfuse.registration.rig import Rig
+from imfuse.registration.transform import Transform
 from imfuse.tasks.detect import DetectionReport, Detector, Truth, detect_files, detect_folder, detect_fused, draw_boxes
 from imfuse.tasks.detect.drawing import class_colour
 from onnx_files import write_detector
@@ -88,6 +90,18 @@ def test_other_settings_are_done_anew(folders: Path, file: Path, detector: Detec
     assert len((folders / "out" / "labels" / "1.txt").read_text().splitlines()) == 1
     assert run(folders, surer, fuser, drawn=0.95).written == ("1", "2", "3")
     assert run(folders, surer, Fuser("dwt"), drawn=0.95).written == ("1", "2", "3")
+
+
+def test_pairs_of_two_cameras_are_searched_by_their_rig(folders: Path, detector: Detector, fuser: Fuser) -> None:
+    rig = Rig.of(Transform(np.array([[1.0, 0, 8], [0, 1, 0], [0, 0, 1]]), "shift"), SIZE, SIZE)
+    run(folders, detector, fuser)
+    assert run(folders, detector, Fuser("laplacian_pyramid", rig=rig)).written == ("1", "2", "3")
+    assert run(folders, detector, Fuser("laplacian_pyramid", rig=rig)).skipped == ("1", "2", "3")
+    cut = Fuser("laplacian_pyramid", rig=rig, outside="crop")
+    assert run(folders, detector, cut).written == ("1", "2", "3")
+    assert read_image(folders / "out" / "boxes" / "1.png").shape == (64, 88, 3)
+    with pytest.raises(RegistrationError, match=r"labels=\.\.\. are of whole visible pictures"):
+        run(folders, detector, cut, truth=True)
 
 
 def test_pictures_made_elsewhere_score_as_those_fused_here(folders: Path, detector: Detector, fuser: Fuser) -> None:

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from imfuse.benchmark.bounds import File, Name, at_most
-from imfuse.benchmark.problems import first_problem
 from imfuse.core.errors import BenchmarkError, WeightsError
 from imfuse.core.plugins import is_reference
+from imfuse.core.problems import first_problem
 from imfuse.core.registry import get_spec, list_models
 from imfuse.core.text import printable
 from imfuse.core.weights import CONVERTED, read_header

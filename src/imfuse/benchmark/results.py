@@ -21,10 +21,10 @@ from pydantic import (
 )
 
 from imfuse.benchmark.bounds import File, Name, Score, Text, at_most
-from imfuse.benchmark.problems import first_problem
 from imfuse.benchmark.statistics import CORRECTION, TEST, Family
 from imfuse.core.errors import BenchmarkError, ImageError, MetricError
 from imfuse.core.files import read_input
+from imfuse.core.problems import first_problem
 from imfuse.core.text import printable
 from imfuse.imaging import parse_range, write_file
 from imfuse.metrics import get_definition

@@ -10,6 +10,7 @@ import typer
 
 from imfuse.cli._detection_table import print_detection_scores
 from imfuse.cli._printing import say, warn
+from imfuse.cli._rig import OutsideOption, RigOption
 from imfuse.cli._sources import PairsOption, RecursiveOption, Sources, given_sources
 from imfuse.cli._terminal import closing_line, count, few, progress_bar, warn_of_problems
 from imfuse.cli.fuse import (
@@ -95,6 +96,8 @@ def detect(
     strict: StrictOption = False,
     order: OrderOption = "check",
     infrared_palette: PaletteOption = "auto",
+    rig: RigOption = None,
+    outside: OutsideOption = "visible",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...: where is fused.")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
     overwrite: Annotated[
@@ -113,6 +116,7 @@ def detect(
         if value is not None and labels is None:
             raise PairError(f"{flag} {printable(value)}: of true boxes, --labels DIR")
     given = _given(infrared, visible, pairs, recursive, fused, labels)
+    from imfuse.fusing.alignment import checked_outside
     from imfuse.fusing.fuser import Fuser
     from imfuse.fusing.sides import checked_order
     from imfuse.imaging._resize import checked_resize
@@ -132,6 +136,8 @@ def detect(
             strict=strict,
             order=checked_order(order),
             infrared_palette=infrared_palette,
+            rig=rig,
+            outside=checked_outside(outside),
         )
         if not given.folders:
             _say_files(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from imfuse.cli._printing import say
+from imfuse.cli._rig import OutsideOption, RigOption
 from imfuse.cli._sources import PairsOption, RecursiveOption, Sources, given_sources
 from imfuse.cli._terminal import closing_line, progress_bar, warn_of_problems
 from imfuse.cli.info import FrameOption, SliceOption, UnitsOption, WindowOption
@@ -17,8 +18,8 @@ from imfuse.core.registry import DEFAULT_MODEL, get_spec
 from imfuse.core.weights import model_of
 
 if TYPE_CHECKING:
-    from imfuse.fusing.engine import Metadata
     from imfuse.fusing.fuser import Fuser
+    from imfuse.fusing.settings import Metadata
 
 RANGES = "auto, full, percentile, minmax, LOW,HIGH, or in degrees LOWC,HIGHC"
 ResizeOption = Annotated[
@@ -89,6 +90,8 @@ def fuse(
     strict: StrictOption = False,
     order: OrderOption = "check",
     infrared_palette: PaletteOption = "auto",
+    rig: RigOption = None,
+    outside: OutsideOption = "visible",
     infrared_bands: Annotated[
         str | None, typer.Option(metavar="N", help="Which band of the first picture is meant, such as 4.")
     ] = None,
@@ -120,6 +123,8 @@ def fuse(
 ) -> None:
     """Fuse a registered pair of pictures, or two folders of them paired by name, or the pairs of a list.
 
+    Pairs of two fixed cameras that are not registered take --rig, from imfuse align.
+
     A folder can be interrupted and run again: finished results are kept, others are made.
     """
     given = given_sources(infrared, visible, pairs, recursive, alone=True)
@@ -130,6 +135,7 @@ def fuse(
     # Torch takes seconds to import: what is wrong with the command line comes first.
     if threads is not None:
         _set_threads(threads)
+    from imfuse.fusing.alignment import checked_outside
     from imfuse.fusing.fuser import Fuser
     from imfuse.fusing.sides import checked_order
     from imfuse.fusing.sizes import checked_fit
@@ -161,6 +167,8 @@ def fuse(
         deidentify=deidentify,
         visible_palette=visible_palette,
         align=align,
+        rig=rig,
+        outside=checked_outside(outside),
         **options,
     )
     if given.folders:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imfuse.cli._printing import say, warn
+from imfuse.cli._rig import RigOption
 from imfuse.cli._sources import PairsOption, RecursiveOption
 from imfuse.cli._terminal import are_folders, count, few, progress_bar, warn_of_failure
 from imfuse.cli._words import named_paths
@@ -48,6 +49,7 @@ def score(
         typer.Option("--range", help="What of the infrared is black and white. Default: what it was fused by."),
     ] = None,
     visible_range: Annotated[str | None, typer.Option(help="The same for the visible picture.")] = None,
+    rig: RigOption = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Pairs that are scored at a time. Default: one per core, at most 8.")
     ] = None,
@@ -71,7 +73,7 @@ def score(
     from imfuse.scoring.files import score_files, score_folders
 
     settings: dict[str, Any] = {"metrics": metrics, "convention": convention, "range": range_}
-    settings |= {"visible_range": visible_range, "max_pixels": round(max_megapixels * 1e6)}
+    settings |= {"visible_range": visible_range, "max_pixels": round(max_megapixels * 1e6), "rig": rig}
     if folders:
         with progress_bar() as progress:
             settings |= {"recursive": recursive, "pairs": pairs, "workers": workers}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imfuse.cli._printing import say, warn
+from imfuse.cli._rig import OutsideOption, RigOption
 from imfuse.cli._segmentation_table import print_segmentation_scores
 from imfuse.cli._sources import PairsOption, RecursiveOption, given_sources
 from imfuse.cli._terminal import closing_line, count, few, progress_bar, warn_of_problems
@@ -75,6 +76,8 @@ def segment(
     strict: StrictOption = False,
     order: OrderOption = "check",
     infrared_palette: PaletteOption = "auto",
+    rig: RigOption = None,
+    outside: OutsideOption = "visible",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
     dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
     overwrite: Annotated[
@@ -118,6 +121,8 @@ def segment(
         strict=strict,
         order=order,
         infrared_palette=infrared_palette,
+        rig=rig,
+        outside=outside,
     )
     if not given.folders:
         _segment_files(method, *given.files, output, overwrite)

@@ -21,25 +21,23 @@ from imfuse.core.notes import collected, note
 from imfuse.core.resolve import ResolvedModel
 from imfuse.core.spec import ModelSpec, option_text
 from imfuse.core.version import VERSION
-from imfuse.fusing.aligning import aligned, doubt_registration
-from imfuse.fusing.sides import checked_order, checked_palette, settled
-from imfuse.fusing.sizes import Fit, checked_fit, shrunk, truncated
-from imfuse.imaging import Range, RangeLike, as_range, check_same_size, luminance, recombine, resize
-from imfuse.imaging._resize import Resize, checked_resize, place, placement
-from imfuse.imaging.bands import Bands, parse_bands
-from imfuse.imaging.inputs import MAX_PIXELS, Bits, Result, Stored
+from imfuse.fusing.alignment import by_evidence, by_rig, common_box, doubt_registration, refuse_same_field
+from imfuse.fusing.settings import Settings
+from imfuse.fusing.sides import settled
+from imfuse.fusing.sizes import shrunk, truncated
+from imfuse.imaging import Range, check_same_size, luminance, recombine, resize
+from imfuse.imaging._resize import place, placement
+from imfuse.imaging.bands import parse_bands
+from imfuse.imaging.inputs import Result, Stored
 from imfuse.imaging.nodata import Mask, fill_no_data, no_data
-from imfuse.imaging.order import Order
-from imfuse.imaging.palette import painted, palette_colours
+from imfuse.imaging.palette import painted
 from imfuse.imaging.sensors.display import Limits, shown
-from imfuse.imaging.sensors.sensor import View
-from imfuse.imaging.sensors.units import parse_units
 from imfuse.inference.forms import fast_form
 from imfuse.ops.tiles import fuse_tiled, tile_side
+from imfuse.registration.rig import Box, Rig
 
 GIB = 2**30
 Float = npt.NDArray[np.float32]
-Metadata = Literal["keep", "strip"]
 # A picture that spans fewer levels shows no more than noise, which a fused one may show so many times stronger.
 _FLAT, _MOST_GAIN = 8 / 255, 4
 
@@ -63,64 +61,16 @@ class Prepared:
     palette: str = ""
     alignment: str = ""
 
-
-@dataclass(frozen=True)
-class Settings:
-    """How pairs are prepared, run and finished; each field is explained at :class:`imfuse.Fuser`.
-
-    Raises:
-        ModelError: a value is none of those that are possible.
-        ImageError: a range is invalid.
-    """
-
-    device: str = "auto"
-    dtype: str = "auto"
-    range: RangeLike = "auto"
-    visible_range: RangeLike = "auto"
-    tile: int | Literal["auto", "off"] = "auto"
-    gray: bool = False
-    bits: Bits | None = None
-    resize: bool | Resize = False
-    fit: Fit = "mirror"
-    memory: int | None = None
-    max_pixels: int = MAX_PIXELS
-    strict: bool = False
-    order: Order = "check"
-    infrared_palette: str = "auto"
-    infrared_bands: Bands = None
-    visible_bands: Bands = None
-    units: str = "auto"
-    frame: int | None = None
-    slice: str | None = None
-    window: str | None = None
-    metadata: Metadata = "keep"
-    deidentify: bool = True
-    visible_palette: str = "none"
-    align: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("range", "visible_range"):
-            object.__setattr__(self, name, as_range(getattr(self, name)))
-        if self.bits not in (None, 8, 16):
-            raise ModelError(f"bits={self.bits!r}: 8 or 16 is expected")
-        checked_fit(self.fit)
-        checked_resize(self.resize)
-        if self.align and self.resize:
-            raise ModelError("align=True: pictures of any sizes are brought together by it", "leave out resize=...")
-        checked_order(self.order)
-        checked_palette(self.infrared_palette)
-        if self.visible_palette != "none":
-            palette_colours(self.visible_palette, "visible_palette")
-        for name in ("infrared_bands", "visible_bands"):
-            object.__setattr__(self, name, parse_bands(getattr(self, name), name))
-        parse_units(self.units)
-        if self.metadata not in ("keep", "strip"):
-            raise ModelError(f"metadata={self.metadata!r}: keep or strip is expected")
-
-    @property
-    def view(self) -> View:
-        """Which picture of a file is read."""
-        return View(self.frame, self.slice, self.window, self.units)
+    def cut(self, box: Box) -> Prepared:
+        """The part in a rectangle."""
+        if (box.right - box.left, box.bottom - box.top) == self.visible.shape[::-1]:
+            return self
+        infrared, visible = (np.ascontiguousarray(one[box.slices]) for one in (self.infrared, self.visible))
+        colours = None if self.colours is None else np.ascontiguousarray(self.colours[box.slices])
+        first, second = (None if one is None else one[box.slices] for one in self.missing)
+        return replace(
+            self, infrared=infrared, visible=visible, colours=colours, size=visible.shape, missing=(first, second)
+        )
 
 
 class Engine:
@@ -147,6 +97,7 @@ class Engine:
             parse_bands(settings.visible_bands),
         )
         self.view = settings.view
+        self.rig, self.outside = cast("Rig | None", settings.rig), settings.outside
         self.tile = _checked_tile(self.spec, settings.tile)
         self.dtype = _checked_dtype(self.spec, settings.dtype)
         self.device = find_device(settings.device)
@@ -171,16 +122,20 @@ class Engine:
         settings += [self.infrared_palette, self.infrared_bands, self.visible_bands, repr(self.view)]
         settings += [self.settings.metadata, self.settings.deidentify, self.settings.visible_palette]
         settings += ["align"] if self.settings.align else []
+        settings += [self.rig.digest, self.outside] if self.rig is not None else []
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def prepare(self, infrared: Stored, visible: Stored) -> Prepared:
         """Bring a pair to one size and to [0, 1]. First step."""
         infrared, palette = settled(infrared, visible, self.order, self.infrared_palette)
         shapes, names = (infrared.pixels.shape, visible.pixels.shape), (infrared.name, visible.name)
-        align, told = self.settings.align, ""
-        if not (self.resize or infrared.same_field or align):
+        rig, align, told = self.rig, self.settings.align, ""
+        if rig is not None:
+            refuse_same_field(infrared)
+        placed = infrared.same_field or align or rig is not None
+        if not (self.resize or placed):
             check_same_size(*shapes, *names)
-        how = placement("stretch" if infrared.same_field or align else self.resize, *shapes, names)
+        how = "stretch" if placed else placement(self.resize, *shapes, names)
         size = visible.pixels.shape[:2]
         first = shown(infrared.pixels, infrared.sensor, self.range, infrared.name)
         second = shown(visible.pixels, visible.sensor, self.visible_range, visible.name, "visible_range")
@@ -196,18 +151,22 @@ class Engine:
             vi = painted(vi, self.settings.visible_palette)
         gray, colours = (vi, None) if vi.ndim == 2 else (luminance(vi), vi)
         heat = ir if ir.ndim == 2 else luminance(ir)
-        if align:
-            heat, no_heat, told = aligned(heat, missing[0], gray, infrared.name)
+        if rig is not None:
+            heat, no_heat = by_rig(rig, heat, missing[0], gray, infrared.name)
+            missing = no_heat, missing[1]
+        elif align:
+            heat, no_heat, told = by_evidence(heat, missing[0], gray, infrared.name)
             missing = no_heat, missing[1]
         else:
             heat = place(heat, gray, how)
             doubt_registration(heat, gray, visible.name)
-        if not align and (missing[0] is not None or how == "pad"):
+        if rig is None and not align and (missing[0] is not None or how == "pad"):
             # The margin that "pad" leaves has no infrared data either.
             holes = np.zeros(ir.shape[:2]) if missing[0] is None else missing[0]
             missing = place(holes.astype(np.float32), np.ones_like(gray), how) > 0, missing[1]
         missing = missing[0], _resized(missing[1], *gray.shape)
-        return Prepared(heat, gray, colours, (ir_limits, vi_limits), size, missing, palette, told)
+        pair = Prepared(heat, gray, colours, (ir_limits, vi_limits), size, missing, palette, told)
+        return pair if rig is None else pair.cut(common_box(rig, self.outside, (gray.shape[0], gray.shape[1])))
 
     def fuse_luminance(self, pair: Prepared) -> Float:
         """Run the network on a prepared pair: (H, W) in [0, 1]. Second step, the only one that needs the device.

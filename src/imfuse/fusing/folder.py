@@ -19,6 +19,7 @@ from imfuse.core.output import check_replaceable
 from imfuse.core.signals import raise_terminated
 from imfuse.core.text import printable
 from imfuse.core.version import VERSION
+from imfuse.fusing.alignment import rig_metadata
 from imfuse.fusing.engine import Engine, Float, Prepared
 from imfuse.fusing.folder_pairs import folder_pairs, is_same, source_folders
 from imfuse.fusing.nodata import with_nodata
@@ -107,6 +108,7 @@ class _Fusing(EngineTask[Float]):
         infrared, visible = prepared.limits
         ranges = {INFRARED_RANGE: infrared.text, VISIBLE_RANGE: visible.text}
         more = {INFRARED_PALETTE: prepared.palette, ALIGNMENT: prepared.alignment}
+        more |= rig_metadata(self.engine.rig, self.engine.outside)
         return ranges | {key: value for key, value in more.items() if value}
 
 

@@ -81,7 +81,7 @@ class Transform:
         Returns:
             The transform between the resized pictures, whose corners fell on those of the originals.
         """
-        return Transform(_resized(*fixed) @ self.matrix @ np.linalg.inv(_resized(*moving)), self.model)
+        return Transform(resized(*fixed) @ self.matrix @ np.linalg.inv(resized(*moving)), self.model)
 
     def moved(self, size: tuple[int, int]) -> float:
         """How far it moves the corners of a moving picture of (height, width): the mean distance in pixels."""
@@ -161,6 +161,6 @@ def _shift(x: float, y: float) -> Points:
     return np.array([[1.0, 0.0, x], [0.0, 1.0, y], [0.0, 0.0, 1.0]])
 
 
-def _resized(x: float, y: float) -> Points:
+def resized(x: float, y: float) -> Points:
     """Pixel centres before and after resizing by factors: edges of pictures stay on edges."""
     return np.array([[x, 0.0, (x - 1) / 2], [0.0, y, (y - 1) / 2], [0.0, 0.0, 1.0]])

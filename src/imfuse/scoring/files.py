@@ -20,11 +20,13 @@ from torch import Tensor
 
 from imfuse.core.errors import ImageError, MetricError, PairError, describe_failure
 from imfuse.core.files import is_folder
+from imfuse.fusing.alignment import RigLike, read_rig
 from imfuse.fusing.folder import Progress
 from imfuse.imaging import Pair, RangeLike, as_range, find_pairing, inputs, match_fused
 from imfuse.imaging.inputs import MAX_PIXELS, PathLike, Stored
 from imfuse.imaging.inputs import Picture as AnyPicture
 from imfuse.metrics import METRICS, get_convention, get_definition, score_images
+from imfuse.registration.rig import Rig
 from imfuse.scoring.levels import ScoredImage
 from imfuse.scoring.ranges import FusedBy, Ranges, stored_settings
 from imfuse.scoring.scores import Failure, ImageScores, Scores
@@ -50,6 +52,7 @@ def score(
     range: RangeLike | None = ...,
     visible_range: RangeLike | None = ...,
     max_pixels: int = ...,
+    rig: RigLike = ...,
 ) -> Any: ...
 @overload
 def score(
@@ -62,6 +65,7 @@ def score(
     range: RangeLike | None = ...,
     visible_range: RangeLike | None = ...,
     max_pixels: int = ...,
+    rig: RigLike = ...,
 ) -> dict[str, float]: ...
 def score(
     fused: AnyPicture,
@@ -73,6 +77,7 @@ def score(
     range: RangeLike | None = None,
     visible_range: RangeLike | None = None,
     max_pixels: int = MAX_PIXELS,
+    rig: RigLike = None,
 ) -> dict[str, float] | Scores:
     """Score a fused picture against its sources; or those of a folder, each against its pair.
 
@@ -92,6 +97,7 @@ def score(
             metadata of the fused file say that it was fused by, else "auto" as for fusing.
         visible_range: the same for the visible picture.
         max_pixels: the largest file that is read, in pixels.
+        rig: the two cameras, for sources that are not registered; what both show is scored.
 
     Returns:
         The value under each symbol, in the unit of the metric, nan where it is undefined. For folders a ``Scores``;
@@ -114,11 +120,11 @@ def score(
     ]
     if len(folders) == len(pictures):
         paths = [cast(PathLike, picture) for picture in pictures.values()]
-        settings: dict[str, Any] = {"metrics": metrics, "convention": convention, "max_pixels": max_pixels}
+        settings: dict[str, Any] = {"metrics": metrics, "convention": convention, "max_pixels": max_pixels, "rig": rig}
         return score_folders(*paths, range=range, visible_range=visible_range, **settings)
     if folders:
         raise PairError(f"three pictures or three folders are expected; folders are: {', '.join(folders)}")
-    scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range)
+    scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range, rig)
     stored = {side: _load(picture, side, max_pixels) for side, picture in pictures.items()}
     fused_by = stored_settings(fused) if isinstance(fused, (str, os.PathLike)) else FusedBy()
     sources = scorer.sources(stored["infrared"], stored["visible"])
@@ -135,6 +141,7 @@ def score_files(
     range: RangeLike | None = None,
     visible_range: RangeLike | None = None,
     max_pixels: int = MAX_PIXELS,
+    rig: RigLike = None,
 ) -> Scores:
     """Score what several methods made of one pair.
 
@@ -147,6 +154,7 @@ def score_files(
         range: see ``score``.
         visible_range: see ``score``.
         max_pixels: see ``score``.
+        rig: see ``score``.
 
     Returns:
         One row for each method.
@@ -162,7 +170,7 @@ def score_files(
         ```
     """
     started = time.perf_counter()
-    scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range)
+    scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range, rig)
     pair = Pair(Path(visible).stem, Path(infrared), Path(visible))
     sources = scorer.read_sources(pair)
     rows = [scorer.score_file(method, pair.name, path, sources) for method, path in _by_name(fused).items()]
@@ -182,6 +190,7 @@ def score_folders(
     range: RangeLike | None = None,
     visible_range: RangeLike | None = None,
     max_pixels: int = MAX_PIXELS,
+    rig: RigLike = None,
     workers: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Scores:
@@ -202,6 +211,7 @@ def score_folders(
         range: see ``score``.
         visible_range: see ``score``.
         max_pixels: see ``score``.
+        rig: see ``score``.
         workers: pairs that are scored at a time, each in a thread of its own; by default as many as torch has threads,
             but at most 8.
         progress: called before the first pair and after each.
@@ -224,7 +234,7 @@ def score_folders(
         ```
     """
     started = time.perf_counter()
-    scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range)
+    scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range, rig)
     folders = _by_name(fused)
     pairing = find_pairing(infrared, visible, recursive=recursive, pairs=pairs, without=tuple(folders.values()))
     matches = {method: match_fused(folder, pairing.pairs) for method, folder in folders.items()}
@@ -280,6 +290,7 @@ class Scorer:
     convention: str
     ranges: Ranges
     max_pixels: int
+    rig: Rig | None = None
 
     @classmethod
     def of(
@@ -289,13 +300,15 @@ class Scorer:
         range_: RangeLike | None,
         max_pixels: int,
         visible_range: RangeLike | None = None,
+        rig: RigLike = None,
     ) -> Scorer:
         """Check the arguments of ``score``."""
         ranges = (
             None if range_ is None else as_range(range_),
             None if visible_range is None else as_range(visible_range),
         )
-        return cls(choose_metrics(metrics, convention), convention, ranges, max_pixels)
+        cameras = None if rig is None else read_rig(rig)
+        return cls(choose_metrics(metrics, convention), convention, ranges, max_pixels, cameras)
 
     def read_sources(self, pair: Pair) -> Sources:
         """Infrared and visible picture of a pair; raises what ``score`` raises."""
@@ -303,7 +316,7 @@ class Scorer:
 
     def sources(self, infrared: Stored, visible: Stored) -> Sources:
         """The same of pictures that are read."""
-        return Sources(infrared, visible, get_convention(self.convention).gray)
+        return Sources(infrared, visible, get_convention(self.convention).gray, self.rig)
 
     def score_file(self, method: str, image: str, path: Path, sources: Sources) -> ImageScores:
         """Score a fused file as its metadata say; raises what ``score`` raises."""
@@ -312,7 +325,7 @@ class Scorer:
     def score(self, method: str, image: str, fused: Stored, sources: Sources, fused_by: FusedBy) -> ImageScores:
         """Score a fused picture; ``fused_by`` is how it is known to be fused."""
         infrared, visible = (sources.seen(i, self.ranges[i], fused_by) for i in range(2))
-        values = self.values(fused, infrared.image, visible.image)
+        values = self.values(sources.common(fused), infrared.image, visible.image)
         return ImageScores(method, image, values, infrared.range, visible.range)
 
     def values(self, fused: Stored, infrared: ScoredImage, visible: ScoredImage) -> dict[str, float]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from imfuse.fusing.alignment import refuse_same_field
 from imfuse.fusing.sides import settled
 from imfuse.imaging import Range, check_same_size
 from imfuse.imaging.inputs import Stored
 from imfuse.metrics.conventions import Gray
+from imfuse.registration.rig import Rig
 from imfuse.scoring.levels import ScoredImage
 from imfuse.scoring.ranges import FusedBy, Origin, UsedRange
 
@@ -27,8 +29,14 @@ class Sources:
         stored: both, as they were read.
     """
 
-    def __init__(self, infrared: Stored, visible: Stored, gray: Gray) -> None:
-        """Raises ``PairError`` where the sizes differ."""
+    def __init__(self, infrared: Stored, visible: Stored, gray: Gray, rig: Rig | None = None) -> None:
+        """Raises ``PairError`` where the sizes differ, and what aligning by a rig raises."""
+        self._rig, self._size = rig, (visible.pixels.shape[0], visible.pixels.shape[1])
+        if rig is not None:
+            refuse_same_field(infrared)
+            aligned = rig.align(infrared.pixels, visible.pixels)
+            infrared = self.common(replace(infrared, pixels=aligned))
+            visible = self.common(visible)
         check_size(infrared, visible)
         self.stored = infrared, visible
         self._gray = gray
@@ -45,6 +53,12 @@ class Sources:
         image = self._images.get((what, range_)) or self._image(stored, what, range_)
         self._images[what, range_] = image
         return Seen(image, UsedRange(image.limits.low, image.limits.high, origin, image.limits.unit))
+
+    def common(self, picture: Stored) -> Stored:
+        """With a rig, what both sources show of a picture as large as the visible one; others are cut already."""
+        if self._rig is None or picture.pixels.shape[:2] != self._size:
+            return picture
+        return replace(picture, pixels=picture.pixels[self._rig.valid_box(self._size).slices])
 
     def _infrared(self, palette: str) -> tuple[Stored, str]:
         """The infrared picture, and the palette by which it was mapped back."""

@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from imfuse.benchmark.bounds import File, Name, Score, Text, at_most
-from imfuse.benchmark.problems import first_problem
 from imfuse.benchmark.results import MethodUsed, Sha256, read_json
 from imfuse.benchmark.tasks.plan import Task
 from imfuse.core.boxes import Boxes
 from imfuse.core.errors import BenchmarkError
+from imfuse.core.problems import first_problem
 from imfuse.core.text import printable
 from imfuse.imaging import write_file
 

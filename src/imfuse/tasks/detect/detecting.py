@@ -10,6 +10,7 @@ from typing import Any
 from imfuse.core.errors import ImageError, MetricError, PairError
 from imfuse.core.files import optional_path
 from imfuse.core.text import printable
+from imfuse.fusing.alignment import refuse_cropped_labels
 from imfuse.fusing.folder import FolderReport, Progress, run_folder, run_pair
 from imfuse.fusing.folder_pairs import folder_pairs, is_same, source_folders
 from imfuse.fusing.fuser import Fuser
@@ -157,6 +158,8 @@ def detect_folder(
     """
     ir, vi, out = optional_path(infrared), optional_path(visible), Path(output)
     pairing = folder_pairs(fuser, ir, vi, recursive=recursive, pairs=optional_path(pairs), without=(out,))
+    if truth is not None:
+        refuse_cropped_labels(fuser.rig, fuser.outside)
     task = FusingAndFinding(detector, fuser, truth, drawn)
     settings: dict[str, Any] = {"overwrite": overwrite, "progress": progress, "workers": workers}
     return _run(task, pairing, out, source_folders(pairing, ir, vi), settings)

@@ -18,6 +18,7 @@ from imfuse.core.registry import DEFAULT_MODEL, get_spec, list_models
 from imfuse.core.text import printable
 from imfuse.core.weights import model_of
 from imfuse.data.labels import labels_of
+from imfuse.fusing.alignment import refuse_cropped_labels
 from imfuse.fusing.engine import Prepared
 from imfuse.fusing.folder import FolderReport, Progress, run_folder, run_pair
 from imfuse.fusing.folder_pairs import folder_pairs, source_folders
@@ -250,6 +251,7 @@ class Segmenter:
         sources = source_folders(pairing, ir, vi)
         truths: dict[str, Path] = {}
         if labels is not None:
+            refuse_cropped_labels(self.fuser.rig, self.fuser.outside)
             truths = labels_of(Path(labels), recursive=recursive)
             sources |= dict.fromkeys((Path(labels), *(path.parent for path in truths.values())), "labels")
         task = _Segmenting(self, truths)

@@ -1,4 +1,4 @@
-"""What is wrong with a plan or a file of results, in one line."""
+"""What is wrong with content of a file that pydantic checks, in one line."""
 
 from __future__ import annotations
 
