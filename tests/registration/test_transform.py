@@ -110,3 +110,9 @@ def test_pixels_that_the_moving_picture_does_not_reach_are_zero() -> None:
     assert np.array_equal(inside, covered(shifted, SIZE, SIZE))
     assert not inside[:, :10].any()
     assert np.array_equal(warped, inside.astype(np.float32))
+
+
+def test_points_without_a_place_have_none_after_another_transform(recwarn: pytest.WarningsRecorder) -> None:
+    moved = Transform(np.array([[1.0, 0.1, 5.0], [-0.1, 1.0, 2.0], [0.0, 1e-3, 1.0]]))
+    assert np.isinf(moved.apply(np.array([[np.inf, np.inf]]))).all()
+    assert not recwarn.list

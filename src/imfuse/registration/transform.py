@@ -59,8 +59,8 @@ class Transform:
     def apply(self, points: Points) -> Points:
         """Places in the fixed picture of points (N, 2) of the moving one; infinite where they have none."""
         ones = np.ones((len(points), 1))
-        mapped = np.concatenate([points, ones], axis=1) @ self.matrix.T
         with np.errstate(divide="ignore", invalid="ignore"):
+            mapped = np.concatenate([points, ones], axis=1) @ self.matrix.T
             return np.where(mapped[:, 2:] > 0, mapped[:, :2] / mapped[:, 2:], np.inf)
 
     def inverse(self) -> Transform:
