@@ -3,8 +3,8 @@
 ``python -m scripts.evidence.alignment --shared DIR`` prints for each pair of ``DIR/data/unaligned`` the mean error of
 its landmarks before and after, the evidence, and whether the transform was accepted; then what becomes of infrared
 pictures with visible ones of other scenes, and of pairs that are registered, each ``--every`` of them; then how far
-rigs of many frames are off whose infrared frames were moved by known transforms. A bound that is not met makes the exit
-status 1.
+rigs of many frames are off whose infrared frames were moved by known transforms, and how far edges of these frames lie
+apart. A bound that is not met makes the exit status 1.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from imfuse.registration.drift import NOTICED, shifted
 from imfuse.registration.estimate import Estimate, estimate
 from imfuse.registration.frames import transform_of_frames
 from imfuse.registration.transform import Transform, identity
+from imfuse.registration.warp import warp
 from imfuse.scenes import render_scene
 
 Float = NDArray[np.float32]
@@ -61,6 +62,8 @@ CLAIMED = REGISTERED | {name: f"{name}/ir {name}/vi" for name in ("tno", "m3fd_s
 WARPS = (0, 10, 25, 60)
 MOST_OFF = 1.0
 """Pixels by which the rig of frames under a known warp may be off on average."""
+REACH, COLUMNS, ROWS = 8, 4, 3
+"""Pixels to each side that places are looked for in, and parts of the picture that are looked at."""
 
 
 @dataclass(frozen=True)
@@ -193,8 +196,51 @@ def apart(one: Transform, other: Transform, size: tuple[int, int]) -> float:
     return float(np.linalg.norm(one.apply(places) - other.apply(places), axis=1).mean())
 
 
-def rigs(name: str, pairs: Sequence[tuple[Float, Float]]) -> list[str]:
-    """Frames that are moved by known transforms: how far their rig is off, absolutely and from that of unmoved ones."""
+def directions(picture: Float) -> NDArray[np.float32]:
+    """Edges (2, H, W) as vectors of the doubled angle: light to dark is the same as dark to light."""
+    smooth = cv2.GaussianBlur(picture, (0, 0), 1.5)
+    x, y = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
+    strength = x * x + y * y
+    edge = np.sqrt(strength)
+    return np.float32(np.stack([x * x - y * y, 2 * x * y]) / (strength + edge * np.percentile(edge, 80) + 1e-12))
+
+
+def places(pairs: Sequence[tuple[Float, Float]]) -> NDArray[np.float64]:
+    """How far (ROWS, COLUMNS, 2) the infrared edges of each part of the picture lie from the visible ones, x and y.
+
+    By correlation of edges alone, summed over the pairs, without a model of how the cameras lie: a second opinion on
+    rigs, and on pairs that were published as registered.
+    """
+    height, width = pairs[0][0].shape
+    side = 2 * REACH + 1
+    total = np.zeros((ROWS, COLUMNS, side, side))
+    for infrared, visible in pairs:
+        moving, fixed = directions(infrared), directions(np.sqrt(visible))
+        for row, column in np.ndindex(ROWS, COLUMNS):
+            top, bottom = (max(REACH, min(height - REACH, height * one // ROWS)) for one in (row, row + 1))
+            left, right = (max(REACH, min(width - REACH, width * one // COLUMNS)) for one in (column, column + 1))
+            part = moving[:, top:bottom, left:right]
+            around = fixed[:, top - REACH : bottom + REACH, left - REACH : right + REACH]
+            matched = sum(cv2.matchTemplate(*both, cv2.TM_CCORR) for both in zip(around, part, strict=True))
+            total[row, column] += np.asarray(matched) / (np.linalg.norm(part) * np.linalg.norm(around) + 1e-12)
+    best = [divmod(int(one.argmax()), side) for one in total.reshape(-1, side * side)]
+    return np.array([(x - REACH, y - REACH) for y, x in best], np.float64).reshape(ROWS, COLUMNS, 2)
+
+
+def placed(name: str, pairs: Sequence[tuple[Float, Float]]) -> None:
+    """Print how far parts of pairs lie apart as published, and by the rig of these pairs."""
+    size = pairs[0][0].shape[0], pairs[0][0].shape[1]
+    rig = transform_of_frames([one for one, _ in pairs], [one for _, one in pairs]).transform
+    aligned = [(warp(infrared, rig, size)[0], visible) for infrared, visible in pairs]
+    before, after = (float(np.linalg.norm(places(one), axis=2).mean()) for one in (pairs, aligned))
+    print(f"edges of {name} lie {before:.1f} px apart as published, {after:.1f} px by their rig", flush=True)
+
+
+def rigs(name: str, pairs: Sequence[tuple[Float, Float]], *, exact: bool) -> list[str]:
+    """Frames that are moved by known transforms: how far their rig is off, absolutely and from that of unmoved ones.
+
+    Only of ``exact`` pairs is the transform known; of others what was added to it is.
+    """
     size = pairs[0][0].shape[0], pairs[0][0].shape[1]
     visible, missed, still = [one for _, one in pairs], [], identity()
     for pixels in WARPS:
@@ -205,8 +251,8 @@ def rigs(name: str, pairs: Sequence[tuple[Float, Float]]) -> list[str]:
         still = still if pixels else found
         off, added = apart(found, true, size), apart(found, still.after(true), size)
         print(f"rig of {name}, moved by {pixels} px: {off:.2f} px off, {added:.2f} px from that of unmoved frames")
-        most = MOST_OFF if pixels else MOST_MOVED
-        missed += [f"rig of {name}, moved by {pixels} px: {off:.2f} px off, at most {most}"] if off > most else []
+        most, reached = MOST_OFF if pixels else MOST_MOVED, off if exact else added
+        missed += [f"rig of {name}, moved by {pixels} px: {reached:.2f} px off"] if reached > most else []
     return missed
 
 
@@ -223,9 +269,12 @@ def main() -> int:
     missed += wrong_pairs(groups["visible_infrared"])
     missed += kept(data, arguments.every)
     missed += warned(data)
-    missed += rigs("rendered streets", streets(8))
+    samples = {"rendered streets": streets(8)}
     for name in ("msrs_sample", "llvip_sample"):
-        missed += rigs(name, [(ir, vi) for _, ir, vi in registered(data, f"{name}/ir {name}/vi", 1)])
+        samples[name] = [(ir, vi) for _, ir, vi in registered(data, f"{name}/ir {name}/vi", 1)]
+    for name, pairs in samples.items():
+        placed(name, pairs)
+        missed += rigs(name, pairs, exact=name == "rendered streets")
     print("\n".join(f"not met: {line}" for line in missed) or "every bound is met")
     return 1 if missed else 0
 

@@ -11,7 +11,12 @@ import pytest
 
 import imfuse
 from imfuse import Fuser, ImageError, PairError, RegistrationError, Rig
+from imfuse.benchmark.figure import _pictures, parse_row
+from imfuse.benchmark.plan import make_plan
+from imfuse.benchmark.results import read_results
+from imfuse.benchmark.runner import run_benchmark
 from imfuse.cli.main import main
+from imfuse.data.pairs import find_pairs, load_pair
 from imfuse.fusing.alignment import OUTSIDE, RIG
 from imfuse.imaging import image_size, read_image, read_metadata, write_image
 from imfuse.registration.transform import Transform
@@ -238,3 +243,63 @@ def test_files_that_know_how_their_pictures_lie_take_no_rig() -> None:
 
     with pytest.raises(ImageError, match="says itself how"):
         refuse_same_field(Stored(np.zeros((4, 4), np.uint8), name="flir.jpg", same_field=True))
+
+
+def test_a_benchmark_by_a_rig_scores_what_registered_pairs_would(frames: Path, tmp_path: Path) -> None:
+    place = f"street={frames}"
+    words = ["benchmark", "--data", place, "--models", "dwt", "--metrics", "EN,MI", "--workers", 1]
+    assert run(*words, "--rig", frames / "rig.json", "-o", tmp_path / "rig") == 0
+    results = read_results(tmp_path / "rig")
+    assert results.rig == (rig := Rig.read(frames / "rig.json"))
+    found = results.data["street"].pictures["dwt"]["0"]
+    pictures = (tmp_path / "rig" / found.file, frames / "ir" / "0.png", frames / "vi" / "0.png")
+    assert image_size(pictures[0]) == SIZE
+    assert found.scores == pytest.approx(imfuse.score(*pictures, metrics="EN,MI", rig=rig), abs=1e-6)
+    # Nothing of it serves where the pairs are taken for registered.
+    assert run(*words, "-o", tmp_path / "rig", "--no-report") == 0
+    assert read_results(tmp_path / "rig").data["street"].pictures["dwt"]["0"].scores["MI"] != found.scores["MI"]
+
+
+def test_pages_and_figures_show_the_infrared_picture_where_it_lies(frames: Path, tmp_path: Path) -> None:
+    plan = make_plan(
+        {"data": {"street": frames}, "models": "dwt", "metrics": "EN", "rig": str(frames / "rig.json"), "range": "full"}
+    )
+    results = run_benchmark(plan, tmp_path, workers=1)
+    shown = _pictures(results, tmp_path, parse_row("0", results), ["dwt"])["infrared"]
+    box = Rig.read(frames / "rig.json").valid.slices
+    registered = read_image(frames / "registered" / "0.png").astype(float)
+    assert np.abs(shown[box] - registered[box])[20:-20, 20:-20].mean() < 2
+
+
+def test_a_task_takes_no_rig(frames: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--task", "segment", "--rig", frames / "rig.json", "-o", tmp_path]
+    assert run("benchmark", "--data", f"street={frames}", *words) == 2
+    assert "--rig" in capsys.readouterr().err
+
+
+def test_training_takes_what_both_cameras_show(frames: Path, tmp_path: Path) -> None:
+    rig = Rig.read(frames / "rig.json")
+    files = find_pairs(frames / "ir", frames / "vi", rig=rig)
+    pair = load_pair(files[0])
+    assert pair.infrared.shape == pair.visible.shape == (230, 306)
+    registered = load_pair(find_pairs(frames / "registered", frames / "vi")[0])
+    assert np.abs(pair.infrared - registered.infrared[rig.valid.slices])[20:-20, 20:-20].mean() < 0.02
+    np.testing.assert_array_equal(pair.visible, registered.visible[rig.valid.slices])
+    words = ["--infrared", frames / "ir", "--visible", frames / "vi", "--rig", frames / "rig.json", "--device", "cpu"]
+    small = ["epochs=1", "batch_size=2", "data.validation=0", "data.crop.size=16"]
+    changes = [word for one in small for word in ("--set", one)]
+    assert run("train", "auif", *words, *changes, "-o", tmp_path / "run") == 0
+    assert (tmp_path / "run" / "weights.safetensors").is_file()
+
+
+def test_a_picture_that_was_aligned_is_scored_by_the_same_rig_alone(frames: Path, tmp_path: Path) -> None:
+    pair, rig = (frames / "ir" / "0.png", frames / "vi" / "0.png"), frames / "rig.json"
+    other = Rig.of(Transform(np.array([[1.0, 0, 9], [0, 1, -10], [0, 0, 1]]), "shift"), SIZE, SIZE)
+    Fuser("dwt", rig=rig).files(*pair, tmp_path / "rig.png")
+    Fuser("dwt", align=True).files(*pair, tmp_path / "own.png")
+    assert imfuse.score(tmp_path / "rig.png", *pair, metrics="EN", rig=rig)["EN"] > 0
+    for wrong, words in ((None, "give the same rig"), (other, "by another rig")):
+        with pytest.raises(PairError, match=words):
+            imfuse.score(tmp_path / "rig.png", *pair, metrics="EN", rig=wrong)
+    with pytest.raises(PairError, match="aligned by itself"):
+        imfuse.score(tmp_path / "own.png", *pair, metrics="EN")

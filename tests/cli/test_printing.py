@@ -69,6 +69,7 @@ def nasty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     save_segmenter(
         place / f"{NASTY}3.safetensors", network, "segformer_compact", 9, 3, (0.5,) * 3, (0.5,) * 3, origin=""
     )
+    (place / f"{NASTY}.csv").write_text("x_visible,y_visible,x_infrared,y_infrared\n2,3,4,5\n20,3,22,5\n")
     write_detector(place / f"{NASTY}.onnx", names=[f"person{NASTY}", "car", "bus"])
     (place / f"{NASTY}.yaml").write_text("model: auif\nepochz: 1\n")
     monkeypatch.chdir(place)
@@ -95,6 +96,7 @@ def words_of(place: Path) -> dict[str, list[list[str]]]:
             [*pair, "--model", name],
             [*pair, "--weights", f"{name}.pth"],
             [*pair, "--range", name],
+            [*pair, "--rig", f"{name}.yaml"],
             [*pair, "-O", name],
             [*pair, f"--{name}"],
         ],
@@ -142,6 +144,15 @@ def words_of(place: Path) -> dict[str, list[list[str]]]:
             [name, ir, vi],
             [*pair, vi],
             [pair[1], *pair, "--metrics", name],
+        ],
+        "align": [
+            [*pair, "-o", f"{name}.json", "--points", f"{name}.csv", "--check", f"check {name}"],
+            [*pair, "-o", f"{name}.json", "--points", f"{name}2.csv"],
+            [*pair, "-o", f"{name}.json", "--model", name],
+            [*pair, "-o", f"{name}.json", "--board", name],
+            [*pair, "-o", f"{name}.json"],
+            ["bad/ir", "bad/vi", "-o", f"{name}.json"],
+            [ir, name],
         ],
         "benchmark": [
             benchmark,

@@ -197,8 +197,10 @@ def _notes(results: Results, methods: Sequence[str]) -> list[str]:
 def _pictures(results: Results, folder: Path, row: Row, methods: Sequence[str]) -> dict[str, Levels]:
     data = results.data[row.data]
     infrared = read(infrared_of(folder, data, row.name), MAX_PIXELS)
-    levels = {"infrared": to_levels(infrared, parse_range(results.range))}
-    levels["visible"] = to_levels(read(visible_of(folder, data, row.name), MAX_PIXELS))
+    visible = to_levels(read(visible_of(folder, data, row.name), MAX_PIXELS))
+    levels = {"infrared": to_levels(infrared, parse_range(results.range)), "visible": visible}
+    if results.rig is not None:
+        levels["infrared"] = results.rig.warped(levels["infrared"], (visible.shape[0], visible.shape[1]))[0]
     for method in methods:
         # A method without this picture leaves its place empty.
         if picture := data.pictures.get(method, {}).get(row.name):

@@ -71,13 +71,13 @@ class PairWorker:
         models: what to fuse with.
         scorer: what to compute.
         output: folder of the benchmark: pictures go to ``fused``, scores are remembered in ``cache``.
-        fuser_settings: device, dtype and range of every ``Fuser``.
+        fuser_settings: device, dtype, range and rig of every ``Fuser``.
     """
 
     models: tuple[ModelEntry, ...]
     scorer: Scorer
     output: Path
-    fuser_settings: Mapping[str, str]
+    fuser_settings: Mapping[str, Any]
 
     @cached_property
     def fusers(self) -> dict[str, Fuser]:
@@ -153,7 +153,7 @@ class _Work:
         return file, fuse_pair(fuser, self.job.pair, file, self.digests, self._stored)
 
     def _stored(self) -> tuple[inputs.Stored, inputs.Stored]:
-        return self.sources.stored
+        return self.sources.read
 
 
 class _Known(BaseModel):
@@ -181,6 +181,7 @@ class _Record:
     def __init__(self, worker: PairWorker, digests: tuple[str, ...]) -> None:
         scorer = worker.scorer
         depends = [VERSION, scorer.convention, *map(str, scorer.ranges), *digests]
+        depends += [scorer.rig.digest] if scorer.rig else []
         name = hashlib.sha256(json.dumps(depends).encode()).hexdigest()
         self.file = worker.output / "cache" / f"{name}.json"
         self.content = self._read()

@@ -117,6 +117,7 @@ class Plan(_Models):
         family: which comparisons are corrected together: those of one "metric" on a data set, or all of its "data".
         recursive: look into the sub-folders of all data sets as well.
         range: what of the infrared picture becomes black and white, for fusing and for scoring.
+        rig: file of the two cameras, where pairs are not registered; what both cameras show is scored.
         device: "auto", "cpu", "cuda", ...
         dtype: "auto" or one that every model computes in.
 
@@ -133,6 +134,7 @@ class Plan(_Models):
     family: Literal["metric", "data"] = "metric"
     recursive: bool = False
     range: Name = "auto"
+    rig: Path | None = None
     device: Name = "auto"
     dtype: Name = "auto"
 

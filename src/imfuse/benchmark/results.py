@@ -29,6 +29,7 @@ from imfuse.core.text import printable
 from imfuse.imaging import parse_range, write_file
 from imfuse.metrics import get_definition
 from imfuse.metrics.conventions import Gray
+from imfuse.registration.rig import Rig
 from imfuse.scoring.ranges import Origin, UsedRange
 from imfuse.scoring.scores import Failure, ImageScores, Scores
 
@@ -227,6 +228,7 @@ class Results(_Record):
         convention: whose definitions.
         metrics: by symbol.
         range: what of the infrared picture became black and white.
+        rig: the two cameras, where pairs were not registered.
         against: the method that the others are compared with.
         significance: by which test, with which correction over which family.
         methods: by name, in the order of the tables.
@@ -244,10 +246,20 @@ class Results(_Record):
     convention: ConventionUsed
     metrics: Annotated[dict[Name, MetricUsed], at_most(_MOST_METRICS, least=1)]
     range: Name
+    rig: Rig | None = None
     against: Name
     significance: SignificanceUsed = Field(default_factory=SignificanceUsed)
     methods: Annotated[dict[Name, MethodUsed], at_most(_MOST_METHODS, least=1)]
     data: Annotated[dict[Name, DataResults], at_most(_MOST_SETS, least=1)]
+
+    @field_validator("rig", mode="before")
+    @classmethod
+    def _is_rig(cls, content: object) -> object:
+        """JSON has no tuples, which a strict reader of it asks for."""
+        try:
+            return Rig.model_validate(content) if isinstance(content, dict) else content
+        except ValidationError as error:
+            raise ValueError(first_problem(error)) from None
 
     @field_validator("range")
     @classmethod

@@ -45,6 +45,7 @@ from imfuse.core.notes import note
 from imfuse.core.signals import raise_terminated
 from imfuse.core.version import VERSION
 from imfuse.data.layouts import DataFolders, find_folders
+from imfuse.fusing.alignment import read_rig
 from imfuse.fusing.folder import Progress
 from imfuse.fusing.fuser import Fuser
 from imfuse.imaging import Pairing, Range, as_range, find_pairing, match_fused, remove_leftovers
@@ -99,9 +100,10 @@ def run_benchmark(
     """
     # Without limits of its own a benchmark scores each picture by those that it was fused by.
     range_ = None if as_range(plan.range) == Range() else plan.range
-    scorer = Scorer.of(plan.metrics, plan.convention, range_, MAX_PIXELS)
+    rig = None if plan.rig is None else read_rig(plan.rig)
+    scorer = Scorer.of(plan.metrics, plan.convention, range_, MAX_PIXELS, rig=rig)
     sets = [_load(plan, name, output) for name in plan.data]
-    settings = {"device": plan.device, "dtype": plan.dtype, "range": plan.range}
+    settings = {"device": plan.device, "dtype": plan.dtype, "range": plan.range, "rig": rig}
     worker = PairWorker(plan.models, scorer, output, settings)
     # Loaded here once, so that what is wrong with a model is reported before anything is done.
     device = {fuser.device.type for fuser in worker.fusers.values()} or {"cpu"}
@@ -128,6 +130,7 @@ def run_benchmark(
         convention=_convention(plan.convention),
         metrics={symbol: _metric(symbol, plan.convention) for symbol in scorer.metrics},
         range=str(as_range(plan.range)),
+        rig=rig,
         against=plan.against or plan.methods[0],
         significance=SignificanceUsed(family=plan.family),
         methods=_methods(plan, worker),

@@ -10,6 +10,7 @@ import typer
 from imfuse.cli._benchmark_measuring import check_weights, efficiency
 from imfuse.cli._benchmark_tasks import one_data_set, reproduce_task, run_task, task_figure, task_files
 from imfuse.cli._printing import console, say, warn
+from imfuse.cli._rig import RigOption
 from imfuse.cli._terminal import count, few, progress_bar, warn_of_failure
 from imfuse.cli._words import named_paths, parse_size
 from imfuse.core.errors import BenchmarkError, ImfuseError
@@ -68,6 +69,7 @@ def run(
         str | None,
         typer.Option("--range", help="What of the infrared is black and white, fused and scored. Default: auto."),
     ] = None,
+    rig: RigOption = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 ... Default: auto.")] = None,
     dtype: Annotated[str | None, typer.Option(help="Number format of the networks. Default: auto.")] = None,
     config: Annotated[
@@ -124,7 +126,7 @@ def run(
         from imfuse.benchmark.plan import parse_models
 
         _refuse(metrics=metrics, convention=convention, family=family, range=range_, dtype=dtype, config=config)
-        _refuse(workers=workers, recursive=recursive or None)
+        _refuse(workers=workers, recursive=recursive or None, rig=rig)
         run_task(
             {
                 "task": task,
@@ -165,6 +167,7 @@ def run(
         against=against,
         family=family,
         range=range_,
+        rig=rig,
         device=device,
         dtype=dtype,
     )

@@ -10,6 +10,7 @@ import typer
 
 from imfuse.cli._flags import Group
 from imfuse.cli._printing import console, say, tell
+from imfuse.cli._rig import RigOption
 from imfuse.cli.train_tasks import detector, segmenter
 from imfuse.core.errors import ImfuseError, RecipeError
 
@@ -55,6 +56,7 @@ def recipe(
         Path | None,
         typer.Option(metavar="FILE", help="List of pairs, CSV or JSON Lines, instead of --data."),
     ] = None,
+    rig: RigOption = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the run.")] = Path("runs/train"),
     changes: Annotated[
         list[str] | None,
@@ -98,13 +100,15 @@ def recipe(
     import torch
 
     from imfuse.data.pairs import find_pairs
+    from imfuse.registration.rig import Rig
 
     if threads:
         torch.set_num_threads(threads)
+    cameras = None if rig is None else Rig.read(rig)
     files = [
         replace(one, source=name)
         for name, given in folders.items()
-        for one in find_pairs(*given, recursive=recursive, pairs=pairs)
+        for one in find_pairs(*given, recursive=recursive, pairs=pairs, rig=cameras)
     ]
     places = [pairs] if pairs is not None else [first for first, _ in folders.values() if first is not None]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -30,6 +30,24 @@ UNLABELLED = 255
 """Class number of pixels without a label."""
 
 
+class Cameras(Protocol):
+    """What is asked of an :class:`imfuse.Rig`."""
+
+    def warped(self, infrared: NDArray[Any], size: tuple[int, int], name: str = ...) -> tuple[Any, NDArray[np.bool_]]:
+        """The infrared picture on the pixels of a visible one of (height, width), and where it shows nothing."""
+
+    def valid_box(self, size: tuple[int, int]) -> Part:
+        """What of a visible picture of (height, width) the infrared one covers."""
+
+
+class Part(Protocol):
+    """A rectangle of a picture."""
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Its rows and columns."""
+
+
 @dataclass(frozen=True)
 class PairFiles:
     """The files of one training pair.
@@ -40,6 +58,7 @@ class PairFiles:
         visible: path of the visible image.
         labels: path of class numbers, if there are any.
         source: name of the data set, where there are several.
+        rig: how the two cameras lie, for a pair that is not registered; what both show is taken.
 
     Example:
         >>> PairFiles("01", Path("ir/01.png"), Path("vi/01.jpg")).labels is None
@@ -51,6 +70,7 @@ class PairFiles:
     visible: Path
     labels: Path | None = None
     source: str = ""
+    rig: Cameras | None = None
 
     @property
     def key(self) -> str:
@@ -91,6 +111,7 @@ def find_pairs(
     *,
     recursive: bool = False,
     pairs: Path | None = None,
+    rig: Cameras | None = None,
 ) -> list[PairFiles]:
     """Find the pairs to train on, and their labels.
 
@@ -103,6 +124,7 @@ def find_pairs(
         recursive: look into the sub-folders of both, and of labels, as well.
         pairs: a list of pairs, as :func:`imfuse.imaging.read_pairs` takes it, instead of ``folder``; with both folders,
             a list of files in them.
+        rig: an :class:`imfuse.Rig`, for pairs that are not registered; what both cameras show is taken.
 
     Returns:
         The files of each pair, in natural order of their names (2 before 10).
@@ -132,7 +154,7 @@ def find_pairs(
         raise PairError(f"{where}: no partner for {shown} ({len(alone)} in all); remove them")
     beside = labels_beside(infrared) if infrared else None
     labels = label_files(beside, recursive) if beside else {}
-    return [PairFiles(pair.name, pair.infrared, pair.visible, labels.get(pair.name)) for pair in pairing.pairs]
+    return [PairFiles(pair.name, pair.infrared, pair.visible, labels.get(pair.name), rig=rig) for pair in pairing.pairs]
 
 
 def label_files(folder: Path, recursive: bool = False) -> dict[str, Path]:
@@ -172,10 +194,16 @@ def load_pair(files: PairFiles, colour: bool = False) -> LoadedPair:
     labels = None
     if files.labels is not None:
         labels = read_labels(files.labels)
+    if files.rig is not None:
+        infrared = files.rig.warped(infrared, (visible.shape[0], visible.shape[1]), str(files.infrared))[0]
     for other, path in ((visible, files.visible), (labels, files.labels)):
         if other is not None and path is not None:
             why = "a pair to train on must be registered, and its labels are of every pixel"
             check_same_size(infrared.shape, other.shape, files.infrared, path, why)
+    if files.rig is not None:
+        part = files.rig.valid_box((visible.shape[0], visible.shape[1])).slices
+        infrared, visible = (np.ascontiguousarray(one[part]) for one in (infrared, visible))
+        labels = None if labels is None else np.ascontiguousarray(labels[part])
     return LoadedPair(infrared, _gray(visible), labels, _colours(visible) if colour else None)
 
 

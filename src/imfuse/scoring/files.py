@@ -324,6 +324,7 @@ class Scorer:
 
     def score(self, method: str, image: str, fused: Stored, sources: Sources, fused_by: FusedBy) -> ImageScores:
         """Score a fused picture; ``fused_by`` is how it is known to be fused."""
+        sources.check_alignment(fused, fused_by)
         infrared, visible = (sources.seen(i, self.ranges[i], fused_by) for i in range(2))
         values = self.values(sources.common(fused), infrared.image, visible.image)
         return ImageScores(method, image, values, infrared.range, visible.range)

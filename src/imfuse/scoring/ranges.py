@@ -10,7 +10,8 @@ from typing import Literal, NamedTuple, TypeAlias
 from imfuse.core.errors import ImageError
 from imfuse.core.notes import note
 from imfuse.core.text import printable
-from imfuse.fusing.folder import INFRARED_PALETTE, INFRARED_RANGE, VISIBLE_RANGE
+from imfuse.fusing.alignment import RIG
+from imfuse.fusing.folder import ALIGNMENT, INFRARED_PALETTE, INFRARED_RANGE, VISIBLE_RANGE
 from imfuse.imaging import Range, parse_range, read_metadata
 from imfuse.imaging.palette import PALETTES
 
@@ -25,10 +26,14 @@ class FusedBy(NamedTuple):
     Attributes:
         ranges: those of both sources.
         palette: that of the infrared picture, as :class:`imfuse.Fuser` takes it.
+        rig: digest of the rig by which the infrared picture came to the visible one; empty where there was none.
+        aligned: whether the infrared picture was brought to the visible one by what the pair shows.
     """
 
     ranges: Ranges = (None, None)
     palette: str = "auto"
+    rig: str = ""
+    aligned: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,8 @@ def stored_settings(fused: str | os.PathLike[str]) -> FusedBy:
     metadata = read_metadata(fused)
     ranges = _parsed(fused, metadata.get(INFRARED_RANGE)), _parsed(fused, metadata.get(VISIBLE_RANGE))
     palette = metadata.get(INFRARED_PALETTE)
-    return FusedBy(ranges, palette if palette in (*PALETTES, "none") else "auto")
+    known = palette if palette in (*PALETTES, "none") else "auto"
+    return FusedBy(ranges, known, metadata.get(RIG, ""), bool(metadata.get(ALIGNMENT)))
 
 
 def _parsed(fused: str | os.PathLike[str], text: str | None) -> Range | None:

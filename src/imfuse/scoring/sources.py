@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from imfuse.core.errors import PairError
+from imfuse.core.text import printable
 from imfuse.fusing.alignment import refuse_same_field
 from imfuse.fusing.sides import settled
 from imfuse.imaging import Range, check_same_size
@@ -26,11 +28,13 @@ class Sources:
     """Infrared and visible picture of a pair; what is the same for several fused pictures is made once.
 
     Attributes:
-        stored: both, as they were read.
+        read: both, as they were read.
+        stored: both, with a rig what they show in common.
     """
 
     def __init__(self, infrared: Stored, visible: Stored, gray: Gray, rig: Rig | None = None) -> None:
         """Raises ``PairError`` where the sizes differ, and what aligning by a rig raises."""
+        self.read = infrared, visible
         self._rig, self._size = rig, (visible.pixels.shape[0], visible.pixels.shape[1])
         if rig is not None:
             refuse_same_field(infrared)
@@ -59,6 +63,19 @@ class Sources:
         if self._rig is None or picture.pixels.shape[:2] != self._size:
             return picture
         return replace(picture, pixels=picture.pixels[self._rig.valid_box(self._size).slices])
+
+    def check_alignment(self, fused: Stored, fused_by: FusedBy) -> None:
+        """Raise ``PairError`` where a fused picture says that its infrared picture lay elsewhere."""
+        name = printable(fused.name)
+        if fused_by.aligned:
+            raise PairError(
+                f"{name}: its infrared picture was aligned by itself, and is not registered as a file",
+                "make a rig of the pair by imfuse.align, and fuse and score by it",
+            )
+        if fused_by.rig and self._rig is None:
+            raise PairError(f"{name}: its infrared picture was aligned by a rig", "give the same rig=...")
+        if self._rig is not None and fused_by.rig not in ("", self._rig.digest):
+            raise PairError(f"{name}: its infrared picture was aligned by another rig", "give that rig=...")
 
     def _infrared(self, palette: str) -> tuple[Stored, str]:
         """The infrared picture, and the palette by which it was mapped back."""

@@ -25,6 +25,7 @@ from imfuse.core.errors import ImfuseError
 from imfuse.core.notes import note
 from imfuse.imaging import Range, image_size, parse_range, resize
 from imfuse.imaging.inputs import MAX_PIXELS, read
+from imfuse.registration.rig import Rig
 from imfuse.scoring.levels import FULL, to_levels
 
 # All pictures together: about 60 MB of page at most. 42 pairs of TNO keep their size, 5,000 pictures do not.
@@ -60,7 +61,7 @@ def embed_pictures(results: Results, sets: Sequence[str], folder: Path) -> Itera
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         found = list(pool.map(lambda one: _files(results, one[1], one[2], folder), pairs))
         scale = _scale([pictures.files for pictures in found])
-        texts = pool.map(lambda pictures: _embed(pictures, infrared_range, scale), found)
+        texts = pool.map(lambda pictures: _embed(pictures, infrared_range, results.rig, scale), found)
         for (key, _, _), text in zip(pairs, texts, strict=True):
             yield key, text
     if problems := [problem for pictures in found for problem in pictures.problems]:
@@ -103,11 +104,13 @@ def _pixels(file: Path) -> int:
     return height * width
 
 
-def _embed(pictures: _Pictures, infrared_range: Range, scale: float) -> str:
+def _embed(pictures: _Pictures, infrared_range: Range, rig: Rig | None, scale: float) -> str:
     texts = {}
     for role, file in pictures.files.items():
         with pictures.noting():
             levels = to_levels(read(file, MAX_PIXELS), infrared_range if role == "ir" else FULL)
+            if role == "ir" and rig is not None and "vi" in pictures.files:
+                levels = rig.warped(levels, image_size(pictures.files["vi"]), str(file))[0]
             texts[role] = base64.b64encode(as_webp(levels, scale)).decode("ascii")
     return json.dumps(texts)
 
