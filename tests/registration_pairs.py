@@ -94,3 +94,12 @@ def turned(degrees: float, x: float, y: float, size: tuple[int, int] = (192, 192
     matrix[:2] = cv2.getRotationMatrix2D(((size[1] - 1) / 2, (size[0] - 1) / 2), degrees, 1)
     matrix[:2, 2] += x, y
     return Transform(matrix, "rigid")
+
+
+def board_seen(matrix: Points, dark: float, bright: float) -> Float:
+    """A board of 10 by 7 squares of 20 pixels under a homography into (240, 320)."""
+    board = np.full((180, 240), bright, np.float32)
+    y, x = np.mgrid[:140, :200] // 20
+    board[20:160, 20:220] = np.where((x + y) % 2, bright, dark)
+    seen = cv2.warpPerspective(board, matrix, (320, 240), borderValue=bright, flags=cv2.INTER_LINEAR)
+    return np.asarray(cv2.GaussianBlur(seen, (0, 0), 0.7), np.float32)

@@ -20,7 +20,7 @@ from imfuse.data.pairs import find_pairs, load_pair
 from imfuse.fusing.alignment import OUTSIDE, RIG
 from imfuse.imaging import image_size, read_image, read_metadata, write_image
 from imfuse.registration.transform import Transform
-from registration_pairs import scene, seen_by
+from registration_pairs import board_seen, scene, seen_by
 
 SIZE = (240, 320)
 TRUE = Transform(np.array([[1.0, 0, 14], [0, 1, -10], [0, 0, 1]]), "shift")
@@ -77,6 +77,18 @@ def test_points_become_a_rig(frames: Path, tmp_path: Path) -> None:
     rig = Rig.read(tmp_path / "rig.json")
     assert (rig.model, rig.method) == ("shift", "points")
     assert imfuse.align(*pair, points=tmp_path / "points.csv") == rig
+
+
+def test_views_of_a_board_become_a_rig(tmp_path: Path) -> None:
+    for name, (x, y, tilt) in {"a": (40, 30, 0.0), "b": (45, 25, 2e-4), "c": (30, 35, -2e-4)}.items():
+        seen = np.array([[1.0, 0.05, x], [-0.04, 1.0, y], [tilt, -tilt / 2, 1]])
+        write_image(tmp_path / "ir" / f"{name}.png", levels(board_seen(seen, 0.8, 0.3)))
+        write_image(tmp_path / "vi" / f"{name}.png", levels(board_seen(TRUE.matrix @ seen, 0.1, 0.9)))
+    words = ["align", tmp_path / "ir", tmp_path / "vi", "-o", tmp_path / "rig.json"]
+    assert run(*words, "--board", "9x6", "--model", "shift") == 0
+    rig = Rig.read(tmp_path / "rig.json")
+    assert (rig.method, rig.frames) == ("board", ("a", "b", "c"))
+    np.testing.assert_allclose(rig.transform.matrix, TRUE.matrix, atol=0.3)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +17,7 @@ from imfuse.registration.frames import transform_of_frames
 from imfuse.registration.points import read_points, transform_of_points
 from imfuse.registration.rig import Rig
 from imfuse.registration.transform import Transform, identity
-from registration_pairs import Float, gray, scene, seen_by
+from registration_pairs import Float, board_seen, gray, scene, seen_by
 
 SIZE = (240, 320)
 
@@ -168,15 +167,6 @@ def test_too_few_points_are_refused() -> None:
         transform_of_points(np.zeros((1, 2)), np.zeros((1, 2)))
     with pytest.raises(RegistrationError):
         transform_of_points(np.zeros((5, 2)), np.zeros((5, 2)), "homography")
-
-
-def board_seen(matrix: Any, dark: float, bright: float) -> Float:
-    """A board of 10 by 7 squares of 20 pixels under a homography into (240, 320)."""
-    board = np.full((180, 240), bright, np.float32)
-    y, x = np.mgrid[:140, :200] // 20
-    board[20:160, 20:220] = np.where((x + y) % 2, bright, dark)
-    seen = cv2.warpPerspective(board, matrix, (320, 240), borderValue=bright, flags=cv2.INTER_LINEAR)
-    return np.asarray(cv2.GaussianBlur(seen, (0, 0), 0.7), np.float32)
 
 
 def test_a_board_that_is_warm_where_it_is_dark_gives_the_transform() -> None:
