@@ -26,7 +26,7 @@ from imfuse.imaging.nodata import is_measured
 from imfuse.imaging.sensors import dicom, dji, flir, nifti
 from imfuse.imaging.sensors.plane import Thermal
 from imfuse.imaging.sensors.sensor import ALL, Sensor, View
-from imfuse.imaging.sensors.units import with_units
+from imfuse.imaging.sensors.units import check_conditions, with_units
 
 _EXPECTED = "an image file"
 _MAX_BYTES = 512 * 2**20
@@ -112,6 +112,7 @@ def read_picture(
             decoded = _plane(thermal) or _decode(data, head, max_bytes, view)
             pixels = _finish(decoded)
             _check_bands(pixels, bands)
+            check_conditions(decoded.sensor, view)
             sensor = with_units(decoded.sensor, view.units)
     if thermal is not None:
         decoded.notes = (*replace(thermal, sensor=sensor).notes(counts), *decoded.notes)
@@ -237,7 +238,7 @@ def _header(stream: BinaryIO, view: View) -> tuple[Header, Thermal | None]:
     if kind in _others.KINDS:
         return _others.header(stream, kind), None
     # Some cameras of DJI have a core of FLIR, and write its layout.
-    thermal = (flir.thermal(stream) or dji.thermal(stream)) if kind == "JPEG" else None
+    thermal = (flir.thermal(stream, view.conditions) or dji.thermal(stream)) if kind == "JPEG" else None
     if thermal is not None and thermal.counts is not None:
         height, width = thermal.counts.shape
         return Header(kind, width, height, 16), thermal

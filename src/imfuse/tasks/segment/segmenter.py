@@ -153,7 +153,9 @@ class Segmenter:
         """
         with self.fuser.doubts():
             first = inputs.load(infrared, "infrared", self.fuser.max_pixels, self.fuser.infrared_bands, self.fuser.view)
-            second = inputs.load(visible, "visible", self.fuser.max_pixels, self.fuser.visible_bands, self.fuser.view)
+            second = inputs.load(
+                visible, "visible", self.fuser.max_pixels, self.fuser.visible_bands, self.fuser.view.of_visible
+            )
             if len(first.pictures) != 1 or len(second.pictures) != 1:
                 raise PairError("one pair is segmented at a time; a batch of several was given")
             pair = self.fuser.prepare(first.pictures[0], second.pictures[0])
