@@ -58,16 +58,25 @@ class Conditions:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 
-    def applied(self, planck: Planck) -> Planck:
-        """The constants of a camera under these conditions."""
-        given = self.given
-        kelvin = {ours: given.pop(name) + ZERO for name, ours in (("reflected", "reflected"), ("ambient", "air"))
-                  if name in given}  # fmt: skip
-        return replace(planck, **given, **kelvin)
-
 
 AS_RECORDED = Conditions()
 """Nothing is known better."""
+
+
+def under(conditions: Conditions, planck: Planck) -> Planck:
+    """The constants of a camera, with conditions that are others than it recorded."""
+
+    def known(given: float | None, recorded: float, zero: float = 0.0) -> float:
+        return recorded if given is None else given + zero
+
+    return replace(
+        planck,
+        emissivity=known(conditions.emissivity, planck.emissivity),
+        distance=known(conditions.distance, planck.distance),
+        reflected=known(conditions.reflected, planck.reflected, ZERO),
+        air=known(conditions.ambient, planck.air, ZERO),
+        humidity=known(conditions.humidity, planck.humidity),
+    )
 
 
 def parse_temperature(text: str, name: str) -> float:

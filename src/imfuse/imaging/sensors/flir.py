@@ -17,7 +17,7 @@ import numpy.typing as npt
 from imfuse.imaging import _jpeg, _png
 from imfuse.imaging._support import DamagedError
 from imfuse.imaging.sensors import _fff, flir_visible
-from imfuse.imaging.sensors.conditions import AS_RECORDED, Conditions
+from imfuse.imaging.sensors.conditions import AS_RECORDED, Conditions, under
 from imfuse.imaging.sensors.planck import ZERO, Planck
 from imfuse.imaging.sensors.plane import Thermal, roughness
 from imfuse.imaging.sensors.sensor import Sensor
@@ -87,7 +87,7 @@ def _sensor(fff: bytes, counts: npt.NDArray[np.uint16], conditions: Conditions) 
     planck = None
     camera = _fff.optional_record(fff, _fff.CAMERA)
     if len(camera) >= _CAMERA_BYTES:
-        planck = conditions.applied(_constants(camera))
+        planck = under(conditions, _constants(camera))
         model = camera[0xD4:0xF4].split(b"\0")[0].decode("latin-1").strip()
         facts |= {"not_as_recorded": list(conditions.given)} if conditions.given else {}
         problem = planck.problem()
