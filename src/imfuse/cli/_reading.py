@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from imfuse.core.errors import PairError
 
 if TYPE_CHECKING:
     from imfuse.imaging.sensors.conditions import Conditions
@@ -51,3 +54,9 @@ def conditions_of(
         None if ambient is None else parse_temperature(ambient, "ambient"),
         humidity,
     )
+
+
+def refuse_units(units: str, fused: Path | None) -> None:
+    """Raise ``PairError`` where the units of an infrared picture are named and there is none."""
+    if units != "auto" and fused is not None:
+        raise PairError(f"--units {units}: of infrared pictures in pairs; pictures of --fused are taken as they are")
