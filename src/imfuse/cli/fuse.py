@@ -25,6 +25,7 @@ from imfuse.cli._rig import OutsideOption, RigOption
 from imfuse.cli._sources import PairsOption, RecursiveOption, Sources, given_sources
 from imfuse.cli._terminal import closing_line, progress_bar, warn_of_problems
 from imfuse.core.errors import ImfuseError, ModelError
+from imfuse.core.files import stem_of
 from imfuse.core.registry import DEFAULT_MODEL, get_spec
 from imfuse.core.weights import model_of
 
@@ -195,7 +196,7 @@ def fuse(
 
 
 def _fuse_files(fuser: Fuser, infrared: Path, visible: Path, output: Path | None, *, overwrite: bool) -> None:
-    name = f"{visible.stem}_fused.png"
+    name = f"{stem_of(visible)}_fused.png"
     out = Path(name) if output is None else output / name if output.is_dir() else output
     if fuser.files(infrared, visible, out, overwrite=overwrite):
         from imfuse.imaging import image_size, read_metadata

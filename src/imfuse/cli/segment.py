@@ -16,6 +16,7 @@ from imfuse.cli._sources import PairsOption, RecursiveOption, given_sources
 from imfuse.cli._terminal import closing_line, count, few, progress_bar, warn_of_problems
 from imfuse.cli.fuse import OrderOption, PaletteOption, RangeOption, ResizeOption, StrictOption, VisibleRangeOption
 from imfuse.core.errors import ModelError, PairError
+from imfuse.core.files import stem_of
 from imfuse.core.text import printable
 
 if TYPE_CHECKING:
@@ -176,4 +177,5 @@ def _close(report: SegmentationReport, output: Path, labels: Path | None, noun: 
 def _segment_files(segmenter: Segmenter, infrared: Path, visible: Path, output: Path, overwrite: bool) -> None:
     done = segmenter.files(infrared, visible, output, overwrite=overwrite)
     word = "" if done else " (finished before, nothing to do; --overwrite redoes it)"
-    say(f"{output / 'labels' / visible.stem}.png, {output / 'overlay' / visible.stem}.png{word}")
+    name = stem_of(visible)
+    say(f"{output / 'labels' / name}.png, {output / 'overlay' / name}.png{word}")

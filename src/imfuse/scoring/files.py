@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 from imfuse.core.errors import ImageError, MetricError, PairError, describe_failure
-from imfuse.core.files import is_folder
+from imfuse.core.files import is_folder, stem_of
 from imfuse.fusing.alignment import RigLike, read_rig
 from imfuse.fusing.folder import Progress
 from imfuse.imaging import Pair, RangeLike, as_range, find_pairing, inputs, match_fused
@@ -179,7 +179,7 @@ def score_files(
     """
     started = time.perf_counter()
     scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range, rig, view)
-    pair = Pair(Path(visible).stem, Path(infrared), Path(visible))
+    pair = Pair(stem_of(Path(visible)), Path(infrared), Path(visible))
     sources = scorer.read_sources(pair)
     rows = [scorer.score_file(method, pair.name, path, sources) for method, path in _by_name(fused).items()]
     seconds = time.perf_counter() - started
