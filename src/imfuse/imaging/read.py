@@ -52,7 +52,8 @@ def read_image(
 
     The EXIF orientation is applied. A palette becomes RGB, or gray if all its colours are gray; 1-bit pictures become 0
     and 255. Transparency is dropped; a fourth channel that is a picture of its own (another band, not a mask) is kept.
-    PGM, PPM, JPEG 2000, AVIF and HEIC are read too, the last ones where Pillow or imagecodecs (the extra `codecs`) can.
+    PGM, PPM, JPEG 2000 and AVIF are read too, the last ones where Pillow or imagecodecs (the extra `codecs`) can, and
+    HEIC with the extra `heif`.
     Of several frames and of a volume the middle is read unless `view` says which.
     Of a radiometric JPEG of a FLIR or DJI camera the counts of the thermal sensor are read, not the painted picture. A
     file that is odd but readable is read with a warning (`imfuse.core.notes.ImfuseWarning`).
