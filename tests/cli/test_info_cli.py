@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from imfuse.cli.main import main
-from imfuse.imaging import read_celsius, read_metadata, write_image
+from imfuse.imaging import parse_range, read_celsius, read_metadata, write_image
 from imfuse.imaging.carried import read_carried
 from picture_files import (
     exif_of,
@@ -55,6 +55,31 @@ def test_what_has_no_temperatures(flir: Path, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err.endswith("they look like centikelvin; say so by --units centikelvin\n")
     assert main(["info", "b.tif", "--celsius", "c.tif", "--units", "centikelvin"]) == 0
     assert read_celsius("c.tif").tolist() == [pytest.approx([20, 30], abs=1e-4)]
+
+
+def test_conditions(flir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info", "a.jpg", "--emissivity", "0.8", "--reflected", "68F", "--celsius", "b.tif"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["sensor"]["parameters"]["emissivity"] == 0.8
+    assert facts["sensor"]["parameters"]["reflected_C"] == pytest.approx(20)
+    assert facts["celsius"]["max"] == pytest.approx(float(read_celsius("b.tif").max()), rel=1e-6)
+    assert abs(facts["celsius"]["max"] - read_celsius("a.jpg").max()) > 0.1
+    command = ["fuse", "a.jpg", "-o", "out.png", "--model", "laplacian_pyramid", "--range", "minmax"]
+    assert main([*command, "--emissivity", "0.8", "--reflected", "20C"]) == 0
+    assert parse_range(read_metadata("out.png")["imfuse:infrared-range"]).high == read_celsius("b.tif").max()
+    assert main([*command, "--emissivity", "8"]) == 2
+    assert "--emissivity 8: 0.001 to 1 is expected" in capsys.readouterr().err
+    assert main([*command, "--ambient", "20"]) == 2
+    assert "--ambient 20: a temperature such as 20C, 68F or 293K is expected" in capsys.readouterr().err
+
+
+def test_units_are_those_of_the_infrared_picture(flir: Path) -> None:
+    write_image("ir.tif", (29315 + np.add.outer(np.arange(48) * 20, np.arange(64) * 10)).astype(np.uint16))
+    write_image("vis.png", COLOURS)
+    command = ["fuse", "ir.tif", "vis.png", "--model", "laplacian_pyramid", "--units", "centikelvin"]
+    assert main([*command, "-o", "out.png", "--range", "20C,30C"]) == 0
+    assert read_metadata("out.png")["imfuse:visible-range"] == "0,255"
+    assert main(["fuse", "a.jpg", "vis.png", "--resize", "-o", "b.png", "--emissivity", "0.8"]) == 0
 
 
 def test_one_file_is_fused(flir: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import base64
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,14 +82,43 @@ def test_avif(tmp_path: Path) -> None:
     assert image_size(path) == (64, 48)
 
 
-def test_heic(tmp_path: Path) -> None:
+def test_heic_without_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
     path = tmp_path / "a.heic"
     size = b"ispe\0\0\0\0" + struct.pack(">II", 640, 480)
     path.write_bytes(struct.pack(">I", 24) + b"ftypheic" + bytes(12) + size)
     assert image_size(path) == (480, 640)
-    problem = r"pip install imfuse\[codecs\]" if importlib.util.find_spec("imagecodecs") is None else "damaged"
-    with pytest.raises(ImageError, match=problem):
+    with pytest.raises(ImageError, match=r"HEIC; reading it needs the extra: pip install imfuse\[heif\]"):
         read_image(path)
     path.write_bytes(path.read_bytes().replace(size, b"ispe\0\0\0\0" + b"\xff" * 8))
     with pytest.raises(ImageError, match="at most 100000000 pixels"):
         read_image(path)
+
+
+def test_heic(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pi_heif", reason="pi-heif comes with the extra 'heif'")
+    path = tmp_path / "a.heic"
+    path.write_bytes(TURNED)
+    upright = np.dstack([np.add.outer(np.zeros(16), np.arange(24) * 8), np.add.outer(np.arange(16) * 8, np.zeros(24)),
+                         np.full((16, 24), 60)])  # fmt: skip
+    found = read_image(path)
+    assert (found.dtype, image_size(path)) == (np.uint8, (24, 16))
+    assert np.abs(found - np.rot90(upright, -1)).mean() < 6
+    for damaged in (TURNED[:500], TURNED[:300] + bytes(60) + TURNED[360:], TURNED[:40] + bytes(20) + TURNED[60:]):
+        path.write_bytes(damaged)
+        with pytest.raises(ImageError, match="damaged"):
+            read_image(path)
+    assert capfd.readouterr() == ("", "")
+
+
+TURNED = base64.b64decode(
+    "AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAcdtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAAAAAAAAAAAAADRpbG9jAA"
+    "AAAERAAAIAAQAAAAAB6wABAAAAAAAAAFYAAgAAAAACQQABAAAAAAAAACQAAAA4aWluZgAAAAAAAgAAABVpbmZlAgAAAAABAABodmMxAAAAABVp"
+    "bmZlAgAAAQACAABFeGlmAAAAAA5waXRtAAAAAAABAAABBmlwcnAAAADlaXBjbwAAAHVodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGE"
+    "ABDAH//wNwAAADAJAAAAMAAAMAHroCQGEAAQApQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbqrprm4CGgwIAAAAyAAAADAIRiAAEABkQBwXPBiQAA"
+    "ABNjb2xybmNseAABAA0ABoAAAAAUaXNwZQAAAAAAAABAAAAAQAAAAChjbGFwAAAAGAAAAAEAAAAQAAAAAf///9gAAAAC////0AAAAAIAAAAQcG"
+    "l4aQAAAAADCAgIAAAACWlyb3QDAAAAGWlwbWEAAAAAAAAAAQABBoECAwWEhgAAABppcmVmAAAAAAAAAA5jZHNjAAIAAQABAAAAgm1kYXQAAABS"
+    "KAGvEyGjXHj1L/5mXnve9+xulFVrXyGm8pjw0j5Y9c84Cgd3mkCdZS2m4nTOTvVDvWOjOpoQdpQ3X2+x3HZyMWwcwCDLwCcBiFPSoKWCvsCGRg"
+    "AAAAZFeGlmAABNTQAqAAAACAABARIAAwAAAAEABgAAAAAAAA=="
+)
+"""A picture of 24 x 16 pixels that is to be turned by 90 degrees."""

@@ -10,6 +10,7 @@ import typer
 
 from imfuse.cli._detection_table import print_detection_scores
 from imfuse.cli._printing import say, warn
+from imfuse.cli._reading import UnitsOption, refuse_units
 from imfuse.cli._rig import OutsideOption, RigOption
 from imfuse.cli._sources import PairsOption, RecursiveOption, Sources, given_sources
 from imfuse.cli._terminal import closing_line, count, few, progress_bar, warn_of_problems
@@ -96,6 +97,7 @@ def detect(
     strict: StrictOption = False,
     order: OrderOption = "check",
     infrared_palette: PaletteOption = "auto",
+    units: UnitsOption = "auto",
     rig: RigOption = None,
     outside: OutsideOption = "visible",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...: where is fused.")] = "auto",
@@ -115,6 +117,7 @@ def detect(
     for flag, value in (("--protocol", protocol), ("--label-names", label_names)):
         if value is not None and labels is None:
             raise PairError(f"{flag} {printable(value)}: of true boxes, --labels DIR")
+    refuse_units(units, fused)
     given = _given(infrared, visible, pairs, recursive, fused, labels)
     from imfuse.fusing.alignment import checked_outside
     from imfuse.fusing.fuser import Fuser
@@ -136,6 +139,7 @@ def detect(
             strict=strict,
             order=checked_order(order),
             infrared_palette=infrared_palette,
+            units=units,
             rig=rig,
             outside=checked_outside(outside),
         )

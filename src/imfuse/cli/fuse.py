@@ -9,11 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 import typer
 
 from imfuse.cli._printing import say
+from imfuse.cli._reading import (
+    AmbientOption,
+    DistanceOption,
+    EmissivityOption,
+    FrameOption,
+    HumidityOption,
+    ReflectedOption,
+    SliceOption,
+    UnitsOption,
+    WindowOption,
+    conditions_of,
+)
 from imfuse.cli._rig import OutsideOption, RigOption
 from imfuse.cli._sources import PairsOption, RecursiveOption, Sources, given_sources
 from imfuse.cli._terminal import closing_line, progress_bar, warn_of_problems
-from imfuse.cli.info import FrameOption, SliceOption, UnitsOption, WindowOption
 from imfuse.core.errors import ImfuseError, ModelError
+from imfuse.core.files import stem_of
 from imfuse.core.registry import DEFAULT_MODEL, get_spec
 from imfuse.core.weights import model_of
 
@@ -102,6 +114,11 @@ def fuse(
     frame: FrameOption = None,
     slice_: SliceOption = None,
     window: WindowOption = None,
+    emissivity: EmissivityOption = None,
+    distance: DistanceOption = None,
+    reflected: ReflectedOption = None,
+    ambient: AmbientOption = None,
+    humidity: HumidityOption = None,
     metadata: Annotated[
         str, typer.Option(metavar="keep|strip", help="EXIF, GPS, XMP and colour profile of the visible picture.")
     ] = "keep",
@@ -163,6 +180,7 @@ def fuse(
         frame=frame,
         slice=slice_,
         window=window,
+        conditions=conditions_of(emissivity, distance, reflected, ambient, humidity),
         metadata=cast("Metadata", metadata),
         deidentify=deidentify,
         visible_palette=visible_palette,
@@ -178,7 +196,7 @@ def fuse(
 
 
 def _fuse_files(fuser: Fuser, infrared: Path, visible: Path, output: Path | None, *, overwrite: bool) -> None:
-    name = f"{visible.stem}_fused.png"
+    name = f"{stem_of(visible)}_fused.png"
     out = Path(name) if output is None else output / name if output.is_dir() else output
     if fuser.files(infrared, visible, out, overwrite=overwrite):
         from imfuse.imaging import image_size, read_metadata

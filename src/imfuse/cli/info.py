@@ -9,19 +9,18 @@ from typing import Annotated
 import typer
 
 from imfuse.cli._printing import say, warn
-
-FrameOption = Annotated[
-    int | None, typer.Option(min=0, help="Which frame or time of several; the first is 0.", show_default=False)
-]
-SliceOption = Annotated[
-    str | None, typer.Option("--slice", metavar="AXIS:N", help="Which slice of a volume, such as axial:40.")
-]
-WindowOption = Annotated[
-    str | None, typer.Option(metavar="CENTRE,WIDTH|NAME", help="Of CT and MR: brain, bone, lung, soft or numbers.")
-]
-UnitsOption = Annotated[
-    str, typer.Option(metavar="auto|NAME|SCALE,OFFSET", help="What values of a thermal picture are: centikelvin ...")
-]
+from imfuse.cli._reading import (
+    AmbientOption,
+    DistanceOption,
+    EmissivityOption,
+    FrameOption,
+    HumidityOption,
+    ReflectedOption,
+    SliceOption,
+    UnitsOption,
+    WindowOption,
+    conditions_of,
+)
 
 
 def info(
@@ -33,15 +32,22 @@ def info(
     frame: FrameOption = None,
     slice_: SliceOption = None,
     window: WindowOption = None,
+    emissivity: EmissivityOption = None,
+    distance: DistanceOption = None,
+    reflected: ReflectedOption = None,
+    ambient: AmbientOption = None,
+    humidity: HumidityOption = None,
 ) -> None:
     """Print all that is known of a file as JSON."""
     from imfuse.imaging.sensors.celsius import read_celsius, write_celsius
     from imfuse.imaging.sensors.info import describe
     from imfuse.imaging.sensors.sensor import View
 
-    facts = describe(file, View(frame, slice_, window, units))
+    conditions = conditions_of(emissivity, distance, reflected, ambient, humidity)
+    view = View(frame, slice_, window, units, conditions)
+    facts = describe(file, view)
     if celsius is not None:
-        write_celsius(celsius, read_celsius(file, units=units))
+        write_celsius(celsius, read_celsius(file, units=units, conditions=conditions))
         warn(f"{celsius}: degrees Celsius written")
     for line in json.dumps(facts, indent=2, ensure_ascii=True).splitlines():
         say(line)

@@ -8,6 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imfuse.cli._printing import say, warn
+from imfuse.cli._reading import (
+    AmbientOption,
+    DistanceOption,
+    EmissivityOption,
+    FrameOption,
+    HumidityOption,
+    ReflectedOption,
+    SliceOption,
+    UnitsOption,
+    WindowOption,
+    conditions_of,
+)
 from imfuse.cli._rig import RigOption
 from imfuse.cli._sources import PairsOption, RecursiveOption
 from imfuse.cli._terminal import are_folders, count, few, progress_bar, warn_of_failure
@@ -50,6 +62,15 @@ def score(
     ] = None,
     visible_range: Annotated[str | None, typer.Option(help="The same for the visible picture.")] = None,
     rig: RigOption = None,
+    units: UnitsOption = "auto",
+    frame: FrameOption = None,
+    slice_: SliceOption = None,
+    window: WindowOption = None,
+    emissivity: EmissivityOption = None,
+    distance: DistanceOption = None,
+    reflected: ReflectedOption = None,
+    ambient: AmbientOption = None,
+    humidity: HumidityOption = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Pairs that are scored at a time. Default: one per core, at most 8.")
     ] = None,
@@ -70,10 +91,13 @@ def score(
         if target is not None and target.exists() and any(target.samefile(path) for path in pictures or ()):
             raise ImageError(f"{target}: is one of the pictures that are scored", "choose another name")
     # Torch takes seconds to import: what is wrong with the command line comes first.
+    from imfuse.imaging import View
     from imfuse.scoring.files import score_files, score_folders
 
     settings: dict[str, Any] = {"metrics": metrics, "convention": convention, "range": range_}
     settings |= {"visible_range": visible_range, "max_pixels": round(max_megapixels * 1e6), "rig": rig}
+    conditions = conditions_of(emissivity, distance, reflected, ambient, humidity)
+    settings["view"] = View(frame, slice_, window, units, conditions)
     if folders:
         with progress_bar() as progress:
             settings |= {"recursive": recursive, "pairs": pairs, "workers": workers}

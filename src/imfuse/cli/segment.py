@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imfuse.cli._printing import say, warn
+from imfuse.cli._reading import UnitsOption, refuse_units
 from imfuse.cli._rig import OutsideOption, RigOption
 from imfuse.cli._segmentation_table import print_segmentation_scores
 from imfuse.cli._sources import PairsOption, RecursiveOption, given_sources
 from imfuse.cli._terminal import closing_line, count, few, progress_bar, warn_of_problems
 from imfuse.cli.fuse import OrderOption, PaletteOption, RangeOption, ResizeOption, StrictOption, VisibleRangeOption
 from imfuse.core.errors import ModelError, PairError
+from imfuse.core.files import stem_of
 from imfuse.core.text import printable
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ def segment(
     strict: StrictOption = False,
     order: OrderOption = "check",
     infrared_palette: PaletteOption = "auto",
+    units: UnitsOption = "auto",
     rig: RigOption = None,
     outside: OutsideOption = "visible",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
@@ -86,6 +89,7 @@ def segment(
     workers: Annotated[int, typer.Option(min=1, help="Threads that read, and as many that write.")] = 2,
 ) -> None:
     """Write the class of every pixel (as in MSRS: car, person, bike ...) and a picture with the classes painted in."""
+    refuse_units(units, fused)
     if fused is not None:
         if infrared is not None or visible is not None or pairs is not None:
             raise typer.BadParameter("give INFRARED and VISIBLE, --pairs FILE, or --fused DIR")
@@ -121,6 +125,7 @@ def segment(
         strict=strict,
         order=order,
         infrared_palette=infrared_palette,
+        units=units,
         rig=rig,
         outside=outside,
     )
@@ -172,4 +177,5 @@ def _close(report: SegmentationReport, output: Path, labels: Path | None, noun: 
 def _segment_files(segmenter: Segmenter, infrared: Path, visible: Path, output: Path, overwrite: bool) -> None:
     done = segmenter.files(infrared, visible, output, overwrite=overwrite)
     word = "" if done else " (finished before, nothing to do; --overwrite redoes it)"
-    say(f"{output / 'labels' / visible.stem}.png, {output / 'overlay' / visible.stem}.png{word}")
+    name = stem_of(visible)
+    say(f"{output / 'labels' / name}.png, {output / 'overlay' / name}.png{word}")

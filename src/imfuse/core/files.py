@@ -7,7 +7,7 @@ import hashlib
 import os
 import stat
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from imfuse.core.errors import ImageError, ImfuseError
@@ -177,3 +177,24 @@ def is_folder(path: str | os.PathLike[str]) -> bool:
         return stat.S_ISDIR(Path(path).stat().st_mode)
     except (OSError, ValueError) as error:
         raise ImageError(f"{os.fspath(path)}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def split_extension(file: str) -> tuple[str, str]:
+    """The name of a file without its extension, and this in lower case; that of a packed file is both of its two.
+
+    Numbers are no extension: scanners call their files by them.
+
+    >>> split_extension("seq.1/scan.NII.GZ"), split_extension("a.b.png"), split_extension("1.2.840.5")
+    (('seq.1/scan', '.nii.gz'), ('a.b', '.png'), ('1.2.840.5', ''))
+    """
+    extension = PurePath(file).suffix
+    if extension[1:].isdigit():
+        return file, ""
+    if extension.lower() == ".gz":
+        extension = PurePath(file.removesuffix(extension)).suffix + extension
+    return file.removesuffix(extension), extension.lower()
+
+
+def stem_of(path: Path) -> str:
+    """What a picture is called: its name without folder and extension."""
+    return split_extension(path.name)[0]

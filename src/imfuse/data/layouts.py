@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from imfuse.core.errors import PairError
-from imfuse.core.files import open_input
+from imfuse.core.files import open_input, split_extension
 from imfuse.core.text import printable
 from imfuse.imaging import EXTENSIONS, side_of_name
 
@@ -106,7 +106,7 @@ def _named_sides(folder: Path, recursive: bool) -> tuple[Path, Path] | None:
     infrared, visible = ([path for path, said in sides.items() if said == side] for side in ("infrared", "visible"))
     if len(infrared) == len(visible) == 1:
         return infrared[0], visible[0]
-    said = {side_of_name(path.stem) for path in entries if path.suffix.lower() in EXTENSIONS}
+    said = {side_of_name(path.stem) for path in entries if split_extension(path.name)[1] in EXTENSIONS}
     if said == {"infrared", "visible"} or (recursive and sides and not said):
         return folder, folder
     return None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imfuse.core.errors import ImageError, PairError, describe_failure
-from imfuse.core.files import file_identity
+from imfuse.core.files import file_identity, stem_of
 from imfuse.core.lock import output_lock
 from imfuse.core.notes import collected, note
 from imfuse.core.output import check_replaceable
@@ -115,7 +115,7 @@ class _Fusing(EngineTask[Float]):
 def fuse_files(engine: Engine, infrared: Path, visible: Path | None, output: Path, *, overwrite: bool = False) -> bool:
     """See :meth:`imfuse.Fuser.files`."""
     visible = infrared if visible is None else visible
-    return run_pair(_Fusing(engine), Pair(visible.stem, infrared, visible), (output,), overwrite=overwrite)
+    return run_pair(_Fusing(engine), Pair(stem_of(visible), infrared, visible), (output,), overwrite=overwrite)
 
 
 def fuse_pair(

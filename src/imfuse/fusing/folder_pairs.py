@@ -63,7 +63,7 @@ def read_pair(engine: Engine, pair: Pair) -> tuple[Stored, Stored]:
         return read_both(pair.infrared, most, view)
     return (
         read(pair.infrared, most, "infrared", engine.infrared_bands, view),
-        read(pair.visible, most, "visible", engine.visible_bands, view),
+        read(pair.visible, most, "visible", engine.visible_bands, view.of_visible),
     )
 
 

@@ -30,6 +30,7 @@ from imfuse.imaging._resize import Resize
 from imfuse.imaging.bands import Bands
 from imfuse.imaging.inputs import MAX_PIXELS, Bits, PathLike, Picture
 from imfuse.imaging.order import Order
+from imfuse.imaging.sensors.conditions import AS_RECORDED, Conditions
 from imfuse.models._build import build_model
 from imfuse.registration.rig import Outside
 
@@ -71,6 +72,8 @@ class Fuser(Engine):
         frame: of files with several frames or times, the first being 0; the middle one by default.
         slice: of volumes, such as "axial:40"; the middle axial one by default.
         window: of CT and MR pictures, what becomes black and white: "CENTRE,WIDTH", brain, bone, lung or soft.
+        conditions: of radiometric files of FLIR, where they are others than the camera recorded, such as
+            ``imfuse.imaging.Conditions(emissivity=0.95, reflected=20)``.
         metadata: "keep" carries EXIF, GPS, XMP and colour profile of the visible file into that of the result;
             "strip" does not.
         deidentify: DICOM results name nobody; ``False`` copies patient and study of the source into them.
@@ -124,6 +127,7 @@ class Fuser(Engine):
         frame: int | None = None,
         slice: str | None = None,
         window: str | None = None,
+        conditions: Conditions = AS_RECORDED,
         metadata: Metadata = "keep",
         deidentify: bool = True,
         visible_palette: str = "none",
@@ -153,6 +157,7 @@ class Fuser(Engine):
             frame,
             slice,
             window,
+            conditions,
             metadata,
             deidentify,
             visible_palette,
@@ -216,7 +221,7 @@ class Fuser(Engine):
         """
         with self.doubts():
             first = inputs.load(infrared, "infrared", self.max_pixels, self.infrared_bands, self.view)
-            second = inputs.load(visible, "visible", self.max_pixels, self.visible_bands, self.view)
+            second = inputs.load(visible, "visible", self.max_pixels, self.visible_bands, self.view.of_visible)
             inputs.check_batches(first, second)
             prepared = [self.prepare(ir, vi) for ir, vi in zip(first.pictures, second.pictures, strict=True)]
         results = [self.finish(pair, self.fuse_luminance(pair)) for pair in prepared]

@@ -19,6 +19,7 @@ from imfuse.imaging._resize import Resize
 from imfuse.imaging.bands import Bands
 from imfuse.imaging.inputs import MAX_PIXELS, Bits, PathLike, Picture
 from imfuse.imaging.order import Order
+from imfuse.imaging.sensors.conditions import AS_RECORDED, Conditions
 from imfuse.registration.rig import Outside
 
 
@@ -72,6 +73,7 @@ def fuse(
     frame: int | None = None,
     slice: str | None = None,
     window: str | None = None,
+    conditions: Conditions = AS_RECORDED,
     metadata: Metadata = "keep",
     deidentify: bool = True,
     visible_palette: str = "none",
@@ -107,6 +109,7 @@ def fuse(
         frame: which of several frames is fused.
         slice: which slice of a volume.
         window: what of a CT or MR picture becomes black and white.
+        conditions: of a radiometric file, where they are others than recorded.
         metadata: of no use here; files of results keep or strip those of the visible one.
         deidentify: of no use here, either.
         visible_palette: colours in which a gray visible picture is painted.
@@ -149,6 +152,7 @@ def fuse(
         frame=frame,
         slice=slice,
         window=window,
+        conditions=conditions,
         metadata=metadata,
         deidentify=deidentify,
         visible_palette=visible_palette,

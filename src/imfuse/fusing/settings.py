@@ -15,6 +15,7 @@ from imfuse.imaging.bands import Bands, parse_bands
 from imfuse.imaging.inputs import MAX_PIXELS, Bits
 from imfuse.imaging.order import Order
 from imfuse.imaging.palette import palette_colours
+from imfuse.imaging.sensors.conditions import AS_RECORDED, Conditions
 from imfuse.imaging.sensors.sensor import View
 from imfuse.imaging.sensors.units import parse_units
 from imfuse.registration.rig import Outside
@@ -51,6 +52,7 @@ class Settings:
     frame: int | None = None
     slice: str | None = None
     window: str | None = None
+    conditions: Conditions = AS_RECORDED
     metadata: Metadata = "keep"
     deidentify: bool = True
     visible_palette: str = "none"
@@ -81,4 +83,4 @@ class Settings:
     @property
     def view(self) -> View:
         """Which picture of a file is read."""
-        return View(self.frame, self.slice, self.window, self.units)
+        return View(self.frame, self.slice, self.window, self.units, self.conditions)

@@ -17,6 +17,7 @@ from imfuse.imaging.pairs import (
 from imfuse.imaging.range import Range, RangeLike, as_range, parse_range, to_unit
 from imfuse.imaging.read import image_size, read_image
 from imfuse.imaging.sensors.celsius import read_celsius, write_celsius
+from imfuse.imaging.sensors.conditions import Conditions
 from imfuse.imaging.sensors.info import describe
 from imfuse.imaging.sensors.sensor import View
 from imfuse.imaging.sensors.units import UNITS
@@ -26,6 +27,7 @@ from imfuse.imaging.write import quantise, write_file, write_image
 __all__ = [
     "EXTENSIONS",
     "UNITS",
+    "Conditions",
     "Pair",
     "Pairing",
     "Range",

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from imfuse.core.errors import PairError
-from imfuse.core.files import file_identity, os_reason
+from imfuse.core.files import file_identity, os_reason, split_extension
 from imfuse.core.notes import note
 from imfuse.core.text import printable
 from imfuse.imaging._names import split_name
@@ -18,9 +18,10 @@ _LISTED = 4
 _DIGITS = re.compile(r"([0-9]+)")
 
 EXTENSIONS = frozenset(
-    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".nii"}
+    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".dcm", ".nii", ".nii.gz"}
     | {".pgm", ".ppm", ".jp2", ".avif", ".heic"}
 )
+_DICOM_AT, _DICOM = 128, b"DICM"
 
 
 class PictureFile:
@@ -40,7 +41,8 @@ def list_pictures(
 ) -> list[PictureFile]:
     """List the pictures of a folder, by the order of their names.
 
-    Hidden files and folders and files without an image extension are ignored. Where a folder has sub-folders with
+    Hidden files and folders and files without an image extension are ignored, but for DICOM files, which scanners name
+    by numbers alone. Where a folder has sub-folders with
     pictures and none of its own, these are taken, and a note says so.
 
     Args:
@@ -76,12 +78,20 @@ def _found(folder: Path, side: str, recursive: bool, without: Collection[Path]) 
         for entry in _entries(place, side):
             if entry.name.startswith("."):
                 continue
-            stem, dot, extension = entry.name.rpartition(".")
-            if dot + extension.lower() in EXTENSIONS and entry.is_file():
+            stem, extension = split_extension(entry.name)
+            if (extension in EXTENSIONS or not extension) and entry.is_file() and (extension or _is_dicom(entry.path)):
                 yield PictureFile(entry.path, prefix + stem, prefix + entry.name)
             elif recursive and entry.is_dir() and (identity := file_identity(entry.path)) not in visited:
                 visited.add(identity)
                 waiting.append((f"{prefix}{entry.name}/", entry.path))
+
+
+def _is_dicom(path: str) -> bool:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(_DICOM_AT + len(_DICOM))[_DICOM_AT:] == _DICOM
+    except OSError:
+        return False
 
 
 def _entries(place: str, side: str) -> list[os.DirEntry[str]]:

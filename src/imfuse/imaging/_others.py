@@ -1,4 +1,4 @@
-"""PGM and PPM, JPEG 2000, AVIF and HEIC files: by Pillow, or by imagecodecs where it is installed."""
+"""PGM and PPM, JPEG 2000, AVIF and HEIC files: by Pillow, by imagecodecs or pi-heif where these are installed."""
 
 from __future__ import annotations
 
@@ -51,6 +51,11 @@ def header(stream: BinaryIO, which: str) -> Header:
         with Image.open(stream, formats=["AVIF"]) as image:
             turned = image.getexif().get(_ORIENTATION, 1)
             return Header(which, *image.size, 32, turned if turned in range(1, 9) else 1)
+    if which == "HEIC" and (library := _pi_heif()) is not None:
+        # Opened, not decoded; the size is that after the turns which the file tells.
+        stream.seek(0)
+        width, height = library.open_heif(stream).size
+        return Header(which, width, height, 64)
     sizes = [struct.unpack(">II", found) for found in _SIZE.findall(start)]
     if not sizes:
         raise DamagedError("no picture size in its header")
@@ -71,7 +76,7 @@ def decode(data: bytes, head: Header) -> Decoded:
         return Decoded(_by_pillow(data, "JPEG2000", "jpg_2000", "JPEG 2000", "jpeg2k_decode"))
     if head.kind == "AVIF":
         return Decoded(_by_pillow(data, "AVIF", "avif", "AVIF", "avif_decode"), head.orientation)
-    return Decoded(_by_imagecodecs(data, "HEIC", "heif_decode"))
+    return Decoded(_decode_heic(data))
 
 
 def _by_pillow(data: bytes, form: str, feature: str, name: str, function: str) -> npt.NDArray[Any]:
@@ -92,6 +97,22 @@ def _by_imagecodecs(data: bytes, name: str, function: str) -> npt.NDArray[Any]:
     if pixels.ndim not in (2, 3) or pixels.dtype not in (np.uint8, np.uint16):
         raise LayoutError(f"pixels of shape {pixels.shape} and type {pixels.dtype}; gray or RGB is expected")
     return pixels
+
+
+def _pi_heif() -> Any:
+    """The package that reads HEIC; ``None`` where it is missing."""
+    try:
+        import pi_heif
+    except ImportError:
+        return None
+    return pi_heif
+
+
+def _decode_heic(data: bytes) -> npt.NDArray[Any]:
+    library = _pi_heif()
+    if library is None:
+        raise LayoutError("HEIC; reading it needs the extra: pip install imfuse[heif]")
+    return np.asarray(library.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False))
 
 
 def _pnm(data: bytes) -> tuple[bool, int, int, int, int]:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from imfuse.core.errors import PairError
-from imfuse.core.files import read_input
+from imfuse.core.files import read_input, stem_of
 from imfuse.core.notes import note
 from imfuse.core.text import one_line, printable
 
@@ -172,14 +172,14 @@ def _named(pairs: Sequence[ListedPair]) -> list[ListedPair]:
 
     Raises ``ValueError`` where two pairs would have one name.
     """
-    stems = [pair.visible.stem.casefold() for pair in pairs if not pair.name]
+    stems = [stem_of(pair.visible).casefold() for pair in pairs if not pair.name]
     folders = {pair.visible.parent for pair in pairs} if len(set(stems)) < len(stems) else set()
     absolute = {folder: folder.resolve() for folder in folders}
     common = os.path.commonpath(absolute.values()) if absolute else ""
     named: list[ListedPair] = []
     lines: dict[str, int] = {}
     for pair in pairs:
-        name = pair.name or pair.visible.stem
+        name = pair.name or stem_of(pair.visible)
         if common and not pair.name:
             name = (absolute[pair.visible.parent].relative_to(common) / name).as_posix()
         if (before := lines.setdefault(name.casefold(), pair.line)) != pair.line:

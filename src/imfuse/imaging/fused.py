@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imfuse.core.errors import PairError
+from imfuse.core.files import stem_of
 from imfuse.core.text import printable
 from imfuse.imaging._listing import PictureFile, few, labels, list_pictures
 from imfuse.imaging._matching import match_numbers, match_strictly
@@ -71,4 +72,4 @@ def _by_infrared(pair: Pair) -> PictureFile:
 def _called(pair: Pair, source: Path) -> PictureFile:
     """A pair under the name of one of its files, in the sub-folder that the name of the pair has."""
     folder, slash, _ = pair.name.rpartition("/")
-    return PictureFile(str(source), folder + slash + source.stem, folder + slash + source.name)
+    return PictureFile(str(source), folder + slash + stem_of(source), folder + slash + source.name)

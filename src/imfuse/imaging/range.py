@@ -18,7 +18,7 @@ Kind = Literal["auto", "full", "percentile", "minmax", "limits"]
 _KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
 _FORMS = "auto, full, percentile, minmax, LOW,HIGH in stored units such as 7000,9000, or in degrees such as 20C,40C"
 # Degrees Celsius are the scale times what is above the zero point.
-_DEGREES = {"c": (1.0, 0.0), "k": (1.0, 273.15), "f": (5 / 9, 32.0)}
+DEGREES = {"c": (1.0, 0.0), "k": (1.0, 273.15), "f": (5 / 9, 32.0)}
 _TYPES = ("uint8", "uint16", "int16", "int32", "uint32")
 
 
@@ -85,9 +85,9 @@ def parse_range(text: str) -> Range:
     if word in _KINDS and word != "limits":
         return Range(_KINDS[word])
     parts = [part.strip() for part in word.split(",")]
-    units = {part[-1:] for part in parts if part[-1:] in _DEGREES}
+    units = {part[-1:] for part in parts if part[-1:] in DEGREES}
     unit = units.pop() if len(units) == 1 else ""
-    scale, zero = _DEGREES.get(unit, (1.0, 0.0))
+    scale, zero = DEGREES.get(unit, (1.0, 0.0))
     try:
         low, high = ((float(part.removesuffix(unit) if unit == part[-1:] else part) - zero) * scale for part in parts)
     except ValueError as error:

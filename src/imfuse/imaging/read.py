@@ -26,7 +26,7 @@ from imfuse.imaging.nodata import is_measured
 from imfuse.imaging.sensors import dicom, dji, flir, nifti
 from imfuse.imaging.sensors.plane import Thermal
 from imfuse.imaging.sensors.sensor import ALL, Sensor, View
-from imfuse.imaging.sensors.units import with_units
+from imfuse.imaging.sensors.units import check_conditions, with_units
 
 _EXPECTED = "an image file"
 _MAX_BYTES = 512 * 2**20
@@ -52,7 +52,8 @@ def read_image(
 
     The EXIF orientation is applied. A palette becomes RGB, or gray if all its colours are gray; 1-bit pictures become 0
     and 255. Transparency is dropped; a fourth channel that is a picture of its own (another band, not a mask) is kept.
-    PGM, PPM, JPEG 2000, AVIF and HEIC are read too, the last ones where Pillow or imagecodecs (the extra `codecs`) can.
+    PGM, PPM, JPEG 2000 and AVIF are read too, the last ones where Pillow or imagecodecs (the extra `codecs`) can, and
+    HEIC with the extra `heif`.
     Of several frames and of a volume the middle is read unless `view` says which.
     Of a radiometric JPEG of a FLIR or DJI camera the counts of the thermal sensor are read, not the painted picture. A
     file that is odd but readable is read with a warning (`imfuse.core.notes.ImfuseWarning`).
@@ -112,6 +113,7 @@ def read_picture(
             decoded = _plane(thermal) or _decode(data, head, max_bytes, view)
             pixels = _finish(decoded)
             _check_bands(pixels, bands)
+            check_conditions(decoded.sensor, view)
             sensor = with_units(decoded.sensor, view.units)
     if thermal is not None:
         decoded.notes = (*replace(thermal, sensor=sensor).notes(counts), *decoded.notes)
@@ -237,7 +239,7 @@ def _header(stream: BinaryIO, view: View) -> tuple[Header, Thermal | None]:
     if kind in _others.KINDS:
         return _others.header(stream, kind), None
     # Some cameras of DJI have a core of FLIR, and write its layout.
-    thermal = (flir.thermal(stream) or dji.thermal(stream)) if kind == "JPEG" else None
+    thermal = (flir.thermal(stream, view.conditions) or dji.thermal(stream)) if kind == "JPEG" else None
     if thermal is not None and thermal.counts is not None:
         height, width = thermal.counts.shape
         return Header(kind, width, height, 16), thermal

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from imfuse.core.errors import ImfuseError, RegistrationError
-from imfuse.core.files import is_folder
+from imfuse.core.files import is_folder, stem_of
 from imfuse.core.notes import collected
 from imfuse.core.text import printable
 from imfuse.imaging import Pair, find_pairing, luminance, parse_range
@@ -131,7 +131,7 @@ def read_frames(infrared: PathLike, visible: PathLike, most: int = MOST_FRAMES) 
             f"{printable(infrared)} and {printable(visible)}: two folders or two pictures are expected"
         )
     if not folders[0]:
-        pairs: Sequence[Pair] = [Pair(Path(visible).stem, Path(infrared), Path(visible))]
+        pairs: Sequence[Pair] = [Pair(stem_of(Path(visible)), Path(infrared), Path(visible))]
     else:
         pairs = find_pairing(infrared, visible).pairs
     if not pairs:

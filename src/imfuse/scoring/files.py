@@ -19,12 +19,13 @@ from PIL import Image
 from torch import Tensor
 
 from imfuse.core.errors import ImageError, MetricError, PairError, describe_failure
-from imfuse.core.files import is_folder
+from imfuse.core.files import is_folder, stem_of
 from imfuse.fusing.alignment import RigLike, read_rig
 from imfuse.fusing.folder import Progress
 from imfuse.imaging import Pair, RangeLike, as_range, find_pairing, inputs, match_fused
 from imfuse.imaging.inputs import MAX_PIXELS, PathLike, Stored
 from imfuse.imaging.inputs import Picture as AnyPicture
+from imfuse.imaging.sensors.sensor import ALL, View
 from imfuse.metrics import METRICS, get_convention, get_definition, score_images
 from imfuse.registration.rig import Rig
 from imfuse.scoring.levels import ScoredImage
@@ -53,6 +54,7 @@ def score(
     visible_range: RangeLike | None = ...,
     max_pixels: int = ...,
     rig: RigLike = ...,
+    view: View = ...,
 ) -> Any: ...
 @overload
 def score(
@@ -66,6 +68,7 @@ def score(
     visible_range: RangeLike | None = ...,
     max_pixels: int = ...,
     rig: RigLike = ...,
+    view: View = ...,
 ) -> dict[str, float]: ...
 def score(
     fused: AnyPicture,
@@ -78,6 +81,7 @@ def score(
     visible_range: RangeLike | None = None,
     max_pixels: int = MAX_PIXELS,
     rig: RigLike = None,
+    view: View = ALL,
 ) -> dict[str, float] | Scores:
     """Score a fused picture against its sources; or those of a folder, each against its pair.
 
@@ -98,6 +102,7 @@ def score(
         visible_range: the same for the visible picture.
         max_pixels: the largest file that is read, in pixels.
         rig: the two cameras, for sources that are not registered; what both show is scored.
+        view: of files of sensors, which frame or slice was fused, and what the values of the infrared source are.
 
     Returns:
         The value under each symbol, in the unit of the metric, nan where it is undefined. For folders a ``Scores``;
@@ -121,11 +126,12 @@ def score(
     if len(folders) == len(pictures):
         paths = [cast(PathLike, picture) for picture in pictures.values()]
         settings: dict[str, Any] = {"metrics": metrics, "convention": convention, "max_pixels": max_pixels, "rig": rig}
-        return score_folders(*paths, range=range, visible_range=visible_range, **settings)
+        return score_folders(*paths, range=range, visible_range=visible_range, view=view, **settings)
     if folders:
         raise PairError(f"three pictures or three folders are expected; folders are: {', '.join(folders)}")
-    scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range, rig)
-    stored = {side: _load(picture, side, max_pixels) for side, picture in pictures.items()}
+    scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range, rig, view)
+    views = {"fused": ALL, "infrared": view, "visible": view.of_visible}
+    stored = {side: _load(picture, side, max_pixels, views[side]) for side, picture in pictures.items()}
     fused_by = stored_settings(fused) if isinstance(fused, (str, os.PathLike)) else FusedBy()
     sources = scorer.sources(stored["infrared"], stored["visible"])
     return dict(scorer.score("", "", stored["fused"], sources, fused_by).values)
@@ -142,6 +148,7 @@ def score_files(
     visible_range: RangeLike | None = None,
     max_pixels: int = MAX_PIXELS,
     rig: RigLike = None,
+    view: View = ALL,
 ) -> Scores:
     """Score what several methods made of one pair.
 
@@ -155,6 +162,7 @@ def score_files(
         visible_range: see ``score``.
         max_pixels: see ``score``.
         rig: see ``score``.
+        view: see ``score``.
 
     Returns:
         One row for each method.
@@ -170,8 +178,8 @@ def score_files(
         ```
     """
     started = time.perf_counter()
-    scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range, rig)
-    pair = Pair(Path(visible).stem, Path(infrared), Path(visible))
+    scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range, rig, view)
+    pair = Pair(stem_of(Path(visible)), Path(infrared), Path(visible))
     sources = scorer.read_sources(pair)
     rows = [scorer.score_file(method, pair.name, path, sources) for method, path in _by_name(fused).items()]
     seconds = time.perf_counter() - started
@@ -191,6 +199,7 @@ def score_folders(
     visible_range: RangeLike | None = None,
     max_pixels: int = MAX_PIXELS,
     rig: RigLike = None,
+    view: View = ALL,
     workers: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Scores:
@@ -212,6 +221,7 @@ def score_folders(
         visible_range: see ``score``.
         max_pixels: see ``score``.
         rig: see ``score``.
+        view: see ``score``.
         workers: pairs that are scored at a time, each in a thread of its own; by default as many as torch has threads,
             but at most 8.
         progress: called before the first pair and after each.
@@ -234,7 +244,7 @@ def score_folders(
         ```
     """
     started = time.perf_counter()
-    scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range, rig)
+    scorer = Scorer.of(metrics, convention, range, max_pixels, visible_range, rig, view)
     folders = _by_name(fused)
     pairing = find_pairing(infrared, visible, recursive=recursive, pairs=pairs, without=tuple(folders.values()))
     matches = {method: match_fused(folder, pairing.pairs) for method, folder in folders.items()}
@@ -291,6 +301,7 @@ class Scorer:
     ranges: Ranges
     max_pixels: int
     rig: Rig | None = None
+    view: View = ALL
 
     @classmethod
     def of(
@@ -301,6 +312,7 @@ class Scorer:
         max_pixels: int,
         visible_range: RangeLike | None = None,
         rig: RigLike = None,
+        view: View = ALL,
     ) -> Scorer:
         """Check the arguments of ``score``."""
         ranges = (
@@ -308,11 +320,12 @@ class Scorer:
             None if visible_range is None else as_range(visible_range),
         )
         cameras = None if rig is None else read_rig(rig)
-        return cls(choose_metrics(metrics, convention), convention, ranges, max_pixels, cameras)
+        return cls(choose_metrics(metrics, convention), convention, ranges, max_pixels, cameras, view)
 
     def read_sources(self, pair: Pair) -> Sources:
         """Infrared and visible picture of a pair; raises what ``score`` raises."""
-        return self.sources(inputs.read(pair.infrared, self.max_pixels), inputs.read(pair.visible, self.max_pixels))
+        views = (pair.infrared, self.view), (pair.visible, self.view.of_visible)
+        return self.sources(*(inputs.read(path, self.max_pixels, view=view) for path, view in views))
 
     def sources(self, infrared: Stored, visible: Stored) -> Sources:
         """The same of pictures that are read."""
@@ -387,8 +400,8 @@ def _score_file(scorer: Scorer, method: str, image: str, path: Path, sources: So
         return Failure(method, image, describe_failure(error, path))
 
 
-def _load(picture: AnyPicture, side: str, max_pixels: int) -> Stored:
-    pictures = inputs.load(picture, side, max_pixels).pictures
+def _load(picture: AnyPicture, side: str, max_pixels: int, view: View) -> Stored:
+    pictures = inputs.load(picture, side, max_pixels, view=view).pictures
     if len(pictures) > 1:
         raise ImageError(
             f"{side}: a batch of {len(pictures)} pictures; score one triple at a time, or a batch by "

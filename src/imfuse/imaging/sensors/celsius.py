@@ -14,13 +14,16 @@ from imfuse.core.errors import ImageError
 from imfuse.core.text import printable
 from imfuse.imaging._support import as_path, image_error, quiet
 from imfuse.imaging.read import Reading, read_picture
+from imfuse.imaging.sensors.conditions import AS_RECORDED, Conditions
 from imfuse.imaging.sensors.display import in_degrees
 from imfuse.imaging.sensors.sensor import View
 from imfuse.imaging.sensors.units import OWN_UNIT, likely_units
 from imfuse.imaging.write import write_file
 
 
-def read_celsius(path: str | os.PathLike[str], *, units: str = "auto") -> npt.NDArray[np.float32]:
+def read_celsius(
+    path: str | os.PathLike[str], *, units: str = "auto", conditions: Conditions = AS_RECORDED
+) -> npt.NDArray[np.float32]:
     """Read the temperatures of a thermal file.
 
     Args:
@@ -28,6 +31,7 @@ def read_celsius(path: str | os.PathLike[str], *, units: str = "auto") -> npt.ND
             ``units``.
         units: what its stored values are, where the file does not say so: a name of ``imfuse.imaging.UNITS``, or
             ``SCALE,OFFSET`` to degrees Celsius.
+        conditions: of a radiometric file, where they are others than recorded.
 
     Returns:
         (H, W) degrees Celsius, masked where there is no measurement.
@@ -41,7 +45,7 @@ def read_celsius(path: str | os.PathLike[str], *, units: str = "auto") -> npt.ND
         print(degrees.max())
         ```
     """
-    return celsius_of(read_picture(path, view=View(units=units)), os.fspath(path))
+    return celsius_of(read_picture(path, view=View(units=units, conditions=conditions)), os.fspath(path))
 
 
 def celsius_of(reading: Reading, name: str) -> npt.NDArray[np.float32]:

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from imfuse.imaging import _jpeg, _png
 from imfuse.imaging._support import DamagedError
 from imfuse.imaging.sensors import _fff, flir_visible
-from imfuse.imaging.sensors.planck import Planck
+from imfuse.imaging.sensors.conditions import AS_RECORDED, Conditions, under
+from imfuse.imaging.sensors.planck import ZERO, Planck
 from imfuse.imaging.sensors.plane import Thermal, roughness
 from imfuse.imaging.sensors.sensor import Sensor
 
@@ -28,7 +29,7 @@ _CAMERA_BYTES = 0x314
 _MOST_HUMIDITY = 2
 
 
-def thermal(stream: BinaryIO) -> Thermal | None:
+def thermal(stream: BinaryIO, conditions: Conditions = AS_RECORDED) -> Thermal | None:
     """The thermal plane (H, W) of a JPEG file; nothing where it has no segments of FLIR."""
     try:
         parts = _fff.parts(stream)
@@ -39,7 +40,7 @@ def thermal(stream: BinaryIO) -> Thermal | None:
     except DamagedError as error:
         return Thermal.unread(error)
     order = "; their byte order is other than the file says" if swapped else ""
-    return Thermal(counts, order, _sensor(fff, counts))
+    return Thermal(counts, order, _sensor(fff, counts, conditions))
 
 
 def _plane(fff: bytes) -> tuple[npt.NDArray[np.uint16], bool]:
@@ -80,14 +81,15 @@ def _from_png(data: bytes, width: int, height: int) -> npt.NDArray[np.uint16]:
     return np.asarray(_png.decode(data)[0], np.uint16)
 
 
-def _sensor(fff: bytes, counts: npt.NDArray[np.uint16]) -> Sensor:
+def _sensor(fff: bytes, counts: npt.NDArray[np.uint16], conditions: Conditions) -> Sensor:
     """What the other records say."""
     facts: dict[str, Any] = {"maker": "FLIR"}
     planck = None
     camera = _fff.optional_record(fff, _fff.CAMERA)
     if len(camera) >= _CAMERA_BYTES:
-        planck = _constants(camera)
+        planck = under(conditions, _constants(camera))
         model = camera[0xD4:0xF4].split(b"\0")[0].decode("latin-1").strip()
+        facts |= {"not_as_recorded": list(conditions.given)} if conditions.given else {}
         problem = planck.problem()
         facts |= {"camera": model, "parameters": _shown(planck)}
         if problem:
@@ -140,8 +142,8 @@ def _shown(planck: Planck) -> dict[str, float | None]:
     """The constants by which temperatures are computed, in degrees Celsius where they are temperatures."""
     shown = {
         "R1": planck.r1, "R2": planck.r2, "B": planck.b, "F": planck.f, "O": planck.o, "emissivity": planck.emissivity,
-        "distance_m": planck.distance, "humidity": planck.humidity, "reflected_C": planck.reflected - 273.15,
-        "air_C": planck.air - 273.15, "window_C": planck.window - 273.15,
+        "distance_m": planck.distance, "humidity": planck.humidity, "reflected_C": planck.reflected - ZERO,
+        "air_C": planck.air - ZERO, "window_C": planck.window - ZERO,
         "window_transmission": planck.window_transmission, "alpha1": planck.alpha[0], "alpha2": planck.alpha[1],
         "beta1": planck.beta[0], "beta2": planck.beta[1], "X": planck.x,
     }  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-_ZERO = 273.15
+ZERO = 273.15
 _COUNTS = 1 << 16
 
 
@@ -63,7 +63,7 @@ class Planck:
 
     def _transmission(self) -> float:
         """How much of the radiation passes the air, or one half of it."""
-        t = self.air - _ZERO
+        t = self.air - ZERO
         water = self.humidity * math.exp(min(1.5587 + 0.06939 * t - 2.7816e-4 * t**2 + 6.8455e-7 * t**3, 700.0))
         path = math.sqrt(self.distance / (2 if self.half_paths else 1))
         first, second = (
@@ -82,5 +82,5 @@ class Planck:
         with np.errstate(all="ignore"):
             signal = (np.arange(_COUNTS) - added) / (e * through) + self.o
             ratio = np.log(self.r1 / (self.r2 * signal) + self.f)
-            degrees = np.where((signal > 0) & (ratio > 0), self.b / ratio - _ZERO, np.nan)
+            degrees = np.where((signal > 0) & (ratio > 0), self.b / ratio - ZERO, np.nan)
         return degrees.astype(np.float32)

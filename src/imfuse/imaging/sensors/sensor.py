@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from imfuse.imaging.sensors.conditions import AS_RECORDED, Conditions
 
 Celsius: TypeAlias = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
 """From counts of a sensor to degrees Celsius; NaN where a count is no measurement."""
@@ -23,6 +25,7 @@ class View:
         window: what of a CT or MR picture is black and white: `CENTRE,WIDTH`, `brain`, `bone`, `lung` or `soft`.
         units: of a thermal picture, which numbers do not tell: a name of ``imfuse.imaging.UNITS``, or `SCALE,OFFSET`,
             by which stored values become degrees Celsius; `auto` believes what the file declares.
+        conditions: of a radiometric file of FLIR, where they are others than the camera recorded.
 
     Example:
         >>> View(slice="axial:40").frame is None
@@ -33,6 +36,12 @@ class View:
     slice: str | None = None
     window: str | None = None
     units: str = "auto"
+    conditions: Conditions = AS_RECORDED
+
+    @property
+    def of_visible(self) -> View:
+        """The same for the visible picture beside a thermal one: its values are no temperatures."""
+        return replace(self, units="auto", conditions=AS_RECORDED)
 
 
 ALL = View()

@@ -13,9 +13,10 @@ import numpy.typing as npt
 from imfuse.core.errors import ImageError
 from imfuse.core.text import printable
 from imfuse.imaging._support import LayoutError
-from imfuse.imaging.sensors.sensor import Sensor
+from imfuse.imaging.sensors.sensor import Sensor, View
 
 DJI_APPROXIMATION, DJI_IIRP = "dji-approximation", "DJI iirp"
+FLIR = "FLIR"
 _ZERO = -273.15
 UNITS: dict[str, tuple[float, float]] = {
     "celsius": (1, 0),
@@ -82,6 +83,21 @@ def with_units(sensor: Sensor | None, units: str) -> Sensor | None:
         )
     known = Sensor(family) if sensor is None else sensor
     return replace(known, celsius=linear.celsius, facts={**known.facts, "units": units})
+
+
+def check_conditions(sensor: Sensor | None, view: View) -> None:
+    """Raise ``LayoutError`` where conditions are given of what is no radiometric file of FLIR."""
+    if not view.conditions.given:
+        return
+    name, value = next(iter(view.conditions.given.items()))
+    if view.units != "auto":
+        raise LayoutError(f"{name}={value:g} beside units={view.units!r}, by which temperatures are what is stored")
+    if sensor is None or "parameters" not in sensor.facts or sensor.family != FLIR:
+        found = "an ordinary picture" if sensor is None else f"a file of {sensor.family}"
+        raise LayoutError(
+            f"{name}={value:g} is for a radiometric JPEG of FLIR with the constants of its camera, this is {found}",
+            f"leave out {name}=...",
+        )
 
 
 def declared(xmp: bytes, description: bytes) -> Sensor | None:

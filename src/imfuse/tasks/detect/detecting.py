@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from imfuse.core.errors import ImageError, MetricError, PairError
-from imfuse.core.files import optional_path
+from imfuse.core.files import optional_path, stem_of
 from imfuse.core.text import printable
 from imfuse.fusing.alignment import refuse_cropped_labels
 from imfuse.fusing.folder import FolderReport, Progress, run_folder, run_pair
@@ -93,7 +93,7 @@ def detect_files(
         detect_files(Detector("yolo11n.onnx"), imfuse.Fuser(), "ir.png", "vis.png", "found/")
         ```
     """
-    pair = Pair(Path(visible).stem, Path(infrared), Path(visible))
+    pair = Pair(stem_of(Path(visible)), Path(infrared), Path(visible))
     out, task = Path(output), FusingAndFinding(detector, fuser, None, drawn)
     _check_others(out, [pair.name], overwrite)
     written = run_pair(task, pair, (out / DRAWN_IN / f"{pair.name}.png",), overwrite=overwrite)

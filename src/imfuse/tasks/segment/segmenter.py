@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from imfuse.core.errors import ModelError, PairError
-from imfuse.core.files import optional_path
+from imfuse.core.files import optional_path, stem_of
 from imfuse.core.registry import DEFAULT_MODEL, get_spec, list_models
 from imfuse.core.text import printable
 from imfuse.core.weights import model_of
@@ -153,7 +153,9 @@ class Segmenter:
         """
         with self.fuser.doubts():
             first = inputs.load(infrared, "infrared", self.fuser.max_pixels, self.fuser.infrared_bands, self.fuser.view)
-            second = inputs.load(visible, "visible", self.fuser.max_pixels, self.fuser.visible_bands, self.fuser.view)
+            second = inputs.load(
+                visible, "visible", self.fuser.max_pixels, self.fuser.visible_bands, self.fuser.view.of_visible
+            )
             if len(first.pictures) != 1 or len(second.pictures) != 1:
                 raise PairError("one pair is segmented at a time; a batch of several was given")
             pair = self.fuser.prepare(first.pictures[0], second.pictures[0])
@@ -191,7 +193,7 @@ class Segmenter:
             ```
         """
         second = Path(infrared if visible is None else visible)
-        pair = Pair(second.stem, Path(infrared), second)
+        pair = Pair(stem_of(second), Path(infrared), second)
         targets = tuple(Path(output) / part / f"{pair.name}.png" for part in (LABELS, OVERLAY))
         return run_pair(_Segmenting(self), pair, targets, overwrite=overwrite)
 
