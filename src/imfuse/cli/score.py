@@ -9,6 +9,7 @@ import typer
 
 from imfuse.cli._printing import say, warn
 from imfuse.cli._rig import RigOption
+from imfuse.cli._sequence import score_frames
 from imfuse.cli._sources import PairsOption, RecursiveOption
 from imfuse.cli._terminal import are_folders, count, few, progress_bar, warn_of_failure
 from imfuse.cli._words import named_paths
@@ -33,6 +34,9 @@ def score(
         list[str] | None,
         typer.Option("--fused", metavar="NAME=PATH ...", help="Results of several methods, to compare them."),
     ] = None,
+    sequence: Annotated[
+        bool, typer.Option("--sequence", help="Folders are frames in order: measure flicker, pumping, consistency.")
+    ] = False,
     recursive: RecursiveOption = False,
     pairs: PairsOption = None,
     metrics: Annotated[
@@ -60,6 +64,8 @@ def score(
     imfuse score fused/ infrared/ visible/ --csv scores.csv
 
     imfuse score --fused ours=fused/ --fused theirs=other/ infrared/ visible/ --metrics all
+
+    imfuse score --sequence fused/ infrared/ visible/ --csv curves.csv
     """
     methods, infrared, visible = _sort_out(pictures or [], fused or [], pairs)
     folders = _are_folders(methods, infrared, visible, pairs, recursive)
@@ -69,6 +75,24 @@ def score(
             raise ImageError(f"{target}: is a folder, the name of a file to write is expected")
         if target is not None and target.exists() and any(target.samefile(path) for path in pictures or ()):
             raise ImageError(f"{target}: is one of the pictures that are scored", "choose another name")
+    if sequence:
+        for flag, given in (("--pairs", pairs), ("--metrics", metrics), ("--recursive", recursive or None)):
+            if given is not None:
+                raise MetricError(f"{flag}: is not of a sequence", "score its frames without --sequence as well")
+        if not folders or infrared is None or visible is None:
+            raise PairError("--sequence: folders of frames are expected; files were given")
+        score_frames(
+            methods,
+            infrared,
+            visible,
+            csv,
+            json,
+            range=range_,
+            visible_range=visible_range,
+            rig=rig,
+            max_pixels=round(max_megapixels * 1e6),
+        )
+        return
     # Torch takes seconds to import: what is wrong with the command line comes first.
     from imfuse.scoring.files import score_files, score_folders
 
