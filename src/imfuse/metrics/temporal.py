@@ -175,7 +175,21 @@ def block_motion(now: tuple[Levels, Levels], before: tuple[Levels, Levels]) -> N
 
 
 def along_motion(now: Levels, before: Levels, motion: NDArray[np.intp]) -> _Blocks:
-    """Mean absolute change of each block against where it was, (h, w), in levels."""
+    """Mean absolute change of each block against where it was.
+
+    Args:
+        now: a frame.
+        before: the one before it.
+        motion: of :func:`block_motion`.
+
+    Returns:
+        One value for each whole block, (h, w), in levels.
+
+    Example:
+        >>> before = np.full((16, 32), 90, np.uint8)
+        >>> along_motion(before + 5, before, np.zeros((1, 2, 2), np.intp)).tolist()
+        [[5.0, 5.0]]
+    """
     shifts = motion.repeat(BLOCK, 0).repeat(BLOCK, 1)
     height, width = shifts.shape[:2]
     rows, columns = np.indices((height, width))
