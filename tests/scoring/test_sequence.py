@@ -81,3 +81,22 @@ def test_what_a_sequence_does_not_take(folders: Path, words: list[str], capsys: 
 def test_files_are_no_sequence(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", "--sequence", "steady/1.png", "ir/1.png", "vi/1.png"]) == 2
     assert "folders of frames" in capsys.readouterr().err
+
+
+def test_the_page_has_the_frames_and_the_curves(folders: Path) -> None:
+    (folders / "pumped").rename(folders / "a b")
+    words = ["score", "--sequence", "--fused", "</script>=a b", "ir", "vi", "--html", "out/page.html"]
+    (folders / "out").mkdir()
+    assert main(words) == 0
+    page = (folders / "out" / "page.html").read_text()
+    assert page.count("</script>") == 2
+    content = json.loads(page.split("const content = ")[1].split(";</script>")[0])
+    assert content["frames"] == list(map(str, range(11)))
+    assert [panel["files"][10] for panel in content["panels"]] == ["../ir/10.png", "../vi/10.png", "../a%20b/10.png"]
+    assert content["curves"]["flicker"] == [[4.0] * 10]
+    assert page.count("<img") == 3
+
+
+def test_a_page_is_of_a_sequence(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", "steady", "ir", "vi", "--html", "page.html"]) == 2
+    assert "--sequence" in capsys.readouterr().err

@@ -16,7 +16,13 @@ from imfuse.core.text import printable
 
 
 def score_frames(
-    methods: Mapping[str, Path], infrared: Path, visible: Path, csv: Path | None, json: Path | None, **settings: Any
+    methods: Mapping[str, Path],
+    infrared: Path,
+    visible: Path,
+    csv: Path | None,
+    json: Path | None,
+    html: Path | None,
+    **settings: Any,
 ) -> None:
     """Measure, print one row for each method, and write the curves."""
     # Torch takes seconds to import.
@@ -35,3 +41,8 @@ def score_frames(
         if target is not None:
             write(target)
             say(f"{target}: {count(len(scores.frames) - 1, 'change')} of {count(len(methods), 'method')}")
+    if html is not None:
+        from imfuse.benchmark.report.sequence import write_sequence_page
+
+        write_sequence_page(scores, html)
+        say(f"{html}: {count(len(scores.frames), 'frame')}, with curves")

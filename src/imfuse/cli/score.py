@@ -48,6 +48,9 @@ def score(
     ] = "plain",
     csv: Annotated[Path | None, typer.Option(help="Write the values, one line per picture.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write values, statistics and definitions.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page of a --sequence: its frames in step, and curves.")
+    ] = None,
     range_: Annotated[
         str | None,
         typer.Option("--range", help="What of the infrared is black and white. Default: what it was fused by."),
@@ -70,7 +73,7 @@ def score(
     methods, infrared, visible = _sort_out(pictures or [], fused or [], pairs)
     folders = _are_folders(methods, infrared, visible, pairs, recursive)
     methods = {name or _name_of(path, folders): path for name, path in methods.items()}
-    for target in (csv, json):
+    for target in (csv, json, html):
         if target is not None and target.is_dir():
             raise ImageError(f"{target}: is a folder, the name of a file to write is expected")
         if target is not None and target.exists() and any(target.samefile(path) for path in pictures or ()):
@@ -87,12 +90,15 @@ def score(
             visible,
             csv,
             json,
+            html,
             range=range_,
             visible_range=visible_range,
             rig=rig,
             max_pixels=round(max_megapixels * 1e6),
         )
         return
+    if html is not None:
+        raise MetricError("--html: is of a sequence", "add --sequence, or write --csv or --json")
     # Torch takes seconds to import: what is wrong with the command line comes first.
     from imfuse.scoring.files import score_files, score_folders
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from imfuse.core.errors import ImageError, PairError
@@ -31,6 +31,9 @@ class SequenceScores:
     Args:
         frames: names of the frames, in order.
         curves: for each method the change to each frame from the one before: the first is that of the second frame.
+        infrared: the files of the infrared frames, as far as they are known.
+        visible: those of the visible frames.
+        fused: those of each method.
 
     Example:
         >>> change = FrameChange(3, 2, 1, 0, 2, 0)
@@ -40,6 +43,9 @@ class SequenceScores:
 
     frames: tuple[str, ...]
     curves: Mapping[str, tuple[FrameChange, ...]]
+    infrared: tuple[Path, ...] = ()
+    visible: tuple[Path, ...] = ()
+    fused: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
     def summary(self, method: str) -> FrameChange:
         """Means of a method over the frames.
@@ -148,7 +154,13 @@ def score_sequence(
         meter.add(levels, _gray(seen[0].image), _gray(seen[1].image))
         names.append(pair.name)
         tell(Progress(len(names), len(jobs), pair.name))
-    return SequenceScores(tuple(names), {method: tuple(meter.curves[method]) for method in folders})
+    return SequenceScores(
+        tuple(names),
+        {method: tuple(meter.curves[method]) for method in folders},
+        tuple(pair.infrared for pair, _ in jobs),
+        tuple(pair.visible for pair, _ in jobs),
+        {method: tuple(files[method] for _, files in jobs) for method in folders},
+    )
 
 
 def _jobs(folders: Mapping[str, Path], infrared: PathLike, visible: PathLike) -> Iterator[tuple[Pair, dict[str, Path]]]:
