@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from imfuse.benchmark.report import source
 from imfuse.cli.main import main
 from imfuse.core.errors import ImageError, PairError
 from imfuse.imaging import write_image
@@ -95,6 +98,28 @@ def test_the_page_has_the_frames_and_the_curves(folders: Path) -> None:
     assert [panel["files"][10] for panel in content["panels"]] == ["../ir/10.png", "../vi/10.png", "../a%20b/10.png"]
     assert content["curves"]["flicker"] == [[4.0] * 10]
     assert page.count("<img") == 3
+
+
+_BROWSER = """
+const part = () => ({style: {}, dataset: {}, set: {}, parts: [], value: "0", addEventListener() {},
+  setAttribute(name, value) { this.set[name] = value; }, replaceChildren(...parts) { this.parts = parts; }});
+const parts = {frame: part(), measure: part()}, images = [0, 1, 2].map((panel) => ({...part(), dataset: {panel}}));
+globalThis.document = {getElementById: (id) => (parts[id] ??= part()), createElementNS: part,
+  querySelectorAll: (wanted) => (wanted === "img" ? images : [])};
+globalThis.content = {frames: ["a", "b", "c"],
+  panels: ["i", "v", "f"].map((side) => ({files: [side + 0, side + 1, side + 2]})),
+  curves: {flicker: [[1, 2]]}};
+parts.frame.value = "2";
+parts.measure.value = "flicker";
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node to run the script of the page")
+def test_the_script_shows_the_chosen_frame_in_all_panels() -> None:
+    shown = "console.log(JSON.stringify([images.map((one) => one.src), parts.curves.parts.map((one) => one.set.d)]))"
+    script = "\n".join((_BROWSER, str(source("sequence.js")), shown))
+    printed = subprocess.run(["node", "-"], input=script, capture_output=True, text=True, check=True).stdout
+    assert json.loads(printed) == [["i2", "v2", "f2"], ["M500 80L1000 5", "M1000 0V160"]]
 
 
 def test_a_page_is_of_a_sequence(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
