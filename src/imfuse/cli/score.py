@@ -21,6 +21,7 @@ from imfuse.cli._reading import (
     conditions_of,
 )
 from imfuse.cli._rig import RigOption
+from imfuse.cli._sequence import score_frames
 from imfuse.cli._sources import PairsOption, RecursiveOption
 from imfuse.cli._terminal import are_folders, count, few, progress_bar, warn_of_failure
 from imfuse.cli._words import named_paths
@@ -45,6 +46,9 @@ def score(
         list[str] | None,
         typer.Option("--fused", metavar="NAME=PATH ...", help="Results of several methods, to compare them."),
     ] = None,
+    sequence: Annotated[
+        bool, typer.Option("--sequence", help="Folders are frames in order: measure flicker, pumping, consistency.")
+    ] = False,
     recursive: RecursiveOption = False,
     pairs: PairsOption = None,
     metrics: Annotated[
@@ -56,6 +60,9 @@ def score(
     ] = "plain",
     csv: Annotated[Path | None, typer.Option(help="Write the values, one line per picture.")] = None,
     json: Annotated[Path | None, typer.Option(help="Write values, statistics and definitions.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page of a --sequence: its frames in step, and curves.")
+    ] = None,
     range_: Annotated[
         str | None,
         typer.Option("--range", help="What of the infrared is black and white. Default: what it was fused by."),
@@ -81,15 +88,38 @@ def score(
     imfuse score fused/ infrared/ visible/ --csv scores.csv
 
     imfuse score --fused ours=fused/ --fused theirs=other/ infrared/ visible/ --metrics all
+
+    imfuse score --sequence fused/ infrared/ visible/ --csv curves.csv
     """
     methods, infrared, visible = _sort_out(pictures or [], fused or [], pairs)
     folders = _are_folders(methods, infrared, visible, pairs, recursive)
     methods = {name or _name_of(path, folders): path for name, path in methods.items()}
-    for target in (csv, json):
+    for target in (csv, json, html):
         if target is not None and target.is_dir():
             raise ImageError(f"{target}: is a folder, the name of a file to write is expected")
         if target is not None and target.exists() and any(target.samefile(path) for path in pictures or ()):
             raise ImageError(f"{target}: is one of the pictures that are scored", "choose another name")
+    if sequence:
+        for flag, given in (("--pairs", pairs), ("--metrics", metrics), ("--recursive", recursive or None)):
+            if given is not None:
+                raise MetricError(f"{flag}: is not of a sequence", "score its frames without --sequence as well")
+        if not folders or infrared is None or visible is None:
+            raise PairError("--sequence: folders of frames are expected; files were given")
+        score_frames(
+            methods,
+            infrared,
+            visible,
+            csv,
+            json,
+            html,
+            range=range_,
+            visible_range=visible_range,
+            rig=rig,
+            max_pixels=round(max_megapixels * 1e6),
+        )
+        return
+    if html is not None:
+        raise MetricError("--html: is of a sequence", "add --sequence, or write --csv or --json")
     # Torch takes seconds to import: what is wrong with the command line comes first.
     from imfuse.imaging import View
     from imfuse.scoring.files import score_files, score_folders

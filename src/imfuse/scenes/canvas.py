@@ -1,6 +1,7 @@
 """Camera, noise and canvas: every shape is painted once for the visible, the infrared and the label image.
 
-World coordinates are metres, X to the right, Y up, Z forward; the camera is at (0, height, 0) and looks along Z.
+World coordinates are metres, X to the right, Y up, Z forward; the camera looks along Z, and is at (0, height, 0) unless
+it moves.
 The canvas is a G-buffer: for every pixel it holds the properties of the surface (reflectance, emission, temperature,
 orientation, distance, class, object). Light and sensors follow later (`sensors.py`), so the two images are registered
 by construction.
@@ -29,36 +30,54 @@ TILE = 512  # side of the periodic noise tile in cells
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera with a level optical axis; all lengths in pixels except `elevation` (metres above the road)."""
+    """A pinhole camera with a level optical axis; all lengths in pixels except those of its place in the world.
+
+    A small turn to the side is a `shift` of its optical axis on the picture, as `horizon` is a nod.
+    """
 
     height: int
     width: int
-    elevation: float
+    elevation: float  # metres above the road
     horizon: float
     focal: float
+    shift: float = 0.0
+    right: float = 0.0  # metres
+    ahead: float = 0.0  # metres
 
     @property
     def scale(self) -> float:
         """Size of the image relative to 480 x 640, the size for which blurs are specified."""
         return float(np.sqrt(self.height * self.width / (480 * 640)))
 
+    @property
+    def axis(self) -> float:
+        """Column of the optical axis."""
+        return self.width / 2 + self.shift
+
+    @property
+    def place(self) -> Floats:
+        """The camera in the world, (3,)."""
+        return np.array([self.right, self.elevation, self.ahead])
+
+    def relative(self, points: Any) -> Floats:
+        """World points (N, 3), with X and Z from the camera; Y stays above the road."""
+        return np.asarray(points, np.float32) - np.array([self.right, 0, self.ahead], np.float32)
+
     def project(self, points: Floats) -> Floats:
-        """World points (N, 3) to columns and rows (N, 2)."""
+        """Points relative to the camera, (N, 3), to columns and rows, (N, 2)."""
         x, y, z = points.T
-        return np.stack(
-            [self.width / 2 + self.focal * x / z, self.horizon + self.focal * (self.elevation - y) / z], axis=1
-        )
+        return np.stack([self.axis + self.focal * x / z, self.horizon + self.focal * (self.elevation - y) / z], axis=1)
 
     def rays(self, rows: slice, cols: slice) -> tuple[Floats, Floats]:
         """Slopes X/Z, shape (1, w), and (Y - elevation)/Z, shape (h, 1), of the rays through the pixel centres."""
         u = np.arange(cols.start, cols.stop, dtype=np.float32) + np.float32(0.5)
         v = np.arange(rows.start, rows.stop, dtype=np.float32) + np.float32(0.5)
-        return ((u - self.width / 2) / self.focal)[None, :], ((self.horizon - v) / self.focal)[:, None]
+        return ((u - self.axis) / self.focal)[None, :], ((self.horizon - v) / self.focal)[:, None]
 
     def positions(self, depth: Floats) -> tuple[Floats, Floats, Floats]:
         """World X, Y, Z of every pixel from its distance."""
         right, up = self.rays(slice(0, self.height), slice(0, self.width))
-        return right * depth, self.elevation + up * depth, depth
+        return right * depth + self.right, self.elevation + up * depth, depth + self.ahead
 
     def window(self, low: Floats, high: Floats) -> tuple[slice, slice] | None:
         """Rows and columns of the box between two corners (column, row), clipped to the image; None when outside."""
@@ -174,6 +193,8 @@ class Canvas:
         coarse: noise tile with coarse structure.
         lights: all light sources.
         painting: number of the object that is painted; 0 for sky, ground and what else is no object.
+        moved: way of every object since the clip began, by its number, (N + 1, 2): X and Z, in metres; its texture
+            moves along. None in a scene without motion.
     """
 
     camera: Camera
@@ -181,6 +202,7 @@ class Canvas:
     coarse: Floats
     lights: list[Light] = field(default_factory=list)
     painting: int = 0
+    moved: Floats | None = None
 
     def __post_init__(self) -> None:
         shape = (self.camera.height, self.camera.width)
@@ -200,7 +222,7 @@ class Canvas:
 
     def polygon(self, points: Any, material: Material, normal: Vector | None = None) -> None:
         """Paints a flat polygon with the given corners in the world, (N, 3); its distance is exact in every pixel."""
-        corners = clip_near(np.asarray(points, np.float32))
+        corners = clip_near(self.camera.relative(points))
         if len(corners) < 3:
             return
         uv = self.camera.project(corners)
@@ -222,7 +244,7 @@ class Canvas:
 
     def limb(self, start: Any, end: Any, radius: float, radius_end: float, material: Material) -> None:
         """Paints a tapered cylinder (radii in metres), for limbs, heads, poles and tubes; its edges are cooler."""
-        ends = np.array([start, end], np.float32)
+        ends = self.camera.relative([start, end])
         if ends[:, 2].min() < NEAR:
             return
         a, b = self.camera.project(ends)
@@ -252,10 +274,10 @@ class Canvas:
 
     def foliage(self, centre: Vector, half_width: float, half_height: float, material: Material, shift: float) -> None:
         """Paints a cloud of leaves: a disc whose edge and gaps come from the noise tiles, sampled at `shift`."""
-        x, y, z = centre
+        x, y, z = centre[0] - self.camera.right, centre[1], centre[2] - self.camera.ahead
         if z < NEAR:
             return
-        middle = self.camera.project(np.array([centre], np.float32))[0]
+        middle = self.camera.project(self.camera.relative([centre]))[0]
         reach = self.camera.focal / z * np.array([half_width, half_height], np.float32)
         window = self.camera.window(middle - 1.3 * reach, middle + 1.3 * reach)
         if window is None:

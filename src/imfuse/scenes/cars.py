@@ -64,7 +64,7 @@ def draw_car(canvas: Canvas, car: Car, x: float) -> None:
         outline[:, 1] > 0.9, 0.9 + (outline[:, 1] - 0.9) * (1 + 2.2 * (car.tall - 1)), outline[:, 1]
     )
     _tyres(body)
-    view = np.array([x, 1.0, car.ahead]) - np.array([0, canvas.camera.elevation, 0])
+    view = np.array([x, 1.0, car.ahead]) - canvas.camera.place
     right_axis = np.array([cos(car.heading), 0, -sin(car.heading)])
     near_side = -1.0 if float((view * right_axis).sum()) > 0 else 1.0
     _flank(body, outline, near_side)
@@ -110,7 +110,7 @@ def _shell(body: _Body, outline: Floats) -> None:
         normal = plane_normal(world)
         core = body.place(np.array([(0.0, 0.55, (f0 + f1) / 4)]))[0]
         outwards = float((normal * (middle - core)).sum())
-        to_camera = float((normal * (np.array([0, body.canvas.camera.elevation, 0]) - middle)).sum())
+        to_camera = float((normal * (body.canvas.camera.place - middle)).sum())
         if outwards * to_camera > 0:
             strips.append((float(middle[2]), local, (f0 + f1) / 2, (u0 + u1) / 2))
     for _, local, forward, up in sorted(strips, key=lambda strip: -strip[0]):

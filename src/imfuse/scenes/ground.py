@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imfuse.scenes.canvas import ALBEDO, EMISSION, FAR, GRAIN, TEMPERATURE, Canvas, Floats, lookup
+from imfuse.scenes.canvas import ALBEDO, EMISSION, GRAIN, TEMPERATURE, Canvas, Floats, lookup
 from imfuse.scenes.layout import Layout
 
 KERB, BUMP = 4, 8
@@ -32,7 +32,7 @@ class _Ground:
     """The image below the horizon, with the road coordinates of its pixels in metres."""
 
     side: Floats  # right of the centre line, (h, w)
-    ahead: Floats  # in front of the camera, (h, 1)
+    ahead: Floats  # along the road, (h, 1)
     wide: Floats  # size of a pixel across the road, (h, 1)
     long: Floats  # size of a pixel along the road, (h, 1)
     values: Floats  # channels of the canvas, (h, w, 11)
@@ -78,10 +78,12 @@ def paint_ground(canvas: Canvas, layout: Layout) -> None:
         return
     rows = slice(top, camera.height)
     right, up = camera.rays(rows, slice(0, camera.width))
-    ahead = np.asarray(np.minimum(-camera.elevation / up, 600), np.float32)
-    side = np.asarray(right * ahead + layout.own_side - layout.bend * np.minimum(ahead, 120) ** 2 / 2, np.float32)
-    wide = np.asarray(ahead / camera.focal, np.float32)
-    long = np.asarray(ahead**2 / (camera.focal * camera.elevation), np.float32)
+    depth = np.asarray(np.minimum(-camera.elevation / up, 600), np.float32)
+    ahead = depth + np.float32(camera.ahead)
+    across = right * depth + np.float32(camera.right)
+    side = np.asarray(across + layout.own_side - layout.bend * np.minimum(ahead, 120) ** 2 / 2, np.float32)
+    wide = np.asarray(depth / camera.focal, np.float32)
+    long = np.asarray(depth**2 / (camera.focal * camera.elevation), np.float32)
     values = canvas.buffer[rows]
     values[...] = 0
     values[..., 9] = 1
@@ -92,10 +94,10 @@ def paint_ground(canvas: Canvas, layout: Layout) -> None:
     _pavement(ground, layout)
     _asphalt(ground, layout, patches)
     _markings(ground, layout, lookup(canvas.fine, side / 4, ahead / 4))
-    canvas.depth[rows] = np.broadcast_to(np.minimum(ahead, FAR / 2), side.shape)
+    canvas.depth[rows] = np.broadcast_to(depth, side.shape)
     half = layout.half_width
     kerb = ground.across(-half - KERB_WIDTH, -half) + ground.across(half, half + KERB_WIDTH)
-    canvas.labels[rows][(kerb >= 0.5) & (ahead < 60)] = KERB
+    canvas.labels[rows][(kerb >= 0.5) & (depth < 60)] = KERB
     if layout.bump is not None:
         _bump(ground, layout.bump, half)
         canvas.labels[rows][ground.across(-half, half) * ground.along(layout.bump, layout.bump + 0.75) >= 0.5] = BUMP

@@ -107,6 +107,10 @@ class Layout:
         """World X of the centre line at that distance."""
         return self.bend * ahead * ahead / 2 - self.own_side
 
+    def x_of(self, side: float, ahead: float) -> float:
+        """World X of what stands beside the road; from 120 m on the road is straight."""
+        return self.centre(min(ahead, 120.0)) + side
+
 
 PAINTS: tuple[Vector, ...] = (
     (0.55, 0.56, 0.58),

@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,33 +84,14 @@ def render_scene(height: int = 480, width: int = 640, seed: int = 0, *, conditio
         >>> bool(scene.infrared[person].mean() > 1.5 * scene.infrared.mean())
         True
     """
-    if height < 1 or width < 1:
-        raise ImageError(f"height={height}, width={width}: a scene needs both to be at least 1")
-    if seed < 0:
-        raise ImageError(f"seed={seed}: must be zero or positive")
+    check_street(height, width, seed)
     rng = np.random.Generator(np.random.PCG64(seed))
-    layout = demo_layout() if seed == 0 else random_layout(rng)
+    layout = street_layout(seed, rng)
     if conditions is not None:
         layout = replace(layout, ambient=layout.ambient + conditions.daylight)
-    camera = Camera(
-        height=height,
-        width=width,
-        elevation=layout.elevation,
-        horizon=0.43 * height,
-        focal=1.05 * float(np.sqrt(height * width)),
-    )
     # The street must not change with the size, so its random numbers are drawn before those of the sensor noise.
-    canvas = Canvas(camera, fine=noise_tile(rng, 16, 5, 0.75), coarse=noise_tile(rng, 4, 5))
-    ground.paint_sky(canvas, layout)
-    if conditions is not None:
-        light_sky(canvas, conditions)
-    ground.paint_ground(canvas, layout)
-    street.draw_skyline(canvas, layout.centre(120.0), rng)
-    whole: dict[tuple[int, int], int] = {}
-    for number, (_, draw) in enumerate(sorted(_objects(canvas, layout, rng), key=lambda item: -item[0]), start=1):
-        canvas.painting = number
-        draw()
-        whole |= outlines(canvas)
+    canvas = Canvas(camera_of(layout, height, width), fine=noise_tile(rng, 16, 5, 0.75), coarse=noise_tile(rng, 4, 5))
+    whole, _ = paint_street(canvas, layout, rng, conditions)
     sensors.weather(canvas)
     if conditions is not None:
         warm(canvas, conditions)
@@ -121,16 +103,77 @@ def render_scene(height: int = 480, width: int = 640, seed: int = 0, *, conditio
     return Scene(infrared, visible, canvas.labels, *visible_boxes(canvas, whole))
 
 
-def _objects(canvas: Canvas, layout: Layout, rng: np.random.Generator) -> list[tuple[float, Callable[[], None]]]:
-    """Distance of every object that stands on the ground, and the function that paints it."""
-    objects: list[tuple[float, Callable[[], None]]] = []
+def check_street(height: int, width: int, seed: int) -> None:
+    """Raise ``ImageError`` for a size or a seed that no street can have."""
+    if height < 1 or width < 1:
+        raise ImageError(f"height={height}, width={width}: a scene needs both to be at least 1")
+    if seed < 0:
+        raise ImageError(f"seed={seed}: must be zero or positive")
 
-    def add(ahead: float, draw: Callable[..., None], *arguments: object) -> None:
-        objects.append((ahead, lambda: draw(canvas, *arguments)))
 
-    def x_of(side: float, ahead: float) -> float:
-        return layout.centre(min(ahead, 120.0)) + side
+def street_layout(seed: int, rng: np.random.Generator) -> Layout:
+    """The street of a seed."""
+    return demo_layout() if seed == 0 else random_layout(rng)
 
+
+def camera_of(layout: Layout, height: int, width: int) -> Camera:
+    """The camera of a street before it moves."""
+    return Camera(
+        height=height,
+        width=width,
+        elevation=layout.elevation,
+        horizon=0.43 * height,
+        focal=1.05 * float(np.sqrt(height * width)),
+    )
+
+
+def paint_street(
+    canvas: Canvas, layout: Layout, rng: np.random.Generator, conditions: Conditions | None = None
+) -> tuple[dict[tuple[int, int], int], list[Mover | None]]:
+    """Paint all surfaces of a street, from far to near.
+
+    Returns:
+        The outlines that ``visible_boxes`` takes; and for each number of an object the person or car that it is,
+        ``None`` for what stands still.
+    """
+    ground.paint_sky(canvas, layout)
+    if conditions is not None:
+        light_sky(canvas, conditions)
+    ground.paint_ground(canvas, layout)
+    street.draw_skyline(canvas, layout.centre(120.0), rng)
+    whole: dict[tuple[int, int], int] = {}
+    movers: list[Mover | None] = [None]
+    for number, thing in enumerate(sorted(_objects(canvas, layout, rng), key=lambda thing: -thing.ahead), start=1):
+        canvas.painting = number
+        thing.draw()
+        whole |= outlines(canvas)
+        movers.append(thing.mover)
+    return whole, movers
+
+
+class Mover(NamedTuple):
+    """A car or person of a layout: its kind, and how many of the kind the layout names before it."""
+
+    kind: Literal["car", "person"]
+    position: int
+
+
+class _Thing(NamedTuple):
+    """What stands on the ground."""
+
+    ahead: float
+    draw: Callable[[], None]
+    mover: Mover | None
+
+
+def _objects(canvas: Canvas, layout: Layout, rng: np.random.Generator) -> list[_Thing]:
+    """Every object that stands on the ground."""
+    objects: list[_Thing] = []
+
+    def add(ahead: float, draw: Callable[..., None], *arguments: object, mover: Mover | None = None) -> None:
+        objects.append(_Thing(ahead, lambda: draw(canvas, *arguments), mover))
+
+    x_of = layout.x_of
     for building in layout.buildings:
         building_rng = np.random.Generator(np.random.PCG64(rng.integers(2**32)))
         # A building is sorted by its far end, since objects on the pavement in front of it are nearer to the road.
@@ -150,10 +193,11 @@ def _objects(canvas: Canvas, layout: Layout, rng: np.random.Generator) -> list[t
         add(stop.ahead, street.draw_stop, stop, x_of(stop.side, stop.ahead))
     for sign in layout.signs:
         add(sign.ahead, street.draw_sign, sign, x_of(sign.side, sign.ahead))
-    for car in layout.cars:
-        add(car.ahead, cars.draw_car, car, x_of(car.side, car.ahead))
-    for person in layout.people:
-        add(person.ahead, people.draw_person, person, x_of(person.side, person.ahead))
+    for index, car in enumerate(layout.cars):
+        add(car.ahead, cars.draw_car, car, x_of(car.side, car.ahead), mover=Mover("car", index))
+    for index, person in enumerate(layout.people):
+        x = x_of(person.side, person.ahead)
+        add(person.ahead, people.draw_person, person, x, mover=Mover("person", index))
     if layout.guardrail is not None:
         side, start, end = layout.guardrail
         posts = np.arange(start, end, 2.0).tolist()

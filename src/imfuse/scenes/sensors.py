@@ -7,7 +7,20 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from imfuse.scenes.canvas import AIR, ALBEDO, EMISSION, FAR, GRAIN, NORMAL, TEMPERATURE, Bytes, Canvas, Floats, lookup
+from imfuse.scenes.canvas import (
+    AIR,
+    ALBEDO,
+    EMISSION,
+    FAR,
+    GRAIN,
+    NEAR,
+    NORMAL,
+    TEMPERATURE,
+    Bytes,
+    Canvas,
+    Floats,
+    lookup,
+)
 from imfuse.scenes.layout import Layout
 
 COLDEST, WARMEST = -2.0, 35.0  # °C at grey levels 0 and 255
@@ -33,10 +46,13 @@ def wide_blur(image: Floats, sigma: float) -> Floats:
 
 def weather(canvas: Canvas) -> None:
     """Adds texture to all surfaces: noise fixed to the world changes reflectance and temperature by their grain."""
-    x, y, z = canvas.camera.positions(np.minimum(canvas.depth, 300))
+    depth = np.minimum(canvas.depth, 300)
+    x, y, z = canvas.camera.positions(depth)
+    if canvas.moved is not None:
+        x, z = (axis - canvas.moved[canvas.objects, i] for i, axis in enumerate((x, z)))
     p, q = x + 0.6 * y, z + 0.8 * y
     # Structure finer than a pixel averages out.
-    pixels = canvas.camera.focal / np.maximum(z, 1)  # per metre
+    pixels = canvas.camera.focal / np.maximum(depth, 1)  # per metre
     noise = np.clip(0.011 * pixels - 0.25, 0, 1) * lookup(canvas.fine, p / 1.7, q / 1.7)
     noise += np.clip(0.03 * pixels - 0.2, 0.1, 0.36) * lookup(canvas.fine, p / 7, q / 7)
     noise += 0.22 * lookup(canvas.coarse, p / 12, q / 12)
@@ -47,7 +63,8 @@ def weather(canvas: Canvas) -> None:
 
 def light_surfaces(canvas: Canvas, layout: Layout) -> Floats:
     """Radiance (H, W, 3) in linear RGB, about 1 for white paper near a lamp: sky, lamps, emission and haze."""
-    x, y, z = canvas.camera.positions(np.minimum(canvas.depth, 500))
+    depth = np.minimum(canvas.depth, 500)
+    x, y, z = canvas.camera.positions(depth)
     normal = canvas.buffer[..., NORMAL]
     nx, ny, nz = (np.ascontiguousarray(normal[..., i]) for i in range(3))
     sky: Floats = layout.ambient * (0.62 + 0.38 * ny)
@@ -63,10 +80,11 @@ def light_surfaces(canvas: Canvas, layout: Layout) -> Floats:
         for glow, level in zip(shine, light.intensity, strict=True):
             glow += np.float32(level) * strength
     # A weak low beam of the camera's car: without it the road just in front would be black.
-    own = np.maximum(-nz + 0.35 * ny, 0) * 9.0 / (z * z + 40) * np.exp(-((x / (0.16 * z + 1.2)) ** 2))
+    beside = x - np.float32(canvas.camera.right)
+    own = np.maximum(-nz + 0.35 * ny, 0) * 9.0 / (depth * depth + 40) * np.exp(-((beside / (0.16 * depth + 1.2)) ** 2))
     own *= np.clip(1.25 - (y / 1.6), 0.12, 1)
     radiance = canvas.buffer[..., EMISSION].copy()
-    through = np.exp(-layout.haze * z)
+    through = np.exp(-layout.haze * depth)
     through[canvas.depth >= FAR] = 1
     for channel in range(3):
         radiance[..., channel] += canvas.buffer[..., channel] * (shine[channel] + own * (0.95, 1.0, 1.0)[channel])
@@ -82,8 +100,10 @@ def add_reflections(radiance: Floats, canvas: Canvas, layout: Layout) -> None:
     flat = (canvas.buffer[..., 9] > 0.9) & (canvas.depth < FAR)
     rough = np.clip(1 + 0.45 * _ripples(canvas), 0.1, 2) * flat * layout.wetness
     for light in canvas.lights:
-        x, y, z = light.position
-        u = camera.width / 2 + camera.focal * x / z
+        x, y, z = light.position[0] - camera.right, light.position[1], light.position[2] - camera.ahead
+        if z < NEAR:
+            continue
+        u = camera.axis + camera.focal * x / z
         v = camera.horizon + camera.focal * (camera.elevation + y) / z
         tall, thin = camera.focal * (0.5 + 0.35 * y) / z, camera.focal * 0.16 / z
         low, high = np.array([u - 4 * thin - 1, v - 3 * tall]), np.array([u + 4 * thin + 1, v + 3 * tall])
