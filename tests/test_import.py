@@ -50,6 +50,7 @@ PUBLIC = [
     "score",
     "score_folders",
     "scoring",
+    "stream",
     "tasks",
     "training",
 ]

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from imfuse.fusing.folder import FolderReport
     from imfuse.fusing.fuser import Fuser
     from imfuse.fusing.one_pair import fuse
+    from imfuse.fusing.one_stream import stream
     from imfuse.models import FusionModel, create_model
     from imfuse.registration.align import align
     from imfuse.registration.rig import Rig
@@ -81,6 +82,7 @@ __all__ = [
     "score",
     "score_folders",
     "scoring",
+    "stream",
     "tasks",
     "training",
 ]
@@ -115,6 +117,7 @@ _HOMES = {
     **dict.fromkeys(("FusionModel", "create_model"), "imfuse.models"),
     "Fuser": "imfuse.fusing.fuser",
     "fuse": "imfuse.fusing.one_pair",
+    "stream": "imfuse.fusing.one_stream",
     **dict.fromkeys(("score", "score_folders"), "imfuse.scoring.files"),
     **{name: f"imfuse.{name}" for name in _PACKAGES},
     "align": "imfuse.registration.align",
