@@ -30,6 +30,7 @@ PUBLIC = [
     "Scores",
     "Segmenter",
     "SizeRule",
+    "VideoError",
     "WeightsError",
     "WeightsSpec",
     "__version__",
@@ -53,6 +54,7 @@ PUBLIC = [
     "stream",
     "tasks",
     "training",
+    "video",
 ]
 HEAVY = {"torch", "numpy", "cv2", "PIL", "lightning", "matplotlib", "safetensors", "scipy", "torchmetrics"}
 

@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING
 from imfuse.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from imfuse import benchmark, data, imaging, losses, metrics, models, registration, scenes, scoring, tasks, training
+    from imfuse import (
+        benchmark,
+        data,
+        imaging,
+        losses,
+        metrics,
+        models,
+        registration,
+        scenes,
+        scoring,
+        tasks,
+        training,
+        video,
+    )
     from imfuse.core.errors import (
         BenchmarkError,
         ImageError,
@@ -22,6 +35,7 @@ if TYPE_CHECKING:
         PairError,
         RecipeError,
         RegistrationError,
+        VideoError,
         WeightsError,
     )
     from imfuse.core.notes import ImfuseWarning
@@ -62,6 +76,7 @@ __all__ = [
     "Scores",
     "Segmenter",
     "SizeRule",
+    "VideoError",
     "WeightsError",
     "WeightsSpec",
     "__version__",
@@ -85,6 +100,7 @@ __all__ = [
     "stream",
     "tasks",
     "training",
+    "video",
 ]
 
 _ERRORS = (
@@ -96,6 +112,7 @@ _ERRORS = (
     "PairError",
     "RecipeError",
     "RegistrationError",
+    "VideoError",
     "WeightsError",
 )
 _PACKAGES = (
@@ -110,6 +127,7 @@ _PACKAGES = (
     "scoring",
     "tasks",
     "training",
+    "video",
 )
 _HOMES = {
     **dict.fromkeys(_ERRORS, "imfuse.core.errors"),

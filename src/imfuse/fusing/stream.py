@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, TypeAlias
 
@@ -25,12 +25,16 @@ FrameLike: TypeAlias = Picture | Any
 
 @dataclass(frozen=True)
 class FramePair:
-    """Two frames that belong together, and when they were taken, in seconds; ``label`` is handed through."""
+    """Two frames that belong together, and when they were taken, in seconds; ``label`` is handed through.
+
+    A pair that is ``only_seen`` counts for the range of those that follow and is not fused: its result is ``None``.
+    """
 
     infrared: Stored
     visible: Stored
     seconds: float
     label: Any = None
+    only_seen: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,34 +153,34 @@ class _Work:
             palette="none",
             doubt=first,
         )
-        pair = FramePair(infrared, pair.visible, pair.seconds, pair.label)
-        return _Job(pair, rules, first, notes if first else [])
+        return _Job(replace(pair, infrared=infrared), rules, first, notes if first else [])
 
     def prepare(self, job: _Job) -> _Job:
         """What the network takes. Doubts of the first frame are told, not those of each that follows."""
+        if job.pair.only_seen:
+            return job
         with collected() as notes, self.engine.doubts():
             job.prepared = self.engine.prepare(job.pair.infrared, job.pair.visible, job.rules)
         job.notes += notes if job.first else []
         return job
 
-    def fuse(self, jobs: list[_Job]) -> list[tuple[_Job, Float]]:
+    def fuse(self, jobs: list[_Job]) -> list[tuple[_Job, Float | None]]:
         """The step that needs the device."""
-        fused: list[Float] = []
-        for _, alike in groupby(jobs, lambda job: _of(job).visible.shape):
-            fused += self.engine.fuse_luminances([_of(job) for job in alike])
+        fused: list[Float | None] = []
+        for shape, group in groupby(jobs, lambda job: job.prepared and job.prepared.visible.shape):
+            alike = list(group)
+            pairs = [job.prepared for job in alike if job.prepared is not None]
+            fused += self.engine.fuse_luminances(pairs) if shape else [None] * len(alike)
         return list(zip(jobs, fused, strict=True))
 
-    def finish(self, item: tuple[_Job, Float]) -> tuple[Any, list[ImfuseWarning]]:
+    def finish(self, item: tuple[_Job, Float | None]) -> tuple[Any, list[ImfuseWarning]]:
         """The result, and what is to be told of it."""
         job, luminance = item
+        if luminance is None or job.prepared is None:
+            return None, job.notes
         if self._smoothing is not None:
-            luminance = self._smoothing.follow(luminance, _of(job).infrared, _of(job).visible)
-        return self._finish(self.engine, FusedPair(job.pair, _of(job), luminance)), job.notes
-
-
-def _of(job: _Job) -> Prepared:
-    assert job.prepared is not None
-    return job.prepared
+            luminance = self._smoothing.follow(luminance, job.prepared.infrared, job.prepared.visible)
+        return self._finish(self.engine, FusedPair(job.pair, job.prepared, luminance)), job.notes
 
 
 def paired_frames(
