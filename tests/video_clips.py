@@ -34,8 +34,9 @@ def write_clip(
         tone = container.add_stream("aac", rate=8000, layout="mono") if sound else None
         for number, picture in enumerate(frames):
             wide, colour = picture.dtype == np.uint16, picture.ndim == 3
-            stream.height, stream.width = picture.shape[:2]
-            stream.pix_fmt = "gray16le" if wide else "yuv420p" if codec != "ffv1" else "bgr0" if colour else "gray"
+            if number == 0:
+                stream.height, stream.width = picture.shape[:2]
+                stream.pix_fmt = "gray16le" if wide else "yuv420p" if codec != "ffv1" else "bgr0" if colour else "gray"
             name = "gray16le" if wide else "rgb24" if colour else "gray"
             frame = av.VideoFrame.from_ndarray(picture, format=name)
             frame.pts = round(1000 * (number / rate if times is None else times[number]))

@@ -24,7 +24,7 @@ def test_a_slow_infrared_camera_serves_several_visible_frames() -> None:
     pairs, counts = paired(frames(0, 0.11, 0.22), frames(*(i / 30 for i in range(8))))
     assert [a for a, _ in pairs] == [0, 0, 0.11, 0.11, 0.11, 0.22, 0.22, 0.22]
     assert (counts.paired, counts.dropped_infrared, counts.dropped_visible) == (8, 0, 0)
-    assert counts.widest == pytest.approx(0.11 - 2 / 30)
+    assert counts.widest == pytest.approx(0.22 - 5 / 30)
 
 
 def test_a_fast_infrared_camera_loses_frames() -> None:

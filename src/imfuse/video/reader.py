@@ -137,7 +137,7 @@ class _RawFrames(Frames):
 
     def __init__(self, raw: str | None, rate: float, pipe: BinaryIO) -> None:
         match = _RAW.fullmatch(raw or "")
-        if match is None or match[3] not in _RAW_FORMATS or "0" in (match[1].strip("0"), match[2].strip("0")):
+        if match is None or match[3] not in _RAW_FORMATS or not (int(match[1]) and int(match[2])):
             found = "no size and format" if raw is None else f"raw={raw!r}"
             raise VideoError(
                 f"-: {found}; WIDTHxHEIGHT:FORMAT is expected, with gray, gray16le, rgb24 or bgr24",

@@ -96,8 +96,11 @@ class VideoWriter:
 
     def _open(self, picture: npt.NDArray[Any], seconds: float) -> None:
         kind = CONTAINERS[self.path.suffix.lower()]
-        fragments = {"movflags": "frag_keyframe+empty_moov+default_base_moof"} if kind != "matroska" else {}
-        container = self._container = av.open(str(self.path), "w", format=kind, options=fragments)
+        # Whatever is done goes to the disk at once, and not when a buffer is full.
+        options = {"flush_packets": "1"}
+        if kind != "matroska":
+            options["movflags"] = "frag_keyframe+empty_moov+default_base_moof"
+        container = self._container = av.open(str(self.path), "w", format=kind, options=options)
         container.metadata["comment"] = _MARK + json.dumps({**self._metadata, "start": seconds})
         stream: Any = container.add_stream(encoder_of(self.format), rate=self._rate)
         self._stream, context = stream, stream.codec_context
@@ -116,6 +119,11 @@ class VideoWriter:
     def _frame(self, picture: npt.NDArray[Any]) -> Any:
         height, width = picture.shape[:2]
         more = (self._stream.height - height, self._stream.width - width)
+        if not all(0 <= margin < 2 for margin in more):
+            raise VideoError(
+                f"{printable(self.path)}: a frame has {width}x{height} pixels, those before it "
+                f"{self._stream.width}x{self._stream.height}"
+            )
         if any(more):
             picture = np.pad(picture, ((0, more[0]), (0, more[1]), (0, 0))[: picture.ndim], "edge")
         name = "gray" if picture.ndim == 2 else "rgb24"
