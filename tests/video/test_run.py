@@ -15,10 +15,11 @@ import pytest
 
 import imfuse
 from imfuse.core.errors import ImfuseError
-from imfuse.video import VideoReport, fuse_video, open_frames, target
+from imfuse.video import VideoReport, fuse_video, open_frames
 
 av = pytest.importorskip("av", reason="needs PyAV, of the extra video")
 from imfuse.video import writer  # noqa: E402
+from imfuse.video.formats import Format  # noqa: E402
 from imfuse.video.parts import Parts  # noqa: E402
 from video_clips import pictures, write_clip  # noqa: E402
 
@@ -84,7 +85,7 @@ def test_ffv1_loses_nothing(clips: tuple[Path, Path], tmp_path: Path, gray: bool
 
 def test_sixteen_bits_of_colour(tmp_path: Path) -> None:
     picture = (np.arange(8 * 8 * 3).reshape(8, 8, 3) * 300).astype(np.uint16)
-    made = writer.VideoWriter(tmp_path / "a.mkv", RATE, target.Format("ffv1"), {})
+    made = writer.VideoWriter(tmp_path / "a.mkv", RATE, Format("ffv1"), {})
     made.write(picture, 0)
     made.close()
     with av.open(str(tmp_path / "a.mkv")) as container:
@@ -224,7 +225,7 @@ def test_an_error_on_the_way_keeps_what_was_fused(
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_what_ffmpeg_says_of_a_full_disk_is_a_line(tmp_path: Path) -> None:
     (tmp_path / "a.mkv").symlink_to("/dev/full")
-    made = writer.VideoWriter(tmp_path / "a.mkv", RATE, target.Format("ffv1"), {})
+    made = writer.VideoWriter(tmp_path / "a.mkv", RATE, Format("ffv1"), {})
     noise = np.random.default_rng(0).integers(0, 255, (40, 240, 320, 3), np.uint8)
 
     def write() -> None:
@@ -333,7 +334,7 @@ def test_opencv_where_pyav_is_missing(
     def missing() -> bool:
         return False
 
-    for module in ("reader", "target", "run"):
+    for module in ("reader", "output", "run"):
         monkeypatch.setattr(f"imfuse.video.{module}.has_pyav", missing)
     with pytest.warns(imfuse.ImfuseWarning, match=r"imfuse\[video\]"):
         report = fuse_video(fuser, *clips, tmp_path / "f.mp4")

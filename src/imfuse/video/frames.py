@@ -34,23 +34,28 @@ class Frame:
 class Frames(ABC):
     """The frames of one source, an iterable for one pass; a context that closes it.
 
-    Attributes:
-        name: what messages call it.
-        size: height and width.
-        rate: frames per second, as the source states it or as it was given.
-        length: how many there are, ``None`` where nobody knows.
-        live: whether they come from a camera now, so that their times are those of the clock.
-        damaged: how many frames could not be decoded as they were meant so far.
-        stopped: why it ended before its end, once it did.
+    Example:
+        ```python
+        with open_frames("visible.mp4") as frames:
+            pictures = [frame.picture for frame in frames]
+            print(frames.name, frames.size, frames.rate, frames.damaged, frames.stopped)
+        ```
     """
 
     name: str
+    """What messages call it."""
     size: tuple[int, int]
+    """Height and width."""
     rate: float
+    """Frames per second, as the source states it or as it was given."""
     length: int | None = None
+    """How many there are, ``None`` where nobody knows."""
     live: bool = False
+    """Whether they come from a camera now, so that their times are those of the clock."""
     damaged: int = 0
+    """How many frames could not be decoded as they were meant so far."""
     stopped: str = ""
+    """Why it ended before its end, once it did."""
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]:

@@ -24,6 +24,13 @@ class PairCounts:
         late: frames of either side that came behind a later one of theirs, left out.
         widest: the most that the two of a pair lay apart, in seconds.
         seconds: time of the last visible frame that was paired.
+
+    Example:
+        >>> import numpy as np
+        >>> counts = PairCounts()
+        >>> first, second = ([Frame(np.zeros((1, 1)), time) for time in times] for times in ((0.0, 0.1), (0.0, 0.5)))
+        >>> len(list(pair_frames(first, second, counts=counts))), counts.paired
+        (1, 1)
     """
 
     paired: int = 0

@@ -23,10 +23,12 @@ from imfuse.fusing.pipeline import Pipeline
 from imfuse.fusing.stream import FramePair, FusedPair, Stream, picture_of
 from imfuse.imaging import quantise
 from imfuse.imaging.inputs import Array, Bits, PathLike, Stored
+from imfuse.video.formats import QUALITY, Format
 from imfuse.video.frames import Frame, Frames
+from imfuse.video.output import open_target
 from imfuse.video.pairing import MAX_GAP, PairCounts, pair_frames
 from imfuse.video.reader import has_pyav, open_frames
-from imfuse.video.target import QUALITY, Format, Target, open_target
+from imfuse.video.target import Target
 
 AHEAD = 4
 """Frames that are decoded ahead of each source."""
@@ -36,7 +38,12 @@ Show = Callable[[Array, float], bool]
 
 @dataclass(frozen=True)
 class VideoProgress:
-    """How far a video is: ``done`` frames of ``total``, which nobody knows of a camera; ``seconds`` of it are fused.
+    """How far a video is.
+
+    Args:
+        done: frames that were looked at.
+        total: how many there will be, ``None`` of a camera.
+        seconds: how much of the video that is.
 
     Example:
         >>> step = VideoProgress(30, 560, 1.0)
@@ -170,7 +177,8 @@ def fuse_video(
         run = _Run(fuser, sources, target, max_gap, side_by_side, live)
         stack.enter_context(raise_terminated())
         run.work(batch, smooth, show, progress)
-        sound = target.finish(None if live or "-" in run.names else str(visible)) if target is not None else False
+        heard = str(visible) if Path(str(visible)).is_file() else None
+        sound = target.finish(heard) if target is not None else False
     return replace(run.report(), sound=sound, seconds=time.perf_counter() - started)
 
 

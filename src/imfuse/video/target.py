@@ -8,13 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from imfuse.core.errors import VideoError
-from imfuse.core.output import check_replaceable, remove_leftovers
+from imfuse.core.output import remove_leftovers
 from imfuse.core.text import printable
 from imfuse.imaging.inputs import Array
-from imfuse.video.formats import QUALITY, Format
-from imfuse.video.reader import has_pyav
-
-__all__ = ["QUALITY", "Format", "Target", "open_target"]
 
 
 class Target(ABC):
@@ -50,19 +46,6 @@ class Target(ABC):
     @abstractmethod
     def finish(self, sound: str | None) -> bool:
         """Make the file, with the sound of a video; whether it has some."""
-
-
-def open_target(path: Path, format_: Format, fingerprint: str, bits: int) -> Target:
-    """A target by PyAV, or by OpenCV where that is missing. Raises ``VideoError``."""
-    format_.check_name(path, bits)
-    check_replaceable(path, VideoError)
-    if has_pyav():
-        from imfuse.video.parts import Parts
-
-        return Parts(path, format_, fingerprint)
-    from imfuse.video.opencv_writer import OpenCVTarget
-
-    return OpenCVTarget(path, format_)
 
 
 def prepare_folder(path: Path, *, ours: bool, overwrite: bool) -> None:
