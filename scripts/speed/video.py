@@ -2,8 +2,8 @@
 
 ``python -m scripts.speed.video INFRARED.mp4 VISIBLE.mp4 [--models auif,seafusion] [--frames 60] [--memory 0]`` prints a
 table: for each method the rate of the network alone on prepared frames, that of reading, fusing, writing the video,
-and the second as a share of the first, the median of rounds in which the two take turns. ``--memory 10000`` runs so many
-frames of a stream instead and prints the resident memory of the process every tenth of them.
+and the second as a share of the first, the median of rounds in which the two take turns. ``--memory 10000`` runs so
+many frames of a stream instead and prints the resident memory of the process every tenth of them.
 """
 
 from __future__ import annotations
