@@ -217,6 +217,24 @@ def test_a_channel_that_is_closed_lets_nobody_wait() -> None:
     assert not waiting.is_alive()
 
 
+def test_closing_waits_for_a_step_that_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network that runs on while Python ends would abort the process."""
+    monkeypatch.setattr("imfuse.fusing.pipeline._PATIENCE", 0.01)
+    ended: list[int] = []
+
+    def slow(item: int) -> int:
+        time.sleep(0.2)
+        ended.append(item)
+        return item
+
+    pipeline = Pipeline(iter(int, 1), Step.of_one(slow))
+    assert next(pipeline) == 0
+    before = len(ended)
+    time.sleep(0.05)
+    pipeline.close()
+    assert len(ended) > before
+
+
 def test_a_pipeline_that_is_forgotten_ends() -> None:
     before = threading.active_count()
     pipeline = Pipeline(iter(int, 1), Step.of_one(lambda item: item))

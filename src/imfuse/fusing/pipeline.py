@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 _PATIENCE = 2.0
-"""Seconds that a thread may take to end; one that waits for a camera is left behind."""
+"""Seconds that the thread which reads may take to end; one that waits for a camera is left behind."""
 
 
 class Closed(Exception):
@@ -129,9 +129,10 @@ class Pipeline(Iterator[Any]):
         """End the threads; what is under way is finished, and dropped."""
         for channel in self._channels:
             channel.close()
-        for thread in self._threads:
+        # A step ends with what it is doing: a network that runs when Python ends would take the process with it.
+        for thread, patience in zip(self._threads, (_PATIENCE, *(None for _ in self._threads)), strict=False):
             if thread is not threading.current_thread():
-                thread.join(_PATIENCE)
+                thread.join(patience)
 
     def __enter__(self) -> Pipeline:
         return self

@@ -219,9 +219,9 @@ class _Run:
             raise self._with_rest(error) from error
         finally:
             self.dropped = fused.dropped + sum(reader.dropped for reader in readers)
-            fused.close()
             for reader in readers:
                 reader.close()
+            fused.close()
             if self.target is not None:
                 with suppress(VideoError):
                     self.target.close_part()
