@@ -30,6 +30,7 @@ PUBLIC = [
     "Scores",
     "Segmenter",
     "SizeRule",
+    "VideoError",
     "WeightsError",
     "WeightsSpec",
     "__version__",
@@ -50,8 +51,10 @@ PUBLIC = [
     "score",
     "score_folders",
     "scoring",
+    "stream",
     "tasks",
     "training",
+    "video",
 ]
 HEAVY = {"torch", "numpy", "cv2", "PIL", "lightning", "matplotlib", "safetensors", "scipy", "torchmetrics"}
 

@@ -12,7 +12,20 @@ from typing import TYPE_CHECKING
 from imfuse.core.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from imfuse import benchmark, data, imaging, losses, metrics, models, registration, scenes, scoring, tasks, training
+    from imfuse import (
+        benchmark,
+        data,
+        imaging,
+        losses,
+        metrics,
+        models,
+        registration,
+        scenes,
+        scoring,
+        tasks,
+        training,
+        video,
+    )
     from imfuse.core.errors import (
         BenchmarkError,
         ImageError,
@@ -22,6 +35,7 @@ if TYPE_CHECKING:
         PairError,
         RecipeError,
         RegistrationError,
+        VideoError,
         WeightsError,
     )
     from imfuse.core.notes import ImfuseWarning
@@ -32,6 +46,7 @@ if TYPE_CHECKING:
     from imfuse.fusing.folder import FolderReport
     from imfuse.fusing.fuser import Fuser
     from imfuse.fusing.one_pair import fuse
+    from imfuse.fusing.one_stream import stream
     from imfuse.models import FusionModel, create_model
     from imfuse.registration.align import align
     from imfuse.registration.rig import Rig
@@ -61,6 +76,7 @@ __all__ = [
     "Scores",
     "Segmenter",
     "SizeRule",
+    "VideoError",
     "WeightsError",
     "WeightsSpec",
     "__version__",
@@ -81,8 +97,10 @@ __all__ = [
     "score",
     "score_folders",
     "scoring",
+    "stream",
     "tasks",
     "training",
+    "video",
 ]
 
 _ERRORS = (
@@ -94,6 +112,7 @@ _ERRORS = (
     "PairError",
     "RecipeError",
     "RegistrationError",
+    "VideoError",
     "WeightsError",
 )
 _PACKAGES = (
@@ -108,6 +127,7 @@ _PACKAGES = (
     "scoring",
     "tasks",
     "training",
+    "video",
 )
 _HOMES = {
     **dict.fromkeys(_ERRORS, "imfuse.core.errors"),
@@ -115,6 +135,7 @@ _HOMES = {
     **dict.fromkeys(("FusionModel", "create_model"), "imfuse.models"),
     "Fuser": "imfuse.fusing.fuser",
     "fuse": "imfuse.fusing.one_pair",
+    "stream": "imfuse.fusing.one_stream",
     **dict.fromkeys(("score", "score_folders"), "imfuse.scoring.files"),
     **{name: f"imfuse.{name}" for name in _PACKAGES},
     "align": "imfuse.registration.align",

@@ -100,6 +100,15 @@ def words_of(place: Path) -> dict[str, list[list[str]]]:
             [*pair, "-O", name],
             [*pair, f"--{name}"],
         ],
+        "video": [
+            [ir, vi, *quick, "-o", f"{name}.mp4", "--rate", "2"],
+            ["bad/ir", "bad/vi", *quick, "-o", f"2{name}.mp4"],
+            [name, vi],
+            [f"{ir}/%d{name}.png", vi],
+            [ir, vi, *quick, "-o", f"{name}.gif"],
+            [ir, vi, *quick, "--codec", name],
+            ["-", vi, *quick, "--raw", name],
+        ],
         "segment": [
             [*pair, "-o", name],
             ["bad/ir", "bad/vi", "-o", name],

@@ -33,7 +33,7 @@ def test_results_go_to_output(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["fuse", "segment", "detect", "demo", "benchmark", "benchmark reproduce", "benchmark efficiency"]
+    "name", ["fuse", "video", "segment", "detect", "demo", "benchmark", "benchmark reproduce", "benchmark efficiency"]
 )
 def test_networks_run_on_a_device(name: str) -> None:
     assert ALL[name]["device"].opts == ["--device"]

@@ -22,6 +22,13 @@ LISTED = 5
 @contextmanager
 def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
     """A bar with pairs/s and the time left, on a terminal; nothing elsewhere."""
+    with bar_of("pairs") as bar:
+        yield None if bar is None else lambda step: bar(step.done, step.total)
+
+
+@contextmanager
+def bar_of(things: str) -> Iterator[Callable[[int, int | None], None] | None]:
+    """A bar that takes how many are done and how many there are, on a terminal; nothing elsewhere."""
     terminal = console(stderr=True)
     if not terminal.is_terminal:
         yield None
@@ -31,7 +38,7 @@ def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
 
     class Speed(rich.ProgressColumn):
         def render(self, task: rich.Task) -> Text:
-            return Text(f"{task.speed:.1f} pairs/s" if task.speed else "", style="progress.data.speed")
+            return Text(f"{task.speed:.1f} {things}/s" if task.speed else "", style="progress.data.speed")
 
     columns = (
         rich.BarColumn(),
@@ -42,11 +49,7 @@ def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
     )
     with rich.Progress(*columns, console=terminal, transient=True) as bar:
         task = bar.add_task("fuse", total=None)
-
-        def update(step: Progress) -> None:
-            bar.update(task, completed=step.done, total=step.total)
-
-        yield update
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def count(number: int, noun: str) -> str:

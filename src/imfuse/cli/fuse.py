@@ -146,12 +146,12 @@ def fuse(
     """
     given = given_sources(infrared, visible, pairs, recursive, alone=True)
     model = model or model_of(weights)
-    options: dict[str, Any] = {**_parse_options(option or [])}
+    options: dict[str, Any] = {**parse_options(option or [])}
     get_spec(model).check_options(options)
-    parsed_tile = _parse_tile(tile)
+    parsed_tile = parse_tile(tile)
     # Torch takes seconds to import: what is wrong with the command line comes first.
     if threads is not None:
-        _set_threads(threads)
+        set_threads(threads)
     from imfuse.fusing.alignment import checked_outside
     from imfuse.fusing.fuser import Fuser
     from imfuse.fusing.sides import checked_order
@@ -167,7 +167,7 @@ def fuse(
         visible_range=visible_range,
         tile=parsed_tile,
         gray=gray,
-        bits=_parse_bits(bits),
+        bits=parse_bits(bits),
         resize=checked_resize(resize or False),
         fit=checked_fit(fit),
         max_pixels=round(max_megapixels * 1e6),
@@ -241,7 +241,8 @@ def _fuse_folders(fuser: Fuser, given: Sources, out: Path, *, overwrite: bool, w
         raise typer.Exit(1)
 
 
-def _parse_options(words: list[str]) -> dict[str, str]:
+def parse_options(words: list[str]) -> dict[str, Any]:
+    """``KEY=VALUE`` words; raises ``ModelError``."""
     pairs = [word.partition("=") for word in words]
     for word, (key, equals, _) in zip(words, pairs, strict=True):
         if not key.isidentifier() or not equals:
@@ -249,7 +250,8 @@ def _parse_options(words: list[str]) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def _parse_tile(text: str) -> Any:
+def parse_tile(text: str) -> Any:
+    """Side of tiles; raises ``ModelError``."""
     if text in ("auto", "off"):
         return text
     if not (text.isascii() and text.isdigit() and int(text) > 0):
@@ -257,7 +259,8 @@ def _parse_tile(text: str) -> Any:
     return int(text)
 
 
-def _parse_bits(bits: int) -> Literal[8, 16]:
+def parse_bits(bits: int) -> Literal[8, 16]:
+    """Bits of a result; raises ``ImfuseError``."""
     if bits == 8:
         return 8
     if bits == 16:
@@ -265,7 +268,8 @@ def _parse_bits(bits: int) -> Literal[8, 16]:
     raise ImfuseError(f"--bits {bits}: 8 or 16 is expected")
 
 
-def _set_threads(threads: int) -> None:
+def set_threads(threads: int) -> None:
+    """So many threads for networks and pictures."""
     import cv2
     import torch
 

@@ -23,6 +23,7 @@ from imfuse.core.version import VERSION
 
 COMMANDS = {
     "fuse": "imfuse.cli.fuse",
+    "video": "imfuse.cli.video",
     "align": "imfuse.cli.align",
     "info": "imfuse.cli.info",
     "segment": "imfuse.cli.segment",

@@ -104,6 +104,17 @@ class RegistrationError(ImfuseError):
     """
 
 
+class VideoError(ImfuseError):
+    """A video cannot be read, written or continued.
+
+    Example:
+        >>> raise VideoError("visible.mp4: holds no pictures")
+        Traceback (most recent call last):
+            ...
+        imfuse.core.errors.VideoError: visible.mp4: holds no pictures
+    """
+
+
 class MetricError(ImfuseError):
     """A metric or convention is unknown, or its input is not what it needs.
 

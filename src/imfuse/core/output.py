@@ -9,7 +9,8 @@ import re
 import secrets
 import stat
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from imfuse.core.errors import ImfuseError
@@ -94,7 +95,7 @@ def write_output(
 
 
 def _replace(target: Path, data: bytes, mode: int | None) -> None:
-    temporary = target.with_name(f".imfuse-{_machine()}-{os.getpid()}-{secrets.token_hex(16)}.tmp")
+    temporary = _temporary(target)
     # The content of a file that others may not read is not shown to them for a moment either.
     descriptor = os.open(temporary, _NEW, 0o666 if mode is None else 0o600)
     try:
@@ -110,6 +111,45 @@ def _replace(target: Path, data: bytes, mode: int | None) -> None:
             temporary.unlink()
         raise
     sync_folder(target.parent)
+
+
+@contextmanager
+def replacing(path: Path, raises: type[ImfuseError]) -> Iterator[Path]:
+    """A place for a file that others write: renamed to ``path`` at the end of the block, deleted where it fails.
+
+    Args:
+        path: the file; missing folders are made.
+        raises: the error of the kind of file.
+
+    Returns:
+        Where to write.
+
+    Raises:
+        ImfuseError: as ``raises``, as for :func:`write_output`.
+
+    Example:
+        ```python
+        with replacing(Path("fused.mp4"), VideoError) as temporary:
+            encode(temporary)
+        ```
+    """
+    check_replaceable(path, raises)
+    target = Path(os.path.realpath(path))
+    temporary = _temporary(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(target)
+    except (OSError, ValueError) as error:
+        raise raises(f"{printable(path)}: cannot write: {os_reason(error)}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+    sync_folder(target.parent)
+
+
+def _temporary(target: Path) -> Path:
+    return target.with_name(f".imfuse-{_machine()}-{os.getpid()}-{secrets.token_hex(16)}.tmp")
 
 
 def sync_folder(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal, cast
@@ -30,6 +30,7 @@ from imfuse.imaging._resize import place, placement
 from imfuse.imaging.bands import parse_bands
 from imfuse.imaging.inputs import Result, Stored
 from imfuse.imaging.nodata import Mask, fill_no_data, no_data
+from imfuse.imaging.order import Order
 from imfuse.imaging.palette import painted
 from imfuse.imaging.sensors.display import Limits, shown
 from imfuse.inference.forms import fast_form
@@ -71,6 +72,20 @@ class Prepared:
         return replace(
             self, infrared=infrared, visible=visible, colours=colours, size=visible.shape, missing=(first, second)
         )
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What of the settings the first frames of a stream settle for those that follow; of one pair, as they were given.
+
+    ``doubt`` looks whether the two pictures look registered, which takes longer than some methods.
+    """
+
+    range: Range
+    visible_range: Range
+    order: Order
+    palette: str
+    doubt: bool = True
 
 
 class Engine:
@@ -125,9 +140,15 @@ class Engine:
         settings += [self.rig.digest, self.outside] if self.rig is not None else []
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
-    def prepare(self, infrared: Stored, visible: Stored) -> Prepared:
+    @property
+    def rules(self) -> Rules:
+        """Those of one pair."""
+        return Rules(self.range, self.visible_range, self.order, self.infrared_palette)
+
+    def prepare(self, infrared: Stored, visible: Stored, rules: Rules | None = None) -> Prepared:
         """Bring a pair to one size and to [0, 1]. First step."""
-        infrared, palette = settled(infrared, visible, self.order, self.infrared_palette)
+        rules = rules or self.rules
+        infrared, palette = settled(infrared, visible, rules.order, rules.palette)
         shapes, names = (infrared.pixels.shape, visible.pixels.shape), (infrared.name, visible.name)
         rig, align, told = self.rig, self.settings.align, ""
         if rig is not None:
@@ -137,8 +158,8 @@ class Engine:
             check_same_size(*shapes, *names)
         how = "stretch" if placed else placement(self.resize, *shapes, names)
         size = visible.pixels.shape[:2]
-        first = shown(infrared.pixels, infrared.sensor, self.range, infrared.name)
-        second = shown(visible.pixels, visible.sensor, self.visible_range, visible.name, "visible_range")
+        first = shown(infrared.pixels, infrared.sensor, rules.range, infrared.name)
+        second = shown(visible.pixels, visible.sensor, rules.visible_range, visible.name, "visible_range")
         missing = no_data(first.values), no_data(second.values)
         if self.fit == "resize":
             first, second = (
@@ -159,7 +180,8 @@ class Engine:
             missing = no_heat, missing[1]
         else:
             heat = place(heat, gray, how)
-            doubt_registration(heat, gray, visible.name)
+            if rules.doubt:
+                doubt_registration(heat, gray, visible.name)
         if rig is None and not align and (missing[0] is not None or how == "pad"):
             # The margin that "pad" leaves has no infrared data either.
             holes = np.zeros(ir.shape[:2]) if missing[0] is None else missing[0]
@@ -176,20 +198,29 @@ class Engine:
         border of zeros leaves. It is asked as soon as one of several pixels differs; where that is noise, its result is
         not stretched over all grays.
         """
-        span = float(max(np.ptp(pair.infrared), np.ptp(pair.visible)))
-        if pair.visible.size > 1 and not span:
-            return np.float32(0.5) * (pair.infrared + pair.visible)
-        fused = cast(Float, self.run(pair, self.network)[0, 0].float().numpy(force=True))
-        return fused if span >= _FLAT else _calmed(fused, pair, _MOST_GAIN * span)
+        return self.fuse_luminances([pair])[0]
+
+    def fuse_luminances(self, pairs: Sequence[Prepared]) -> list[Float]:
+        """The same for several of one size, in one call of the network."""
+        spans = [float(max(np.ptp(pair.infrared), np.ptp(pair.visible))) for pair in pairs]
+        asked = [pair for pair, span in zip(pairs, spans, strict=True) if span or pair.visible.size == 1]
+        outputs = iter(self._run(asked, self.network)[:, 0].float().numpy(force=True) if asked else ())
+        return [_settled_luminance(pair, span, outputs) for pair, span in zip(pairs, spans, strict=True)]
 
     def run(self, pair: Prepared, function: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """What a function of the two images, the network or a part of it, gives for a prepared pair: (1, C, H, W)."""
-        height, width = pair.visible.shape
-        spec, tile = self.spec, self._tile(height, width)
+        return self._run([pair], function)
+
+    def _run(self, pairs: Sequence[Prepared], function: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """The same for several of one size: (N, C, H, W)."""
+        height, width = pairs[0].visible.shape
+        spec, tile = self.spec, self._tile(len(pairs) * height, width)
         # Pictures stay float32 whatever the network computes in: bfloat16 has fewer levels than they have.
-        colours = pair.colours if spec.colour else None
-        second = pair.visible[None] if colours is None else colours.transpose(2, 0, 1)
-        images = [torch.from_numpy(np.ascontiguousarray(x))[None] for x in (pair.infrared[None], second)]
+        second = [
+            pair.visible[None] if pair.colours is None or not spec.colour else pair.colours.transpose(2, 0, 1)
+            for pair in pairs
+        ]
+        images = [torch.from_numpy(np.stack(x)) for x in ([pair.infrared[None] for pair in pairs], second)]
         try:
             with torch.inference_mode():
                 infrared, visible = (image.to(self.device) for image in images)
@@ -247,6 +278,14 @@ class Engine:
         return ModelError(
             f"{name}: not enough memory for {width}x{height} pixels", "use smaller tiles, tile=256", "use device='cpu'"
         )
+
+
+def _settled_luminance(pair: Prepared, span: float, outputs: Iterator[Float]) -> Float:
+    """What the network says of a pair, the next of its outputs, or the mean where it is not asked."""
+    if pair.visible.size > 1 and not span:
+        return np.float32(0.5) * (pair.infrared + pair.visible)
+    fused = next(outputs)
+    return fused if span >= _FLAT else _calmed(fused, pair, _MOST_GAIN * span)
 
 
 def _calmed(fused: Float, pair: Prepared, most: float) -> Float:

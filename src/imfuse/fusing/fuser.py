@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import difflib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast, overload
 
@@ -25,6 +25,7 @@ from imfuse.fusing.folder import FolderReport, Progress
 from imfuse.fusing.own_network import resolve_network
 from imfuse.fusing.settings import Metadata, Settings
 from imfuse.fusing.sizes import Fit
+from imfuse.fusing.stream import FrameLike, Stream, given_back, paired_frames
 from imfuse.imaging import RangeLike, inputs
 from imfuse.imaging._resize import Resize
 from imfuse.imaging.bands import Bands
@@ -47,8 +48,8 @@ class Fuser(Engine):
             brings its own.
         device: "auto" (a CUDA GPU where there is one, else the CPU), "cpu", "cuda", "cuda:1", ...
         dtype: "auto" (float32), or one of ``get_spec(model).dtypes``.
-        range: what of the infrared picture becomes 0 and 1: "auto", "full", "percentile", "minmax", "LOW,HIGH", a pair
-            of numbers or a ``Range``; ``imfuse.imaging.to_unit`` explains them.
+        range: what of the infrared picture becomes 0 and 1: "auto", "full", "percentile", "minmax", "steady",
+            "LOW,HIGH", a pair of numbers or a ``Range``; ``imfuse.imaging.to_unit`` explains them.
         tile: side in pixels of the tiles that large pictures are fused in, "auto" (by the memory budget) or "off".
         visible_range: the same as ``range`` for the visible picture.
         gray: return the fused luminance alone, without the colours of the visible picture.
@@ -332,6 +333,44 @@ class Fuser(Engine):
             progress=progress,
             workers=workers,
         )
+
+    def stream(
+        self,
+        infrared: Iterable[FrameLike],
+        visible: Iterable[FrameLike],
+        *,
+        rate: float = 25.0,
+        batch: int = 1,
+        newest: bool = False,
+        smooth: bool = False,
+    ) -> Stream:
+        """Fuse the frames of two iterables as they come; :func:`imfuse.stream` explains it.
+
+        Args:
+            infrared: frames, as the call takes pictures, or of PyAV.
+            visible: as many.
+            rate: frames per second.
+            batch: the most frames that go through the network at once.
+            newest: drop frames that come too fast, the oldest first.
+            smooth: filter over time where nothing moves.
+
+        Returns:
+            Fused frames of the kind of the visible ones. With a range of "steady" their limits move slowly, and with
+            "auto" where it would take percentiles of each frame.
+
+        Raises:
+            ModelError: ``rate`` or ``batch`` is no positive number.
+
+        Example:
+            >>> import numpy as np
+            >>> frames = [np.zeros((48, 64), np.uint8)] * 3
+            >>> len(list(Fuser("laplacian_pyramid", range="steady").stream(frames, frames, rate=30)))
+            3
+        """
+        if not rate > 0:
+            raise ModelError(f"rate={rate!r}: frames per second are expected")
+        pairs = paired_frames(self, infrared, visible, rate)
+        return Stream(self, pairs, given_back, batch=batch, newest=newest, smooth=smooth)
 
 
 def _resolve_name(model: str | None, weights: str | Path | None, options: Mapping[str, Value]) -> ResolvedModel:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -14,9 +15,11 @@ from imfuse.core.text import printable
 from imfuse.imaging.limits import doubt_clipping, doubt_depth, doubt_fillers, is_normalised, percentile_limits
 from imfuse.imaging.nodata import fill_no_data
 
-Kind = Literal["auto", "full", "percentile", "minmax", "limits"]
+Kind = Literal["auto", "full", "percentile", "minmax", "steady", "limits"]
 _KINDS: dict[str, Kind] = {kind: kind for kind in get_args(Kind)}
-_FORMS = "auto, full, percentile, minmax, LOW,HIGH in stored units such as 7000,9000, or in degrees such as 20C,40C"
+_FORMS = (
+    "auto, full, percentile, minmax, steady, LOW,HIGH in stored units such as 7000,9000, or in degrees such as 20C,40C"
+)
 # Degrees Celsius are the scale times what is above the zero point.
 DEGREES = {"c": (1.0, 0.0), "k": (1.0, 273.15), "f": (5 / 9, 32.0)}
 _TYPES = ("uint8", "uint16", "int16", "int32", "uint32")
@@ -27,7 +30,7 @@ class Range:
     """A rule for what becomes 0 and what becomes 1; `to_unit` explains the kinds.
 
     Args:
-        kind: "auto", "full", "percentile", "minmax" or "limits".
+        kind: "auto", "full", "percentile", "minmax", "steady" or "limits".
         low: the stored value that becomes 0; only for "limits".
         high: the stored value that becomes 1; only for "limits".
         celsius: the limits are degrees Celsius, of a picture whose file knows temperatures.
@@ -66,8 +69,8 @@ def parse_range(text: str) -> Range:
     """Read a rule from text; `str` of the result parses back to an equal one.
 
     Args:
-        text: `auto`, `full`, `percentile`, `minmax`, or `LOW,HIGH` in stored units; in degrees with `C` (Celsius), `F`
-            or `K` behind both.
+        text: `auto`, `full`, `percentile`, `minmax`, `steady`, or `LOW,HIGH` in stored units; in degrees with `C`
+            (Celsius), `F` or `K` behind both.
 
     Returns:
         The rule.
@@ -137,6 +140,7 @@ def to_unit(
     - percentile: the 0.5 % and 99.5 % percentiles of the values; the extremes where these two coincide, so that a
       small hot spot on an even background is kept.
     - minmax: the extremes.
+    - steady: percentile; over the frames of a stream its limits move slowly (:func:`imfuse.stream`).
     - LOW,HIGH: these stored values.
     - auto: full for uint8; percentile for a thermal picture of other integers, full for a visible one; full for a
       floating picture inside [0, 1], percentile for a thermal one outside it, and an error for a visible one. What is
@@ -209,6 +213,9 @@ def to_unit(
 def _between(pixels: npt.NDArray[Any], low: float, high: float) -> npt.NDArray[np.float32]:
     if low == high:
         return np.full(pixels.shape, 0.5, np.float32)
+    if pixels.dtype == np.uint8:
+        table = _between(np.arange(256, dtype=np.int16), low, high)
+        return np.asarray(cv2.LUT(pixels, table), np.float32).reshape(pixels.shape)
     # float64: in float32 close or extreme limits would collapse to one value or overflow.
     with np.errstate(over="ignore"):
         unit: npt.NDArray[np.float64] = np.subtract(pixels, low, dtype=np.float64)
@@ -228,6 +235,8 @@ def _check(pixels: npt.NDArray[Any], name: str) -> None:
 
 
 def _resolve(values: npt.NDArray[Any], range_: Range, thermal: bool) -> Kind:
+    if range_.kind == "steady":
+        return "percentile"
     if range_.kind != "auto":
         return range_.kind
     if values.dtype == np.uint8 or not thermal:
