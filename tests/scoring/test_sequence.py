@@ -56,6 +56,38 @@ def test_the_command_prints_and_writes(folders: Path, capsys: pytest.CaptureFixt
     assert written["methods"]["pumped"]["curves"]["flicker"] == [4.0] * 10
 
 
+def clips(folder: Path, **lengths: int) -> None:
+    """Videos of a still scene; every other frame of pumped.mkv is brighter."""
+    pytest.importorskip("av")
+    from video_clips import write_clip
+
+    for name, length in lengths.items():
+        pumps = np.uint8(4 * (name == "pumped"))
+        picture = 255 - SCENE if name == "ir" else SCENE
+        write_clip(folder / f"{name}.mkv", [picture + pumps * np.uint8(i % 2) for i in range(length)], codec="ffv1")
+
+
+def test_videos_are_sequences(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clips(tmp_path, ir=5, vi=5, steady=5, pumped=5)
+    steady, pumped, ir, vi = (str(tmp_path / f"{name}.mkv") for name in ("steady", "pumped", "ir", "vi"))
+    scores = score_sequence({"steady": steady, "pumped": pumped}, ir, vi)
+    assert scores.summary("steady") == FrameChange(0, 0, 0, 0, 0, 0)
+    assert [change.flicker for change in scores.curves["pumped"]] == [4.0] * 4
+    assert main(["score", "--sequence", pumped, ir, vi]) == 0
+    assert "4.000" in capsys.readouterr().out
+    assert main(["score", "--sequence", pumped, ir, vi, "--html", str(tmp_path / "page.html")]) == 2
+    assert "--html: shows folders" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("length", "words"), [(4, "ends after frame 4"), (6, "has more than 5 frames")])
+def test_a_video_of_another_length(tmp_path: Path, length: int, words: str) -> None:
+    clips(tmp_path, ir=5, vi=5, fused=length)
+    with pytest.raises(PairError, match=words):
+        score_sequence(tmp_path / "fused.mkv", tmp_path / "ir.mkv", tmp_path / "vi.mkv")
+    with pytest.raises(PairError, match="both were given"):
+        score_sequence(tmp_path / "fused.mkv", tmp_path, tmp_path / "vi.mkv")
+
+
 def test_a_frame_that_is_missing(folders: Path) -> None:
     (folders / "pumped" / "3.png").unlink()
     with pytest.raises(PairError, match="pumped: 1 of 11 frames are missing, the first is 3"):

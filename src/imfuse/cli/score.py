@@ -47,7 +47,10 @@ def score(
         typer.Option("--fused", metavar="NAME=PATH ...", help="Results of several methods, to compare them."),
     ] = None,
     sequence: Annotated[
-        bool, typer.Option("--sequence", help="Folders are frames in order: measure flicker, pumping, consistency.")
+        bool,
+        typer.Option(
+            "--sequence", help="Folders, or videos, are frames in order: measure flicker, pumping, consistency."
+        ),
     ] = False,
     recursive: RecursiveOption = False,
     pairs: PairsOption = None,
@@ -103,8 +106,10 @@ def score(
         for flag, given in (("--pairs", pairs), ("--metrics", metrics), ("--recursive", recursive or None)):
             if given is not None:
                 raise MetricError(f"{flag}: is not of a sequence", "score its frames without --sequence as well")
-        if not folders or infrared is None or visible is None:
-            raise PairError("--sequence: folders of frames are expected; files were given")
+        if infrared is None or visible is None:
+            raise PairError("--sequence: infrared and visible frames are expected")
+        if html is not None and not folders:
+            raise MetricError("--html: shows folders of frames, and videos were given", "write --csv or --json")
         score_frames(
             methods,
             infrared,
