@@ -202,6 +202,6 @@ def test_a_file_of_others_makes_tables_and_a_report(tmp_path: Path) -> None:
 
 def test_the_schema_describes_the_file(results: Results) -> None:
     schema = Results.model_json_schema()
-    assert set(schema["required"]) == set(Results.model_fields) - {"format", "significance"}
+    assert set(schema["required"]) == set(Results.model_fields) - {"format", "significance", "rig"}
     assert schema["additionalProperties"] is False
     assert {"ModelUsed", "ExternalResults", "ScoredPicture"} <= schema["$defs"].keys()

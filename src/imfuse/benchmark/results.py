@@ -289,6 +289,12 @@ class Results(_Record):
                     raise ValueError(f"data.{name}: scores of {method!r}: {min(unknown)!r} is none of the metrics")
         return self
 
+    @model_serializer(mode="wrap")
+    def _known(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a rig where there is none."""
+        content: dict[str, Any] = dump(self)
+        return {name: value for name, value in content.items() if name != "rig" or value is not None}
+
     @property
     def complete(self) -> bool:
         """Whether nothing failed and nothing is missing."""
