@@ -11,6 +11,7 @@ import pytest
 
 from imfuse.benchmark.plan import parse_models
 from imfuse.benchmark.tasks import retraining
+from imfuse.benchmark.tasks.estimates import Run, measures_of
 from imfuse.benchmark.tasks.plan import TaskPlan
 from imfuse.benchmark.tasks.report import write_task_report
 from imfuse.benchmark.tasks.results import TaskResults, read_task_results
@@ -313,3 +314,17 @@ def test_files_are_written_again(segmented: tuple[TaskResults, Path], tmp_path: 
         "task_report.html",
     }
     assert main(["benchmark", "report", str(folder), "--task", "caption"]) == 2
+
+
+def test_intervals_over_pictures_are_of_the_mean_over_seeds() -> None:
+    """Two seeds whose scores lie far apart: the interval of one of them alone would not hold the score of the row."""
+    spread = np.linspace(-0.01, 0.01, 101)
+    runs = {
+        "ours": [Run(np.array([value]), value + spread[None]) for value in (0.2, 0.4)],
+        "control": [Run(np.array([value]), value + spread[None]) for value in (0.1, 0.2)],
+    }
+    found = measures_of(["mIoU"], runs, "ours", ["control"])["mIoU"]
+    assert found.value == pytest.approx(0.3)
+    assert (found.pictures.low, found.pictures.high) == pytest.approx((0.2905, 0.3095))
+    difference = found.differences["control"]
+    assert difference.pictures.low == pytest.approx(difference.value) == pytest.approx(0.15)

@@ -31,9 +31,9 @@ class Run:
     drawn: Float
 
 
-def detection_run(found: Sequence[Boxes], known: Sequence[Boxes], classes: Sequence[str], draws: int = DRAWS) -> Run:
+def detection_run(found: Sequence[Boxes], known: Sequence[Boxes], classes: Sequence[str]) -> Run:
     """Of boxes: measures are those of :func:`detection_measures`."""
-    table = drawn_precision(found, known, len(classes), draws)
+    table = drawn_precision(found, known, len(classes), DRAWS)
     # The mean over classes first, and AP@0.5 before AP@[0.5, 0.95].
     rows = np.concatenate([table[-1:], table[:-1]]).transpose(2, 0, 1).reshape(2 * len(table), -1)
     ordered = rows[_interleaved(len(table))]
@@ -50,14 +50,14 @@ def _interleaved(rows: int) -> list[int]:
     return [0, rows, *range(1, rows), *range(rows + 1, 2 * rows)]
 
 
-def segmentation_run(counts: Tensor, night: Sequence[bool | None], draws: int = DRAWS) -> Run:
+def segmentation_run(counts: Tensor, night: Sequence[bool | None]) -> Run:
     """Of confusion matrices (pictures, classes, classes): measures are those of :func:`segmentation_measures`."""
     values = [_overlaps(counts.sum(0)[None])]
-    if len(counts) > 1 and draws:
-        values.append(_overlaps(drawn_matrices(counts, draws)))
+    if len(counts) > 1:
+        values.append(_overlaps(drawn_matrices(counts, DRAWS)))
     for wanted in (True, False) if _both(night) else ():
         chosen = counts[[one is wanted for one in night]]
-        drawn = drawn_matrices(chosen, draws) if len(chosen) > 1 and draws else None
+        drawn = drawn_matrices(chosen, DRAWS) if len(chosen) > 1 else None
         # Of these pictures alone: draws of them are others than those of all.
         parts = [_overlaps(chosen.sum(0)[None])[:, :1]] + ([] if drawn is None else [_overlaps(drawn)[:, :1]])
         both = zip(values, _filled(parts, values), strict=True)
@@ -110,7 +110,7 @@ def measures_of(
         measures[name] = Measure(
             value=_number(values.mean()),
             spread=_number(values.std(ddof=1)) if len(values) > 1 else None,
-            pictures=percentiles(own[0].drawn[i]),
+            pictures=percentiles(_drawn(own, i)),
             differences={other: _difference(own, theirs, i) for other, theirs in others.items()},
         )
     return measures
@@ -124,9 +124,14 @@ def _difference(own: Sequence[Run], other: Sequence[Run], i: int) -> Difference:
     several = max(len(own), len(other)) > 1
     return Difference(
         value=_number(mean),
-        pictures=percentiles(own[0].drawn[i] - other[0].drawn[i]),
+        pictures=percentiles(_drawn(own, i) - _drawn(other, i)),
         seeds=student(gains) if several else None,
     )
+
+
+def _drawn(runs: Sequence[Run], i: int) -> Float:
+    """A measure in each draw of the pictures, in the mean over seeds, as its value is."""
+    return np.asarray(np.mean([run.drawn[i] for run in runs], axis=0), np.float64)
 
 
 def percentiles(drawn: Float) -> Interval:

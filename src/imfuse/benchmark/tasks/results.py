@@ -44,8 +44,8 @@ class Interval(_Record):
 class Difference(_Record):
     """A row less another: in the mean over seeds, and what it might have been of other pictures and other seeds.
 
-    ``pictures`` is the bootstrap interval over the pictures, paired, of the first seed; ``seeds`` is Student's interval
-    of the differences of equal seeds, None where no network was trained more than once.
+    ``pictures`` is the bootstrap interval over the pictures, paired, of the mean over seeds; ``seeds`` is Student's
+    interval of the differences of equal seeds, None where no network was trained more than once.
     """
 
     value: Score | None

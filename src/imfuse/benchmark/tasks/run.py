@@ -47,7 +47,6 @@ from imfuse.fusing.engine import find_device
 from imfuse.fusing.folder import Progress
 from imfuse.imaging import write_image
 from imfuse.imaging.read import image_hash
-from imfuse.metrics.detection import DRAWS
 from imfuse.metrics.detection_protocols import get_protocol
 from imfuse.scenes.classes import CLASSES
 from imfuse.tasks.segment.file import without_memory
@@ -218,7 +217,7 @@ def _scored(plan: TaskPlan, found: _Found, common: Sequence[str]) -> tuple[tuple
 def _runs(
     plan: TaskPlan, found: _Found, common: Sequence[str], scored: tuple[str, ...]
 ) -> tuple[list[str], dict[str, list[Run]]]:
-    """Names of the measures, and the scores of every row and seed; draws of the first seed alone."""
+    """Names of the measures, and the scores of every row and seed."""
     night: list[bool | None] = []
     if plan.task == "segment":
         one = next(iter(found.rows.values()))[0]
@@ -226,18 +225,17 @@ def _runs(
     runs: dict[str, list[Run]] = {}
     for row, seeds in found.rows.items():
         runs[row] = []
-        for seed, one in enumerate(seeds):
+        for one in seeds:
             places = [one.names.index(name) for name in common]
-            draws = 0 if seed else DRAWS
             if plan.task == "segment":
                 counts = torch.tensor([one.counts[place] for place in places])
-                runs[row].append(segmentation_run(counts, night, draws))
+                runs[row].append(segmentation_run(counts, night))
             else:
                 ours, true = (
                     [_renumbered(stored[place], found.classes, scored) for place in places]
                     for stored in (one.found, one.known)
                 )
-                runs[row].append(detection_run(ours, true, scored, draws))
+                runs[row].append(detection_run(ours, true, scored))
     names = detection_measures(scored) if plan.task == "detect" else segmentation_measures(scored, night)
     return names, runs
 
