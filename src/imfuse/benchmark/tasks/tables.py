@@ -161,10 +161,10 @@ def difference_text(gain: Difference) -> str:
 
 
 def best_rows(results: TaskResults, measure: str) -> set[str]:
-    """Rows that have the highest printed score."""
+    """Rows that have the highest printed score; none where nothing was found."""
     values = {row: one.measures[measure].value for row, one in results.rows.items()}
     printed = {row: round(value, _DIGITS) for row, value in values.items() if value is not None}
-    return {row for row, value in printed.items() if value == max(printed.values())}
+    return {row for row, value in printed.items() if value == max(printed.values()) and value > 0}
 
 
 def _scores(results: TaskResults, row: str) -> list[str]:
