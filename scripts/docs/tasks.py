@@ -8,10 +8,13 @@ a stopped run continues, and writes the page. DIR holds ``data/m3fd_sample``; FI
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from imfuse.benchmark.complexity import count
 from imfuse.benchmark.plan import parse_models
@@ -25,7 +28,7 @@ from imfuse.benchmark.tasks.tables import markdown
 from imfuse.benchmark.tasks.views import write_task_figure
 from imfuse.core.registry import get_spec
 from imfuse.fusing.folder import Progress
-from imfuse.imaging import read_image, write_file, write_image
+from imfuse.imaging import read_image, write_file
 
 PARTS = ("detector", "detectors", "segmenters")
 SEGMENTER, SIZE = "segformer_compact", (640, 480)
@@ -75,22 +78,16 @@ def verdict(results: TaskResults) -> Iterator[str]:
 
 
 def part_of(title: str, command: str, results: TaskResults, work: Path, images: Path) -> list[str]:
-    """A section: command, what follows from the table, the table, and pictures."""
+    """A section: command, what follows from the table, the table, and of boxes a picture."""
     picture = images / f"tasks_{work.name}.jpg"
-    drawn = write_task_figure(results, work, work / "figure.png", [results.views[0].name])
-    write_image(picture, read_image(drawn)[..., :3])
-    table = markdown(results, 3)
-    return [
-        f"## {title}",
-        "",
-        f"`{command}`",
-        "",
-        *verdict(results),
-        "",
-        table,
-        f"![{title}](images/{picture.name})",
-        "",
-    ]
+    text = [f"## {title}", "", f"`{command}`", "", *verdict(results), "", markdown(results, 3)]
+    if results.task == "detect":
+        drawn = write_task_figure(results, work, work / "figure.png", [results.views[0].name])
+        content = io.BytesIO()
+        Image.fromarray(read_image(drawn)[..., :3]).save(content, "JPEG", quality=85)
+        write_file(picture, content.getvalue())
+        text += [f"![{title}](images/{picture.name})", ""]
+    return text
 
 
 def costs() -> Iterator[str]:

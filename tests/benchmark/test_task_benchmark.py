@@ -23,9 +23,10 @@ from imfuse.core.boxes import Boxes
 from imfuse.core.errors import BenchmarkError, PairError
 from imfuse.imaging import read_image, write_image
 from imfuse.metrics.detection_protocols import get_protocol
+from imfuse.scenes import PALETTE
 from imfuse.tasks.detect.file import save_detector
 from imfuse.tasks.detect.network import DetectorNetwork
-from imfuse.tasks.examples import Normalisation
+from imfuse.tasks.examples import Example, Normalisation
 from onnx_files import write_detector
 from picture_files import write_four_bands
 from rendered_scenes import rendered
@@ -328,3 +329,13 @@ def test_intervals_over_pictures_are_of_the_mean_over_seeds() -> None:
     assert (found.pictures.low, found.pictures.high) == pytest.approx((0.2905, 0.3095))
     difference = found.differences["control"]
     assert difference.pictures.low == pytest.approx(difference.value) == pytest.approx(0.15)
+
+
+def test_kept_pictures_are_painted_where_something_was_found(tmp_path: Path) -> None:
+    image = np.full((4, 6, 3), 100, np.uint8)
+    classes = np.zeros((4, 6), np.uint8)
+    classes[:, 3:] = 1
+    retraining._keep(tmp_path, "row", [Example("scene 0", image, classes)], {"scene 0": classes})
+    kept = read_image(retraining.picture_file(tmp_path, "row", "scene 0"))
+    assert (kept[:, :3] == 100).all()
+    assert (kept[:, 3:] == np.round(0.4 * 100 + 0.6 * PALETTE[1])).all()

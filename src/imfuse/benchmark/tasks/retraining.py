@@ -226,7 +226,7 @@ def _keep(output: Path, row: str, examples: Sequence[Example], classes: Mapping[
     for example in examples[:_VIEWED]:
         picture = np.ascontiguousarray(example.image[..., :3])
         if example.name in classes:
-            picture = overlay(picture, classes[example.name])
+            picture = overlay(picture.astype(np.float32) / 255, classes[example.name])
         write_image(picture_file(output, row, example.name), picture)
 
 
