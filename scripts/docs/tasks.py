@@ -35,8 +35,8 @@ SEGMENTER, SIZE = "segformer_compact", (640, 480)
 INTRODUCTION = (
     "# What tasks gain from fusion",
     "",
-    "Printed by `python -m scripts.docs.tasks --shared DIR --detector FILE -o docs/tasks.md`; each part is one command,"
-    " which it names. How they work: [Benchmark](guide/benchmark.md#tasks).",
+    "Printed by `python -m scripts.docs.tasks --shared DIR --detector FILE -o docs/tasks.md{words}`; each part is one"
+    " command, which it names. How they work: [Benchmark](guide/benchmark.md#tasks).",
     "",
     "## How to read this page",
     "",
@@ -139,6 +139,7 @@ def main() -> int:
     budget: dict[str, Any] = {"seeds": args.seeds, "steps": args.steps, "scenes": args.scenes}
     chosen = "" if args.models == "all" else f" --models {args.models}"
     words = f"--seeds {args.seeds} --steps {args.steps} --scenes {args.scenes}"
+    text[2] = text[2].format(words=f" --steps {args.steps}")
     plans = {
         "detector": (
             "Detection by a detector as it is",
