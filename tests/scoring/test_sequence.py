@@ -107,7 +107,18 @@ def test_a_range_of_each_frame_is_refused(folders: Path) -> None:
         score_sequence("steady", "ir", "vi", range="percentile")
 
 
-@pytest.mark.parametrize("words", [["--metrics", "EN"], ["--recursive"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--metrics", "EN"],
+        ["--recursive"],
+        ["--convention", "vifb"],
+        ["--workers", "2"],
+        ["--units", "centikelvin"],
+        ["--frame", "1"],
+        ["--emissivity", "0.9"],
+    ],
+)
 def test_what_a_sequence_does_not_take(folders: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", "--sequence", "steady", "ir", "vi", *words]) == 2
     assert words[0] in capsys.readouterr().err

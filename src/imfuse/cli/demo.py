@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from imfuse.cli._fusing import DeviceOption
 from imfuse.cli._printing import console, say
 from imfuse.core.version import VERSION
 
@@ -16,7 +17,7 @@ SHOWN = ("EN", "SF", "SCD", "VIF", "Qabf")
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the pictures.")] = Path("demo"),
     model: Annotated[str | None, typer.Option(help="The method; without it the default one.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    device: DeviceOption = "auto",
     seed: Annotated[int, typer.Option(min=0, help="Another seed renders another scene.")] = 0,
 ) -> None:
     """Render a night road scene, fuse its infrared and visible image, print scores, write pictures."""

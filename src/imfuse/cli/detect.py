@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from imfuse.cli._detection_table import print_detection_scores
-from imfuse.cli._printing import say, warn
-from imfuse.cli._reading import UnitsOption, refuse_units
-from imfuse.cli._rig import OutsideOption, RigOption
-from imfuse.cli._sources import PairsOption, RecursiveOption, Sources, given_sources
-from imfuse.cli._terminal import closing_line, count, few, progress_bar, warn_of_problems
-from imfuse.cli.fuse import (
+from imfuse.cli._fusing import (
+    DtypeOption,
+    ModelOption,
     OrderOption,
     PaletteOption,
     RangeOption,
     ResizeOption,
     StrictOption,
     VisibleRangeOption,
+    WeightsOption,
 )
+from imfuse.cli._printing import say, warn
+from imfuse.cli._reading import UnitsOption, refuse_units
+from imfuse.cli._rig import OutsideOption, RigOption
+from imfuse.cli._sources import PairsOption, RecursiveOption, Sources, given_sources
+from imfuse.cli._terminal import closing_line, count, few, progress_bar, warn_of_problems
 from imfuse.core.errors import PairError
-from imfuse.core.registry import DEFAULT_MODEL
 from imfuse.core.text import printable
 
 if TYPE_CHECKING:
@@ -83,14 +85,8 @@ def detect(
         int | None,
         typer.Option(min=1, help="Side of the detector's input, where it takes any. Default: what it tells, or 640."),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Method; imfuse models lists them. Default: {DEFAULT_MODEL}, or what a file of weights is for.",
-            show_default=False,
-        ),
-    ] = None,
-    weights: Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")] = "default",
+    model: ModelOption = None,
+    weights: WeightsOption = "default",
     range_: RangeOption = "auto",
     visible_range: VisibleRangeOption = "auto",
     resize: ResizeOption = None,
@@ -101,7 +97,7 @@ def detect(
     rig: RigOption = None,
     outside: OutsideOption = "visible",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...: where is fused.")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
+    dtype: DtypeOption = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo finished results and replace other files.")
     ] = False,

@@ -4,10 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from imfuse.cli._fusing import (
+    DeviceOption,
+    DtypeOption,
+    GrayOption,
+    MethodOption,
+    ModelOption,
+    OrderOption,
+    PaletteOption,
+    RangeOption,
+    ResizeOption,
+    StrictOption,
+    TileOption,
+    VisibleRangeOption,
+    WeightsOption,
+    parse_bits,
+    parse_options,
+    parse_tile,
+    set_threads,
+)
 from imfuse.cli._printing import say
 from imfuse.cli._reading import (
     AmbientOption,
@@ -24,39 +43,13 @@ from imfuse.cli._reading import (
 from imfuse.cli._rig import OutsideOption, RigOption
 from imfuse.cli._sources import PairsOption, RecursiveOption, Sources, given_sources
 from imfuse.cli._terminal import closing_line, progress_bar, warn_of_problems
-from imfuse.core.errors import ImfuseError, ModelError
 from imfuse.core.files import stem_of
-from imfuse.core.registry import DEFAULT_MODEL, get_spec
+from imfuse.core.registry import get_spec
 from imfuse.core.weights import model_of
 
 if TYPE_CHECKING:
     from imfuse.fusing.fuser import Fuser
     from imfuse.fusing.settings import Metadata
-
-RANGES = "auto, full, percentile, minmax, LOW,HIGH, or in degrees LOWC,HIGHC"
-ResizeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--resize",
-        metavar="stretch|crop|pad",
-        help="Bring the infrared to the size of the visible one; a word says how where the aspect ratios differ.",
-        show_default=False,
-    ),
-]
-OrderOption = Annotated[
-    str, typer.Option("--order", metavar="check|given", help="given: take pairs that look swapped as they are.")
-]
-RangeOption = Annotated[str, typer.Option("--range", help=f"What of the infrared becomes black and white: {RANGES}.")]
-VisibleRangeOption = Annotated[str, typer.Option("--visible-range", help="The same for the visible picture.")]
-StrictOption = Annotated[bool, typer.Option("--strict", help="A pair with a warning is an error.")]
-PaletteOption = Annotated[
-    str,
-    typer.Option(
-        "--infrared-palette",
-        metavar="auto|none|NAME",
-        help="What the colours of an infrared picture mean, such as ironbow.",
-    ),
-]
 
 
 def fuse(
@@ -73,22 +66,13 @@ def fuse(
     ] = None,
     recursive: RecursiveOption = False,
     pairs: PairsOption = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Method; imfuse models lists them. Default: {DEFAULT_MODEL}, or what a file of weights is for.",
-            show_default=False,
-        ),
-    ] = None,
-    weights: Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")] = "default",
-    option: Annotated[
-        list[str] | None,
-        typer.Option("-O", "--option", metavar="KEY=VALUE", help="Option of the method, such as rule=average."),
-    ] = None,
+    model: ModelOption = None,
+    weights: WeightsOption = "default",
+    option: MethodOption = None,
     range_: RangeOption = "auto",
     visible_range: VisibleRangeOption = "auto",
     bits: Annotated[int, typer.Option(metavar="8|16", help="Bits of the result.")] = 8,
-    gray: Annotated[bool, typer.Option("--gray", help="Gray results, without the colours of the visible one.")] = False,
+    gray: GrayOption = False,
     resize: ResizeOption = None,
     fit: Annotated[
         str,
@@ -96,9 +80,9 @@ def fuse(
             metavar="mirror|zero|resize", help="How sizes of the network are reached; zero, resize: as some released."
         ),
     ] = "mirror",
-    tile: Annotated[str, typer.Option(metavar="N|auto|off", help="Side of tiles for large pictures.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
+    tile: TileOption = "auto",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
     strict: StrictOption = False,
     order: OrderOption = "check",
     infrared_palette: PaletteOption = "auto",
@@ -239,39 +223,3 @@ def _fuse_folders(fuser: Fuser, given: Sources, out: Path, *, overwrite: bool, w
     say(closing_line(report, "fused", out))
     if report.failed:
         raise typer.Exit(1)
-
-
-def parse_options(words: list[str]) -> dict[str, Any]:
-    """``KEY=VALUE`` words; raises ``ModelError``."""
-    pairs = [word.partition("=") for word in words]
-    for word, (key, equals, _) in zip(words, pairs, strict=True):
-        if not key.isidentifier() or not equals:
-            raise ModelError(f"--option {word!r}: KEY=VALUE is expected, such as rule=average")
-    return {key: value for key, _, value in pairs}
-
-
-def parse_tile(text: str) -> Any:
-    """Side of tiles; raises ``ModelError``."""
-    if text in ("auto", "off"):
-        return text
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise ModelError(f"--tile {text!r}: a number of pixels, auto or off is expected")
-    return int(text)
-
-
-def parse_bits(bits: int) -> Literal[8, 16]:
-    """Bits of a result; raises ``ImfuseError``."""
-    if bits == 8:
-        return 8
-    if bits == 16:
-        return 16
-    raise ImfuseError(f"--bits {bits}: 8 or 16 is expected")
-
-
-def set_threads(threads: int) -> None:
-    """So many threads for networks and pictures."""
-    import cv2
-    import torch
-
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(threads)

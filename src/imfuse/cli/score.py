@@ -103,9 +103,18 @@ def score(
         if target is not None and target.exists() and any(target.samefile(path) for path in pictures or ()):
             raise ImageError(f"{target}: is one of the pictures that are scored", "choose another name")
     if sequence:
-        for flag, given in (("--pairs", pairs), ("--metrics", metrics), ("--recursive", recursive or None)):
-            if given is not None:
-                raise MetricError(f"{flag}: is not of a sequence", "score its frames without --sequence as well")
+        of_pictures: dict[str, object] = {
+            "--pairs": pairs,
+            "--metrics": metrics,
+            "--recursive": recursive or None,
+            "--workers": workers,
+        }
+        of_pictures |= {"--convention": None if convention == "plain" else convention}
+        of_pictures |= {"--units": None if units == "auto" else units, "--frame": frame, "--slice": slice_}
+        of_pictures |= {"--window": window, "--emissivity": emissivity, "--distance": distance}
+        of_pictures |= {"--reflected": reflected, "--ambient": ambient, "--humidity": humidity}
+        if not_taken := [flag for flag, given in of_pictures.items() if given is not None]:
+            raise MetricError(f"{not_taken[0]}: is not of a sequence", "score its frames without --sequence as well")
         if infrared is None or visible is None:
             raise PairError("--sequence: infrared and visible frames are expected")
         if html is not None and not folders:

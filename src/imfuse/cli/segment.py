@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from imfuse.cli._fusing import (
+    DeviceOption,
+    DtypeOption,
+    OrderOption,
+    PaletteOption,
+    RangeOption,
+    ResizeOption,
+    StrictOption,
+    VisibleRangeOption,
+    WeightsOption,
+)
 from imfuse.cli._printing import say, warn
 from imfuse.cli._reading import UnitsOption, refuse_units
 from imfuse.cli._rig import OutsideOption, RigOption
 from imfuse.cli._segmentation_table import print_segmentation_scores
 from imfuse.cli._sources import PairsOption, RecursiveOption, given_sources
 from imfuse.cli._terminal import closing_line, count, few, progress_bar, warn_of_problems
-from imfuse.cli.fuse import OrderOption, PaletteOption, RangeOption, ResizeOption, StrictOption, VisibleRangeOption
 from imfuse.core.errors import ModelError, PairError
 from imfuse.core.files import stem_of
 from imfuse.core.text import printable
@@ -71,7 +81,7 @@ def segment(
             show_default=False,
         ),
     ] = None,
-    weights: Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")] = "default",
+    weights: WeightsOption = "default",
     range_: RangeOption = "auto",
     visible_range: VisibleRangeOption = "auto",
     resize: ResizeOption = None,
@@ -81,8 +91,8 @@ def segment(
     units: UnitsOption = "auto",
     rig: RigOption = None,
     outside: OutsideOption = "visible",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Redo finished results and replace other files.")
     ] = False,

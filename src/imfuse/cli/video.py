@@ -10,22 +10,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imfuse.cli._printing import say, tell, warn
-from imfuse.cli._rig import OutsideOption, RigOption
-from imfuse.cli._terminal import bar_of, count
-from imfuse.cli.fuse import (
+from imfuse.cli._fusing import (
+    DeviceOption,
+    DtypeOption,
+    GrayOption,
+    MethodOption,
+    ModelOption,
     OrderOption,
     PaletteOption,
     ResizeOption,
     StrictOption,
+    TileOption,
     VisibleRangeOption,
+    WeightsOption,
     parse_bits,
     parse_options,
     parse_tile,
     set_threads,
 )
+from imfuse.cli._printing import say, tell, warn
+from imfuse.cli._rig import OutsideOption, RigOption
+from imfuse.cli._terminal import bar_of, count
 from imfuse.core.errors import VideoError
-from imfuse.core.registry import DEFAULT_MODEL, get_spec
+from imfuse.core.registry import get_spec
 from imfuse.core.text import printable
 from imfuse.core.weights import model_of
 
@@ -51,18 +58,9 @@ def video(
             show_default=False,
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Method; imfuse models lists them. Default: {DEFAULT_MODEL}, or what a file of weights is for.",
-            show_default=False,
-        ),
-    ] = None,
-    weights: Annotated[str, typer.Option(help="Name of shipped weights, or a .safetensors file.")] = "default",
-    option: Annotated[
-        list[str] | None,
-        typer.Option("-O", "--option", metavar="KEY=VALUE", help="Option of the method, such as rule=average."),
-    ] = None,
+    model: ModelOption = None,
+    weights: WeightsOption = "default",
+    option: MethodOption = None,
     range_: Annotated[
         str,
         typer.Option(
@@ -98,17 +96,17 @@ def video(
     ] = False,
     smooth: Annotated[bool, typer.Option("--smooth", help="Filter over time where nothing moves.")] = False,
     bits: Annotated[int, typer.Option(metavar="8|16", help="Bits of the result; 16 for ffv1.")] = 8,
-    gray: Annotated[bool, typer.Option("--gray", help="Gray results, without the colours of the visible one.")] = False,
+    gray: GrayOption = False,
     resize: ResizeOption = None,
     rig: RigOption = None,
     outside: OutsideOption = "visible",
     strict: StrictOption = False,
     order: OrderOption = "check",
     infrared_palette: PaletteOption = "auto",
-    tile: Annotated[str, typer.Option(metavar="N|auto|off", help="Side of tiles for large pictures.")] = "auto",
+    tile: TileOption = "auto",
     batch: Annotated[int, typer.Option(min=1, help="Most frames that the network takes at once, on a GPU.")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
-    dtype: Annotated[str, typer.Option(help="auto or one that imfuse models lists, such as bfloat16.")] = "auto",
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the network. Default: all cores.")] = None,
 ) -> None:
     """Fuse two videos of a registered pair of cameras, or with --rig of any two fixed ones, frame by frame.
